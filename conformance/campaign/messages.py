@@ -1,0 +1,54 @@
+"""What a campaign and its worker processes say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conformance.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """First reply: what is measured. `cpu` is the processor time spent until it was ready."""
+
+    name: str
+    kind: str
+    version: str
+    accumulation: str
+    costly_calls: bool
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """First reply instead: why the implementation cannot be measured, in one sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Request: make `checks` (all when empty) on these cases, in this order; one reply for each."""
+
+    cases: tuple[Case, ...]
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Request: the evidence of the last of `cases` after running the ones before it."""
+
+    cases: tuple[Case, ...]
+    check: str
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessError:
+    """Reply: the suite itself failed on a case; never taken for a verdict."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorTime:
+    """Request: processor time used so far, in seconds; the reply is a float."""

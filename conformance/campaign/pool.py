@@ -1,0 +1,180 @@
+"""Worker processes, and what becomes of a case that ends one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conformance.campaign.messages import Explain, ProcessorTime, Refused, Run, Subject
+from conformance.case import Case
+from conformance.errors import UsageError
+from conformance.results import Status
+
+SETUP_LIMIT = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A case that ended its process.
+
+    Attributes:
+        status: ``crashed`` or ``timed_out``.
+        cause: how, in one sentence.
+    """
+
+    status: Status
+    cause: str
+
+
+class WorkerProcess:
+    """One child process that runs one implementation; started when first needed, again after a loss.
+
+    Attributes:
+        subject: who is measured, once started.
+        cpu: processor time of finished children, in seconds; `setup_cpu` the part before the first case.
+    """
+
+    def __init__(self, name: str, case_limit: float) -> None:
+        self.name, self.case_limit = name, case_limit
+        self.subject: Subject | None = None
+        self.cpu = self.setup_cpu = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: Any = None
+
+    def start(self) -> Subject:
+        """Start the child if there is none.
+
+        Raises:
+            UsageError: the implementation cannot be measured; the message says why.
+        """
+        if self._process is not None and self.subject is not None:
+            return self.subject
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "conformance.campaign.worker", self.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "PYTHONPATH": _import_path()},
+        )
+        first = self._receive(SETUP_LIMIT)
+        if isinstance(first, Lost):
+            raise UsageError(f"setting up {self.name!r} {first.cause}")
+        if isinstance(first, Refused):
+            self.stop()
+            raise UsageError(first.reason)
+        self.subject = first
+        self.setup_cpu += first.cpu
+        return first
+
+    def run(self, cases: tuple[Case, ...], checks: tuple[str, ...] = ()) -> Iterator[Any]:
+        """One reply for each case: judgements, a HarnessError, or `Lost`. A loss costs its case only."""
+        done = 0
+        while done < len(cases):
+            self.start()
+            self._send(Run(cases[done:], checks))
+            while done < len(cases):
+                reply = self._receive(self.case_limit)
+                done += 1
+                yield reply
+                if isinstance(reply, Lost):
+                    break
+
+    def explain(self, cases: tuple[Case, ...], check: str) -> Any:
+        """Evidence of the last case, a HarnessError, or `Lost`."""
+        self.start()
+        self._send(Explain(cases, check))
+        return self._receive(self.case_limit * max(len(cases), 1))
+
+    def restart(self) -> None:
+        """A fresh process for the next request."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End the child; the next request starts another one."""
+        if self._process is None:
+            return
+        if self._process.poll() is None and self.subject is not None:
+            self._send(ProcessorTime())
+            used = self._receive(5.0)
+            self.cpu += used if isinstance(used, float) else 0.0
+        self._end()
+
+    def kill(self) -> None:
+        """End the child at once."""
+        if self._process is not None:
+            self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+        self._log.close()
+
+    def _send(self, request: Any) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the next _receive tells what became of it
+            pickle.dump(request, self._process.stdin)
+            self._process.stdin.flush()
+
+    def _receive(self, limit: float) -> Any:
+        """The next reply, or `Lost` if the child ends or `limit` seconds pass first."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        process, late = self._process, threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(limit, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            return pickle.load(process.stdout)  # type: ignore[arg-type]
+        except EOFError:
+            code = process.wait()
+        finally:
+            timer.cancel()
+        last_words = self._last_words()
+        self._end()
+        if late.is_set():
+            return Lost(Status.TIMED_OUT, f"does not return within {limit:g} s")
+        return Lost(Status.CRASHED, f"ends the process: {_exit_text(code)}{last_words}")
+
+    def _last_words(self) -> str:
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(self._log.tell() - 20000, 0))
+        lines = self._log.read().decode(errors="replace").splitlines()
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return f" ({fatal[-1]})" if fatal else ""
+
+
+def _exit_text(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
+
+
+def _import_path() -> str:
+    """The parent's import path for the child, the current folder first."""
+    entries = [str(Path.cwd()), *(p for p in sys.path if p)]
+    return os.pathsep.join(dict.fromkeys(entries))

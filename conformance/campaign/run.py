@@ -1,0 +1,331 @@
+"""A whole campaign: implementations x checks x cases, under a budget, into a report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from itertools import takewhile
+from pathlib import Path
+
+from conformance.campaign.findings import findings
+from conformance.campaign.measure import Budget, Measured, measure
+from conformance.campaign.plan import Planned, plan
+from conformance.campaign.pool import WorkerProcess
+from conformance.campaign.summary import summary
+from conformance.expectations import Expectation, shipped
+from conformance.results import ImplementationResult, Report, Verdict
+from reference_impl import _kernel
+
+KERAS = "keras-tensorflow"
+DEFAULT_EXAMPLES = 200
+WITNESSED = 40  # configurations on which Keras confirms the reference when something else is measured
+CASE_LIMIT = 20.0  # seconds for one case; a common one takes milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a campaign is asked to do.
+
+    Attributes:
+        implementations: names or ``module:attr``; empty means real Keras on TensorFlow.
+        examples: configurations for each implementation; None for as many as the time allows.
+        max_time: seconds for each campaign as a whole, None for no limit.
+        seed: what the cases are drawn from.
+        jobs: worker processes, None for one a core.
+        checks: which checks to make, empty for all.
+        expectations: expected failures besides the shipped ones.
+        xfail: the file they came from, for the command in the report.
+        witness: whether real Keras, where installed, confirms the reference on a sample.
+    """
+
+    implementations: tuple[str, ...] = ()
+    examples: int | None = DEFAULT_EXAMPLES
+    max_time: float | None = None
+    seed: int = 0
+    jobs: int | None = None
+    checks: tuple[str, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    xfail: Path | None = None
+    witness: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.implementations or (KERAS,)
+
+    @property
+    def processes(self) -> int:
+        return self.jobs or available_cores()
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats the campaign."""
+        words = ["conv2d-conformance", "run"]
+        for name in self.implementations:
+            words += ["--impl", name]
+        if self.examples is not None:
+            words += ["--examples", str(self.examples)]
+        if self.max_time is not None:
+            words += ["--max-time", f"{self.max_time:g}"]
+        words += ["--seed", str(self.seed)]
+        if self.xfail is not None:
+            words += ["--xfail", str(self.xfail)]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a campaign is: `done` of `total` configurations (None: until the time is up)."""
+
+    name: str
+    stage: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What a campaign ends with: the report, and whether Ctrl-C ended it early."""
+
+    report: Report
+    interrupted: bool
+    cpu: dict[str, float]
+
+
+def run(settings: Settings, progress: Callable[[Progress], None] = lambda p: None) -> Campaign:
+    """Run a campaign. Ctrl-C ends it early; what was decided until then is in the report.
+
+    Raises:
+        UsageError: an implementation cannot be measured; nothing was run.
+    """
+    return _Campaign(settings, progress).run()
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Campaign:
+    def __init__(self, settings: Settings, progress: Callable[[Progress], None]) -> None:
+        self.settings, self.progress = settings, progress
+        self.began = time.monotonic()
+        deadline = None if settings.max_time is None else self.began + settings.max_time
+        self.budget = Budget(deadline)
+        self.expectations = [*settings.expectations, *shipped()]
+        self.workers: list[WorkerProcess] = []
+        self.cpu = {"children": 0.0, "setup": 0.0}
+        self.interrupted = False
+
+    def run(self) -> Campaign:
+        settings, started = self.settings, datetime.now(UTC)
+        results: list[ImplementationResult] = []
+        stops: list[str] = []
+        witness = None
+        try:
+            teams = {name: self._team(name) for name in settings.names}
+            witnesses = self._team(KERAS, 1) if self._wants_witness() else []
+            self._start_all([team[0] for team in teams.values()] + witnesses)
+            for name, team in teams.items():
+                measured = self._measure(name, team, settings.examples)
+                results.append(self._summarise(measured, team))
+                if measured.stopped:
+                    stops.append(f"{name}: {measured.stopped}; the rest was not run.")
+            if witnesses and not self.interrupted:
+                sample = min(settings.examples or WITNESSED, WITNESSED)
+                self.budget.deadline = None
+                measured = self._measure(KERAS, witnesses, sample)
+                witness = self._summarise(measured, witnesses)
+        finally:
+            for worker in self.workers:
+                worker.stop()
+                self.cpu["children"] += worker.cpu
+                self.cpu["setup"] += worker.setup_cpu
+        report = Report(
+            environment=environment(),
+            settings={
+                "seed": settings.seed,
+                "examples": settings.examples,
+                "max_time": settings.max_time,
+                "command": settings.command,
+            },
+            headline=[*_headline(results, witness, settings), *stops],
+            implementations=results,
+            witness=witness,
+            run={
+                "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                "seconds": round(time.monotonic() - self.began, 1),
+                "jobs": settings.processes,
+            },
+        )
+        return Campaign(report, self.interrupted, self.cpu)
+
+    def _team(self, name: str, size: int | None = None) -> list[WorkerProcess]:
+        team = [WorkerProcess(name, CASE_LIMIT) for _ in range(size or self.settings.processes)]
+        self.workers += team
+        return team
+
+    def _wants_witness(self) -> bool:
+        return self.settings.witness and KERAS not in self.settings.names and keras_is_installed()
+
+    def _start_all(self, workers: Sequence[WorkerProcess]) -> None:
+        """Start the first worker of every implementation, so that a wrong name is told at once."""
+        for worker in workers:
+            self.progress(Progress(worker.name, "starting", 0, None))
+            worker.start()
+
+    def _measure(self, name: str, team: list[WorkerProcess], limit: int | None) -> Measured:
+        settings = self.settings
+        cases = plan(settings.seed, limit)
+        measured: list[Measured] = []
+        failure: list[BaseException] = []
+
+        def go() -> None:
+            try:
+                measured.append(
+                    measure(
+                        team,
+                        iter(takewhile(self._goes_on, cases)),
+                        budget=self.budget,
+                        expectations=self.expectations,
+                        checks=settings.checks,
+                        progress=lambda n: self.progress(Progress(name, "running", n, limit)),
+                    )
+                )
+            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+                failure.append(error)
+
+        # In a thread of its own, so that Ctrl-C reaches this one and nothing decided is lost.
+        thread = threading.Thread(target=go, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            try:
+                thread.join()
+            except KeyboardInterrupt:
+                self.interrupted = True
+                self.budget.stop.set()
+                for worker in team:
+                    worker.kill()
+        if failure:
+            raise failure[0]
+        if self.interrupted:
+            measured[0].stopped = measured[0].stopped or "interrupted"
+        return measured[0]
+
+    def _goes_on(self, planned: Planned) -> bool:
+        return not self.budget.over
+
+    def _summarise(self, measured: Measured, team: list[WorkerProcess]) -> ImplementationResult:
+        found = []
+        if not self.interrupted:
+            name = measured.subject.name
+            self.progress(Progress(name, "shrinking", measured.configurations, None))
+            try:
+                found = findings(
+                    measured,
+                    self.settings.seed,
+                    team[0],
+                    self.expectations,
+                    self.settings.checks,
+                )
+            except KeyboardInterrupt:
+                self.interrupted = True
+        for worker in team:
+            worker.stop()
+        return summary(measured, found)
+
+
+def keras_is_installed() -> bool:
+    """Whether Keras and TensorFlow can be imported; neither is imported to find out."""
+    return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
+
+
+def exit_code(campaign: Campaign) -> int:
+    """0 conforms, 1 something does not, 3 nothing could be decided, 130 interrupted."""
+    if campaign.interrupted:
+        return 130
+    report = campaign.report
+    verdicts = {result.verdict for result in report.implementations}
+    if report.witness is not None and report.witness.verdict is Verdict.FAILS:
+        verdicts.add(Verdict.FAILS)
+    if Verdict.FAILS in verdicts:
+        return 1
+    return 3 if Verdict.INCONCLUSIVE in verdicts else 0
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, as the report shows them."""
+    found = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "reference loop": _kernel.active_path(),
+    }
+    for package in ("conv2d-conformance", "numpy", "ml_dtypes", "hypothesis", "keras", "tensorflow"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _headline(
+    results: list[ImplementationResult], witness: ImplementationResult | None, settings: Settings
+) -> list[str]:
+    lines = []
+    for result in results:
+        lines.append(_sentence(result))
+        if result.name == KERAS:
+            lines += _disagreements(result)
+    if KERAS in settings.names:
+        return lines
+    if witness is not None:
+        lines.append(
+            f"Expected values come from the reference; real Keras ({witness.version}) was asked for "
+            f"{witness.configurations} of the same configurations."
+        )
+        return [*_disagreements(witness), *lines]
+    why = (
+        "real Keras was not asked"
+        if keras_is_installed()
+        else "Keras with TensorFlow is not installed here"
+    )
+    return [*lines, f"Expected values come from the reference alone: {why}."]
+
+
+def _sentence(result: ImplementationResult) -> str:
+    tried = f"{result.cases} cases of {result.configurations} configurations"
+    unexpected = [f for f in result.findings if f.status != "expected_failure"]
+    if result.verdict is Verdict.CONFORMS:
+        return f"{result.name} conforms: no unexpected failure in {tried}."
+    if result.verdict is Verdict.INCONCLUSIVE:
+        return f"{result.name} is inconclusive: no value could be judged in {tried}."
+    kinds = f"{len(unexpected)} finding{'s' * (len(unexpected) != 1)}" if unexpected else "failures"
+    return f"{result.name} fails: {kinds} in {tried}."
+
+
+def _disagreements(keras: ImplementationResult) -> list[str]:
+    """Where Keras and the reference differ, with who is right; these lead the report."""
+    lines = []
+    for finding in keras.findings:
+        judgement = f" {finding.evidence.judgement}" if finding.evidence else ""
+        if finding.status == "expected_failure":
+            lines.append(
+                f"Known fault of {keras.version}: {finding.reason} ({finding.check}, "
+                f"{finding.count} cases)."
+            )
+        else:
+            lines.append(
+                f"Keras and the reference disagree, unlisted: {finding.check}, {finding.cause}; "
+                f"{finding.minimal_case}.{judgement}"
+            )
+    if not lines:
+        lines.append("Real Keras and the reference agree on every case.")
+    return lines

@@ -1,0 +1,159 @@
+"""From what was measured to the records of a report: counts, coverage, ratios, verdict."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+
+import numpy as np
+
+from conformance.campaign.measure import Measured
+from conformance.case import AsList, Case, Written
+from conformance.checks import CHECKS
+from conformance.results import (
+    BAD,
+    Finding,
+    ImplementationResult,
+    Outcome,
+    Ratios,
+    Status,
+    Unsupported,
+    Verdict,
+    count,
+)
+
+RATIO_EDGES = [2.0**e for e in range(-12, 5)]
+VALUE_CHECKS = ("exact_values", "bounded_values")
+_WORST_FIRST = (
+    Status.HARNESS_ERROR,
+    Status.CRASHED,
+    Status.TIMED_OUT,
+    Status.FAILED,
+    Status.EXPECTED_FAILURE,
+    Status.UNSUPPORTED,
+    Status.UNEXPECTED_PASS,
+    Status.PASSED,
+)
+
+COVERED: dict[str, Callable[[Case], str]] = {
+    "kernel_size": lambda c: f"{c.kernel[0]}x{c.kernel[1]}",
+    "strides": lambda c: f"{c.stride[0]}x{c.stride[1]}",
+    "dilation_rate": lambda c: f"{c.dilation[0]}x{c.dilation[1]}",
+    "kernel_size written as": lambda c: _form(c.kernel_size),
+    "strides written as": lambda c: _form(c.strides),
+    "dilation_rate written as": lambda c: _form(c.dilation_rate),
+    "padding": lambda c: c.padding or "not passed",
+    "data_format": lambda c: c.data_format or "not passed",
+    "groups": lambda c: str(c.group_count),
+    "channels": lambda c: str(c.channels),
+    "filters": lambda c: str(c.filters),
+    "activation": lambda c: c.activation or "None",
+    "use_bias": lambda c: "not passed" if c.use_bias is None else str(c.use_bias),
+    "dtype": lambda c: c.dtype or "not passed",
+    "batch": lambda c: str(c.batch),
+    "values": lambda c: c.data,
+    "memory": lambda c: c.view or "contiguous",
+}
+
+
+def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult:
+    """The record of one implementation."""
+    subject = measured.subject
+    return ImplementationResult(
+        name=subject.name,
+        kind=subject.kind,
+        version=subject.version,
+        verdict=_verdict(measured.outcomes),
+        configurations=measured.configurations,
+        cases=measured.cases,
+        checks=count(measured.outcomes, _checks(subject.kind)),
+        findings=findings,
+        unsupported=_unsupported(measured.outcomes),
+        coverage=_coverage(measured.outcomes, subject.kind),
+        ratios=_ratios(measured.outcomes),
+        accumulation=subject.accumulation,
+        interrupted=bool(measured.stopped),
+    )
+
+
+def _checks(kind: str) -> list[str]:
+    return [name for name in CHECKS if kind == "layer" or name != "compute_output_shape"]
+
+
+def _verdict(outcomes: list[Outcome]) -> Verdict:
+    statuses = Counter((o.status, o.check in VALUE_CHECKS) for o in outcomes)
+    if any(number for (status, _), number in statuses.items() if status in BAD - {"harness_error"}):
+        return Verdict.FAILS
+    if statuses[Status.HARNESS_ERROR, False] or not statuses[Status.PASSED, True]:
+        return Verdict.INCONCLUSIVE
+    return Verdict.CONFORMS
+
+
+def _unsupported(outcomes: list[Outcome]) -> list[Unsupported]:
+    cases: dict[str, set[str]] = defaultdict(set)
+    for outcome in outcomes:
+        if outcome.status is Status.UNSUPPORTED:
+            cases[outcome.cause].add(outcome.case)
+    ranked = sorted(cases.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        Unsupported(reason=reason, count=len(found), example=min(found, key=lambda c: (len(c), c)))
+        for reason, found in ranked
+    ]
+
+
+def _coverage(outcomes: list[Outcome], kind: str) -> dict[str, dict[str, dict[str, int]]]:
+    worst: dict[tuple[int, str], Status] = {}
+    for outcome in outcomes:
+        key = outcome.at, outcome.case
+        worst[key] = min(
+            (worst.get(key, Status.PASSED), outcome.status), key=_WORST_FIRST.index
+        )
+    counts: dict[str, dict[str, Counter[str]]] = {
+        argument: defaultdict(Counter)
+        for argument in COVERED
+        if kind == "layer" or argument not in ("activation",)
+    }
+    for (_, text), status in worst.items():
+        case = Case.parse(text)
+        for argument, values in counts.items():
+            values[COVERED[argument](case)][str(status)] += 1
+    return {
+        argument: {value: dict(sorted(c.items())) for value, c in sorted(v.items(), key=_natural)}
+        for argument, v in counts.items()
+    }
+
+
+def _natural(item: tuple[str, object]) -> tuple[list[int], str]:
+    numbers = [int(part) for part in item[0].split("x") if part.isdigit()]
+    return numbers, item[0]
+
+
+def _ratios(outcomes: list[Outcome]) -> dict[str, Ratios]:
+    by_dtype: dict[str, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.ratio is not None:
+            by_dtype[Case.parse(outcome.case).compute_dtype].append(outcome.ratio)
+    return {dtype: _distribution(values) for dtype, values in sorted(by_dtype.items())}
+
+
+def _distribution(values: list[float]) -> Ratios:
+    bins = np.searchsorted(RATIO_EDGES, values, side="left")
+    counts = np.bincount(bins + 1, minlength=len(RATIO_EDGES) + 2)
+    counts[0] = sum(value == 0 for value in values)
+    counts[1] -= counts[0]
+    finite = [v for v in values if np.isfinite(v)]
+    return Ratios(
+        edges=RATIO_EDGES,
+        counts=counts.tolist(),
+        largest=max(finite, default=None),
+        p99=float(np.quantile(finite, 0.99)) if finite else None,
+        failing=sum(not value <= 1 for value in values),
+    )
+
+
+def _form(value: Written | None) -> str:
+    if value is None:
+        return "not passed"
+    if isinstance(value, int):
+        return "int"
+    return "list" if isinstance(value, AsList) else "tuple"

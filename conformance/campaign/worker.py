@@ -1,0 +1,102 @@
+"""The child process that runs an implementation: ``python -m conformance.campaign.worker NAME``.
+
+Requests and replies are pickles on what were stdin and stdout; whatever the implementation prints
+goes to stderr, which the parent keeps in a file. The first reply tells who is measured, or why
+nobody can be. A case that kills this process costs that case only: the parent starts another one.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any, BinaryIO
+
+from conformance.campaign.messages import Explain, HarnessError, ProcessorTime, Refused, Subject
+
+
+def main(name: str) -> None:
+    replies = os.fdopen(os.dup(1), "wb")
+    requests = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    _serve(name, requests, replies)
+
+
+def _serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
+    from conformance.checks import Trial, judge
+    from conformance.errors import UsageError
+    from conformance.evidence import explain
+    from conformance.implementations import resolve
+
+    def reply(message: Any) -> None:
+        pickle.dump(message, replies)
+        replies.flush()
+
+    try:
+        implementation = resolve(name)
+        implementation.setup()
+    except UsageError as error:
+        reply(Refused(str(error)))
+        return
+    except BaseException as error:  # noqa: BLE001 - a stranger's set-up code
+        traceback.print_exc()
+        reply(Refused(f"setting up {name!r} fails: {type(error).__name__}: {error}"))
+        return
+    gc.collect()
+    gc.freeze()  # a big engine's modules are not worth scanning again and again
+    reply(
+        Subject(
+            name,
+            implementation.kind,
+            implementation.version,
+            implementation.accumulation,
+            implementation.costly_calls,
+            time.process_time(),
+        )
+    )
+    while True:
+        try:
+            request = pickle.load(requests)
+        except EOFError:
+            break
+        if isinstance(request, ProcessorTime):
+            reply(time.process_time())
+            continue
+        if isinstance(request, Explain):
+            *before, last = request.cases
+            for case in before:
+                judge(Trial(case, implementation))
+            reply(_guarded(lambda: explain(Trial(last, implementation), request.check)))  # noqa: B023
+            continue
+        for case in request.cases:
+            reply(_guarded(lambda: judge(Trial(case, implementation), request.checks)))  # noqa: B023
+    implementation.close()
+
+
+def _guarded(action: Any) -> Any:
+    try:
+        return action()
+    except Exception as error:
+        traceback.print_exc()
+        return HarnessError(f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent(parent: int) -> None:
+    """Leave when the parent is gone, even if a case never returns."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

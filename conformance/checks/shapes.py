@@ -1,0 +1,57 @@
+"""Checks of shape and dtype, decided before any value is looked at."""
+
+from __future__ import annotations
+
+from conformance.checks.trial import CheckFailure, Trial
+from reference_impl.dtypes import as_dtype
+from reference_impl.geometry import output_shape as conv_output_shape
+
+
+def output_shape(trial: Trial) -> None:
+    """A call returns an array whose shape is that of Conv2D in the layout of the case."""
+    got, want = trial.output.shape, trial.expected.value.shape
+    if got != want:
+        cause = (
+            "returns the layout of the other data_format"
+            if sorted(got) == sorted(want) and len(got) == 4 and got[0] == want[0]
+            else "returns a wrong output shape"
+        )
+        raise CheckFailure(cause, f"expected shape {want}, got {got}")
+
+
+def compute_output_shape(trial: Trial) -> None:
+    """compute_output_shape of a layer gives the shape of Conv2D, also where batch, H, W are None."""
+    case = trial.case
+    for known in (case.input_shape, _unknown(trial)):
+        want = conv_output_shape(
+            known,
+            case.filters,
+            kernel_size=case.kernel,
+            strides=case.stride,
+            padding=case.padding_mode,
+            dilation_rate=case.dilation,
+            data_format=case.layout,
+        )
+        got = trial.output_shape(known)
+        if not isinstance(got, tuple | list) or tuple(got) != want:
+            raise CheckFailure(
+                "compute_output_shape is wrong"
+                + ("" if known == case.input_shape else " for unknown sizes"),
+                f"compute_output_shape({known}) should be {want}, is {got!r}",
+            )
+
+
+def output_dtype(trial: Trial) -> None:
+    """The result has the dtype that the layer computes in, or the dtype of `x` for a function."""
+    got, want = trial.output.dtype, as_dtype(trial.case.compute_dtype)
+    if got != want:
+        raise CheckFailure(
+            f"returns {got.name} for {want.name}", f"expected dtype {want.name}, got {got.name}"
+        )
+
+
+def _unknown(trial: Trial) -> tuple[int | None, ...]:
+    shape: list[int | None] = [None] * 4
+    channels = 3 if trial.case.layout == "channels_last" else 1
+    shape[channels] = trial.case.channels
+    return tuple(shape)

@@ -1,0 +1,114 @@
+"""One implementation on one case: what it returned, and what it should have."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Case
+from conformance.criteria import Expected, expected
+from conformance.data import Arrays, arrays
+from conformance.errors import Unsupported, describe, first_line
+from conformance.implementations.base import Implementation, Prepared
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
+
+
+class CheckFailure(Exception):
+    """A check does not hold.
+
+    Attributes:
+        cause: one sentence without the numbers of the case.
+        message: the same with them.
+        ratio: greatest error over bound, where there is one.
+    """
+
+    def __init__(self, cause: str, message: str = "", ratio: float | None = None) -> None:
+        super().__init__(cause, message, ratio)
+        self.cause, self.message, self.ratio = cause, message or cause, ratio
+
+
+class Trial:
+    """A case on an implementation; everything is computed when first asked for.
+
+    Attributes:
+        case: what is tried.
+        implementation: who is tried.
+    """
+
+    def __init__(self, case: Case, implementation: Implementation) -> None:
+        self.case = case
+        self.implementation = implementation
+
+    @cached_property
+    def data(self) -> Arrays:
+        """The arrays of the case; the implementation never sees these."""
+        return arrays(self.case)
+
+    @cached_property
+    def given(self) -> Arrays:
+        """Equal arrays that the implementation is given."""
+        return arrays(self.case)
+
+    @cached_property
+    def expected(self) -> Expected:
+        return expected(self.case, self.data, self.implementation.accumulation)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        return self._ask(lambda: self.implementation.prepare(self.case, self.given))
+
+    @cached_property
+    def output(self) -> NDArray[Any]:
+        """What the first call returned.
+
+        Raises:
+            CheckFailure: it raised, or returned something that is not an array.
+            Unsupported: the implementation does not do this.
+        """
+        return self.call(self.given.x)
+
+    def call(self, x: NDArray[Any]) -> NDArray[Any]:
+        """A further call; errors as for `output`. The result is a copy."""
+        prepared = self.prepared
+        result = self._ask(lambda: prepared.call(x))
+        try:
+            return np.array(self.implementation.to_numpy(result), order="C")
+        except TypeError as error:
+            raise CheckFailure(str(error)) from None
+        except Exception as error:
+            raise CheckFailure(
+                f"returns something that does not convert to an array: {describe(error)}"
+            ) from None
+
+    def output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
+        """compute_output_shape of the layer; errors as for `output`."""
+        prepared = self.prepared
+        return self._ask(lambda: prepared.compute_output_shape(input_shape))
+
+    def one_in(self, number: int) -> bool:
+        """True for one case in `number`, always the same ones."""
+        return zlib.crc32(str(self.case).encode()) % number == 0
+
+    def _ask(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except (KeyboardInterrupt, Unsupported, MemoryError):
+            raise
+        except self.implementation.unsupported_errors as error:
+            raise Unsupported(first_line(error)) from None
+        except BaseException as error:  # noqa: BLE001 - SystemExit of an adapter is a finding too
+            text = describe(error)
+            raise CheckFailure(f"raises {_generic(text)}", f"raises {text}") from None
+
+
+def _generic(text: str) -> str:
+    """`text` without numbers and addresses, so that equal troubles look equal."""
+    return _NUMBER.sub("#", _ADDRESS.sub("#", text))

@@ -1,0 +1,47 @@
+"""Checks of the values of one call."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.checks.trial import CheckFailure, Trial
+from conformance.criteria import error_ratio
+
+
+def exact_values(trial: Trial) -> None:
+    """On integers whose every partial sum is exact, the result is the exact one, to the last bit."""
+    want = trial.expected
+    if not np.array_equal(trial.output.astype(np.float64), want.value):
+        raise _difference(trial, "values differ from the exact result")
+
+
+def bounded_values(trial: Trial) -> float:
+    """On all other data, no element is further from the exact result than its derived bound."""
+    ratio = float(error_ratio(trial.output, trial.expected).max(initial=0.0))
+    if ratio > 1:
+        raise _difference(trial, "errors exceed the derived bound", ratio)
+    return ratio
+
+
+def _difference(trial: Trial, cause: str, ratio: float | None = None) -> CheckFailure:
+    want = trial.expected
+    got = trial.output.astype(np.float64)
+    ratios = error_ratio(trial.output, want)
+    wrong = int((ratios > 1).sum())
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got - want.value)
+    severity = np.where(np.isnan(error), np.inf, error) if want.exact else ratios
+    worst = np.unravel_index(int(severity.argmax()), got.shape)
+    finite = np.isfinite(got)
+    if not finite.any():
+        cause = "returns nothing but NaN or infinity"
+    elif not finite[ratios > 1].all():
+        cause = "returns NaN or infinity where the exact result is finite"
+    elif not got.any():
+        cause = "returns nothing but zeros"
+    limit = "" if want.exact else f" (allowed error {want.bound[worst]:.3g})"
+    message = (
+        f"element {tuple(map(int, worst))}: expected {want.value[worst]:.9g}, got "
+        f"{got[worst]:.9g}{limit}; {wrong} of {got.size} elements are wrong"
+    )
+    return CheckFailure(cause, message, ratio)

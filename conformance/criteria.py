@@ -1,0 +1,143 @@
+"""When a value is right: exact equality on integers, a derived bound per element on everything else.
+
+With ``n`` products (one more for a bias), ``S = sum |x||w| + |b|``, unit roundoffs ``u`` and the
+spacing of subnormals ``eta``, a sum in any order and any tree of additions differs from the exact
+one by at most ``(n + 1) u_acc S + (n + 1) eta_acc`` (Jeannerod and Rump, SIAM J. Matrix Anal.
+Appl. 34, 2013). The reference's own error adds ``(n + 1) u_ref S``. After that every step that
+rounds to the output format adds ``u_out`` of what it rounds plus ``eta_out``: Keras rounds a 16-bit
+convolution, then the bias addition, then the activation (measured on Keras 3.15).
+
+An activation carries an error on by its Lipschitz constant and adds the error of evaluating it:
+`ELEMENTARY_ROUNDINGS` unit roundoffs of ``1 + |z|``, the largest intermediate value, and the smallest
+normal number, since elementary functions may flush what lies below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Case
+from conformance.data import Arrays
+from reference_impl import activations
+from reference_impl.convolution import Accumulated, accumulate
+from reference_impl.dtypes import FloatFormat, format_of
+from reference_impl.rounding import round_to
+
+Reals = NDArray[np.float64]
+
+# Activations that map every integer of the exact data to an integer.
+EXACT_ACTIVATIONS = frozenset({None, "linear", "relu", "relu6", "hard_tanh", "hard_shrink"})
+# Activations that mix the values along the last axis.
+AXIS_ACTIVATIONS = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
+# OpenCL 3.0 (full profile, section 7.4) allows erf 16 ulp, more than exp, log1p or tanh; an ulp is
+# two unit roundoffs, and at most eight further operations are each correctly rounded.
+ELEMENTARY_ROUNDINGS = 2 * 16 + 8
+# Largest slope of any of Keras' activations, apart from exponential: gelu and selu have the steepest.
+LIPSCHITZ = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a case must give.
+
+    Attributes:
+        value: float64, after the activation, before the last rounding.
+        bound: float64, the largest error allowed for each element.
+        overflow: where an intermediate result may already leave the range of the output format.
+        fmt: the output format.
+        exact: whether only ``value`` itself is right.
+    """
+
+    value: Reals
+    bound: Reals
+    overflow: NDArray[np.bool_]
+    fmt: FloatFormat
+    exact: bool
+
+    @property
+    def rounded(self) -> NDArray[Any]:
+        """`value` in the output format."""
+        return round_to(self.value, self.fmt)
+
+
+def expected(case: Case, data: Arrays, accumulation: str) -> Expected:
+    """Value and bound for `case`, for an implementation that sums in `accumulation` precision."""
+    sums = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
+    fmt = format_of(case.compute_dtype)
+    exact = case.data == "integers" and case.activation in EXACT_ACTIVATIONS
+    bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
+    bound, overflow = _summation_bound(sums, bias, fmt, accumulation_format(case, accumulation))
+    value = sums.value
+    if case.activation not in (None, "linear"):
+        value, bound, overflow = _after_activation(case.activation, value, bound, overflow, fmt)
+    if exact:
+        bound = np.zeros_like(bound)
+    return Expected(value, bound, overflow, fmt, exact)
+
+
+def accumulation_format(case: Case, accumulation: str) -> FloatFormat:
+    """Format of the sums: float32 for 16-bit and float32 layers, `accumulation` for float64 ones."""
+    return format_of(accumulation if case.compute_dtype == "float64" else "float32")
+
+
+def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
+    """Error over bound for each element: at most 1 where `got` is right, 0 where it is equal.
+
+    An infinity (or a NaN made from it) is right where the range of the output format is left on
+    the way. Where the bound is 0 an error counts as infinite.
+    """
+    values = got.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        error = np.abs(values - want.value)
+        ratio = np.where(error == 0, 0.0, error / want.bound)
+    ratio[np.isnan(ratio)] = np.inf
+    ratio[want.overflow & ~np.isfinite(values)] = 0.0
+    return ratio
+
+
+def _summation_bound(
+    sums: Accumulated, bias: float, fmt: FloatFormat, acc: FloatFormat
+) -> tuple[Reals, NDArray[np.bool_]]:
+    assert sums.magnitude is not None
+    steps = sums.taps + 2
+    reference = 2.0**-53
+    size = np.abs(sums.value)
+    error = steps * ((acc.unit_roundoff + reference) * sums.magnitude + acc.smallest_subnormal)
+    overflow = sums.magnitude * (1 + steps * acc.unit_roundoff) >= fmt.largest
+    roundings = [size] if fmt.precision >= acc.precision else [size + bias, size]
+    for rounded in roundings:
+        error = error + fmt.unit_roundoff * (rounded + error) + fmt.smallest_subnormal
+    return error, overflow
+
+
+def _after_activation(
+    name: str, z: Reals, bound: Reals, overflow: NDArray[np.bool_], fmt: FloatFormat
+) -> tuple[Reals, Reals, NDArray[np.bool_]]:
+    value = activations.get(name)(z)
+    u = fmt.unit_roundoff
+    if name in EXACT_ACTIVATIONS:
+        error = bound + u * np.abs(value)
+        if name == "hard_shrink":  # it jumps at 1/2, so either side is right near there
+            error = error + np.where(np.abs(np.abs(z) - 0.5) <= bound, 0.5, 0.0)
+        return value, error, overflow
+    roundings: float = ELEMENTARY_ROUNDINGS
+    largest = np.abs(z)
+    if name in AXIS_ACTIVATIONS:
+        length = z.shape[-1]
+        roundings += length
+        widest = (lambda a: a.max(axis=-1, keepdims=True, initial=0)) if length else (lambda a: a)
+        largest, bound = (np.broadcast_to(widest(a), value.shape) for a in (largest, bound))
+        overflow = np.broadcast_to(overflow.any(axis=-1, keepdims=True), value.shape)
+    with np.errstate(over="ignore"):
+        if name == "exponential":
+            error = value * (np.expm1(bound) + roundings * u * (1 + largest))
+        else:
+            error = LIPSCHITZ * bound + roundings * u * (1 + largest)
+            if name == "glu":
+                error = error * (1 + largest)
+    overflow = overflow | (np.abs(value) + error >= fmt.largest)
+    return value, error + 2.0**fmt.min_exponent, overflow

@@ -1,0 +1,33 @@
+"""The exceptions that callers meet, and how an exception is put into one line."""
+
+from __future__ import annotations
+
+import re
+
+# Terminal colours, and the node name that TensorFlow puts before a message.
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} ")
+
+
+class Unsupported(Exception):
+    """Raised by an implementation for what it does not do; recorded as *unsupported*, never as passed.
+
+    The message says what and why, in one sentence.
+    """
+
+
+class UsageError(Exception):
+    """Something the caller asked for cannot be done; one sentence names the value and what is allowed."""
+
+
+def describe(error: BaseException) -> str:
+    """Type and first line of the message."""
+    line = first_line(error)
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that says something, without terminal colours, at most 300 characters."""
+    for line in _DECORATION.sub("", str(error)).splitlines():
+        if line.strip():
+            return line.strip()[:300]
+    return ""

@@ -1,0 +1,125 @@
+"""What a failing case shows: the disputed element in exact arithmetic, and a picture's worth of values."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Case
+from conformance.checks.trial import CheckFailure, Trial
+from conformance.criteria import AXIS_ACTIVATIONS, error_ratio
+from conformance.data import Arrays
+from conformance.errors import Unsupported
+from conformance.results import Evidence
+from reference_impl import activations
+
+LARGEST_PICTURE = 24
+VALUE_CHECKS = frozenset({"exact_values", "bounded_values"})
+
+
+def explain(trial: Trial, check: str) -> Evidence:
+    """Evidence for a failure of `check`; empty where there are no values to show."""
+    try:
+        got = trial.output.astype(np.float64)
+    except (CheckFailure, Unsupported):
+        return Evidence()
+    want = trial.expected
+    if check not in VALUE_CHECKS or got.shape != want.value.shape or not got.size:
+        return Evidence()
+    with np.errstate(invalid="ignore"):
+        severity = np.abs(got - want.value) if want.exact else error_ratio(got, want)
+    severity[np.isnan(severity)] = np.inf
+    worst = tuple(map(int, np.unravel_index(int(severity.argmax()), got.shape)))
+    first = trial.case.layout == "channels_first"
+    n, f = worst[0], worst[1] if first else worst[3]
+    row, column = worst[2:4] if first else worst[1:3]
+    plane = (n, f) if first else (n, slice(None), slice(None), f)
+    rows, columns = _crop(row, got[plane].shape[0]), _crop(column, got[plane].shape[1])
+    text = _exact_text(trial.case, trial.data, worst, float(want.value[worst]), float(got[worst]))
+    return Evidence(
+        expected=_nested(want.value[plane][rows, columns]),
+        got=_nested(got[plane][rows, columns]),
+        worst=(row - rows.start, column - columns.start),
+        element=worst,
+        reference_value=f"{want.value[worst]:.17g}",
+        got_value=f"{got[worst]:.17g}",
+        bound="0 (exact data)" if want.exact else f"{want.bound[worst]:.3g}",
+        size=trial.case.size,
+        window=_window(trial.case, row, column),
+        **text,
+    )
+
+
+def exact_sum(case: Case, data: Arrays, element: tuple[int, ...]) -> Fraction:
+    """The element before the activation in rational arithmetic, straight from the definition.
+
+    It shares no code with the reference: two loops over the window, one over the channels.
+    """
+    first = case.layout == "channels_first"
+    n, f = element[0], element[1] if first else element[3]
+    row, column = element[2:4] if first else element[1:3]
+    x = np.moveaxis(data.x[n], 0, -1) if first else data.x[n]
+    (top, _), (left, _) = case.geometry.pads
+    depth = case.channels // case.group_count
+    start = f // (case.filters // case.group_count) * depth
+    total = Fraction(0) if data.bias is None else Fraction(float(data.bias[f]))
+    for i in range(case.kernel[0]):
+        for j in range(case.kernel[1]):
+            h = row * case.stride[0] - top + i * case.dilation[0]
+            w = column * case.stride[1] - left + j * case.dilation[1]
+            if 0 <= h < x.shape[0] and 0 <= w < x.shape[1]:
+                for c in range(depth):
+                    total += Fraction(float(x[h, w, start + c])) * Fraction(
+                        float(data.kernel[i, j, c, f])
+                    )
+    return total
+
+
+def _exact_text(
+    case: Case, data: Arrays, element: tuple[int, ...], reference: float, got: float
+) -> dict[str, str]:
+    if case.activation in AXIS_ACTIVATIONS:
+        return {"judgement": f"{case.activation} mixes elements; no single sum decides this one."}
+    total = exact_sum(case, data, element)
+    exact = float(total)
+    if case.activation not in (None, "linear"):
+        exact = float(activations.get(case.activation)(np.array([exact]))[0])
+    fraction = ""
+    if total.denominator != 1 and len(str(total)) <= 60:
+        fraction = str(total)
+    error = {"the reference": abs(reference - exact), "the implementation": abs(got - exact)}
+    if not np.isfinite(got) or error["the reference"] < error["the implementation"]:
+        judgement = (
+            f"Exact rational arithmetic sides with the reference: it is off by "
+            f"{error['the reference']:.3g}, the implementation by {error['the implementation']:.3g}."
+        )
+    elif error["the reference"] > error["the implementation"]:
+        judgement = (
+            f"Exact rational arithmetic sides with the implementation: it is off by "
+            f"{error['the implementation']:.3g}, the reference by {error['the reference']:.3g}."
+        )
+    else:
+        judgement = "Exact rational arithmetic puts both at the same distance."
+    return {"exact": f"{exact:.17g}", "exact_fraction": fraction, "judgement": judgement}
+
+
+def _window(case: Case, row: int, column: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    spans = [
+        (o * s - before, o * s - before + (k - 1) * d + 1)
+        for o, s, k, d, (before, _) in zip(
+            (row, column), case.stride, case.kernel, case.dilation, case.geometry.pads, strict=True
+        )
+    ]
+    return spans[0], spans[1]
+
+
+def _crop(center: int, size: int) -> slice:
+    start = max(0, min(center - LARGEST_PICTURE // 2, size - LARGEST_PICTURE))
+    return slice(start, min(start + LARGEST_PICTURE, size))
+
+
+def _nested(values: NDArray[Any]) -> list[list[float | None]]:
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in values]

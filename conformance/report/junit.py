@@ -1,0 +1,122 @@
+"""junit.xml: a test suite for each implementation, a test case for each check."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from conformance.report.text import STATUS_LABELS, clean, plural, replay_command
+from conformance.results import BAD, Finding, ImplementationResult, Report, Status
+
+_OUTCOMES = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+
+
+def write_junit(report: Report, path: Path) -> None:
+    """Write `report` to `path` as JUnit XML."""
+    root = ET.Element("testsuites", name="conv2d-conformance")
+    if "seconds" in report.run:
+        root.set("time", f"{report.run['seconds']:.3f}")
+    for result in report.implementations:
+        root.append(_suite(result, result.name))
+    if report.witness is not None:
+        root.append(_suite(report.witness, f"{report.witness.name} (real Keras, on a sample)"))
+    for attribute in ("tests", *_OUTCOMES):
+        root.set(attribute, str(sum(int(suite.get(attribute, "0")) for suite in root)))
+    ET.indent(root)
+    xml = ET.tostring(root, encoding="unicode")
+    path.write_text(
+        f'<?xml version="1.0" encoding="utf-8"?>\n{xml}\n', encoding="utf-8", newline="\n"
+    )
+
+
+def _suite(result: ImplementationResult, name: str) -> ET.Element:
+    suite = ET.Element("testsuite", name=clean(name), tests=str(len(result.checks)))
+    properties = ET.SubElement(suite, "properties")
+    for key, value in (
+        ("verdict", result.verdict),
+        ("version", result.version),
+        ("kind", result.kind),
+        ("configurations", result.configurations),
+        ("cases", result.cases),
+        ("interrupted", str(result.interrupted).lower()),
+    ):
+        ET.SubElement(properties, "property", name=key, value=clean(str(value)))
+    for check, counts in result.checks.items():
+        suite.append(_testcase(result, name, check, counts))
+    for attribute, tag in _OUTCOMES.items():
+        suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+    return suite
+
+
+def _testcase(
+    result: ImplementationResult, suite: str, check: str, counts: dict[str, int]
+) -> ET.Element:
+    testcase = ET.Element("testcase", name=clean(check), classname=clean(suite))
+    findings = [finding for finding in result.findings if finding.check == check]
+    bad = [finding for finding in findings if finding.status in BAD]
+    expected = [f for f in findings if f.status == Status.EXPECTED_FAILURE]
+    failed = any(counts.get(s, 0) for s in BAD if s != Status.HARNESS_ERROR)
+    if failed or counts.get(Status.HARNESS_ERROR, 0):
+        # One element only: a test case with a failure and an error would be counted twice.
+        _add_problem(testcase, "failure" if failed else "error", bad, counts, result.name)
+    elif not any(counts.values()):
+        _skip(testcase, "not run", "no case came to this check")
+    elif set(_present(counts)) == {Status.UNSUPPORTED}:
+        _skip(testcase, "unsupported", "; ".join(u.reason for u in result.unsupported))
+    elif not counts.get(Status.PASSED, 0) and expected:
+        _skip(testcase, "expected failure", "; ".join(f.reason or f.cause for f in expected))
+    output = ET.SubElement(testcase, "system-out")
+    output.text = clean("\n\n".join([_summary(counts), *_notes(expected, result.name)]))
+    return testcase
+
+
+def _present(counts: dict[str, int]) -> list[Status]:
+    return [status for status in STATUS_LABELS if counts.get(status, 0)]
+
+
+def _summary(counts: dict[str, int]) -> str:
+    parts = [f"{counts[status]} {STATUS_LABELS[status]}" for status in _present(counts)]
+    return ", ".join(parts) or "no cases"
+
+
+def _notes(expected: list[Finding], implementation: str) -> list[str]:
+    return [
+        f"Expected failure: {finding.reason} {finding.link}".rstrip()
+        + f"\n{_describe(finding, implementation)}"
+        for finding in expected
+    ]
+
+
+def _skip(testcase: ET.Element, kind: str, reason: str) -> None:
+    message = clean(reason) or "no reason given"
+    ET.SubElement(testcase, "skipped", type=kind, message=message)
+
+
+def _add_problem(
+    testcase: ET.Element,
+    tag: str,
+    findings: list[Finding],
+    counts: dict[str, int],
+    implementation: str,
+) -> None:
+    if tag == "failure":  # what the implementation did comes before trouble of the suite
+        findings = sorted(findings, key=lambda f: f.status == Status.HARNESS_ERROR)
+    message = clean(findings[0].cause) if findings else _summary(counts)
+    if len(findings) > 1:
+        message += f" (and {plural(len(findings) - 1, 'more finding')})"
+    kind = STATUS_LABELS[findings[0].status] if findings else tag
+    problem = ET.SubElement(testcase, tag, type=kind, message=message)
+    problem.text = clean("\n\n".join(_describe(f, implementation) for f in findings))
+
+
+def _describe(finding: Finding, implementation: str) -> str:
+    label, count = STATUS_LABELS[finding.status], plural(finding.count, "time")
+    lines = [
+        f"{finding.cause} ({label}, {count}, first at configuration {finding.first_at})",
+        finding.message,
+        f"case: {finding.minimal_case}",
+        f"replay: {replay_command(finding.minimal_case, implementation)}",
+    ]
+    if finding.diagnosis:
+        lines.insert(2, f"diagnosis: {finding.diagnosis}")
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""The whole report in one line."""
+
+from __future__ import annotations
+
+from conformance.report.text import clean, listing, plural
+from conformance.results import Finding, ImplementationResult, Report, Status, Verdict
+
+
+def split_findings(result: ImplementationResult) -> tuple[list[Finding], list[Finding]]:
+    """Findings nobody expected, and expected failures."""
+    unexpected = [f for f in result.findings if f.status != Status.EXPECTED_FAILURE]
+    expected = [f for f in result.findings if f.status == Status.EXPECTED_FAILURE]
+    return unexpected, expected
+
+
+def overall(report: Report) -> Verdict:
+    """The verdict on everything measured: one failure fails it, one doubt leaves it open."""
+    verdicts = [result.verdict for result in report.implementations]
+    if Verdict.FAILS in verdicts:
+        return Verdict.FAILS
+    if Verdict.INCONCLUSIVE in verdicts or not verdicts:
+        return Verdict.INCONCLUSIVE
+    return Verdict.CONFORMS
+
+
+def title(report: Report) -> str:
+    """One line: who conforms or fails, and the figure that matters."""
+    if not report.implementations:
+        return "Nothing was measured"
+    by_verdict = {verdict: _named(report, verdict) for verdict in Verdict}
+    if by_verdict[Verdict.FAILS]:
+        line = _failing(by_verdict[Verdict.FAILS])
+    elif by_verdict[Verdict.INCONCLUSIVE]:
+        line = f"Inconclusive: {_names(by_verdict[Verdict.INCONCLUSIVE])}"
+        if by_verdict[Verdict.CONFORMS]:
+            line += f"; {_conform(by_verdict[Verdict.CONFORMS])}"
+    else:
+        line = _conforming(by_verdict[Verdict.CONFORMS])
+    interrupted = any(result.interrupted for result in report.implementations)
+    return line + (" (interrupted)" if interrupted else "")
+
+
+def _named(report: Report, verdict: Verdict) -> list[ImplementationResult]:
+    return [result for result in report.implementations if result.verdict == verdict]
+
+
+def _names(results: list[ImplementationResult]) -> str:
+    return listing([clean(result.name) for result in results])
+
+
+def _conform(results: list[ImplementationResult]) -> str:
+    return f"{_names(results)} {'conforms' if len(results) == 1 else 'conform'}"
+
+
+def _failing(results: list[ImplementationResult]) -> str:
+    findings = sum(len(split_findings(result)[0]) for result in results)
+    who = f"{_names(results)} {'fails' if len(results) == 1 else 'fail'}"
+    return f"{plural(findings, 'finding')}: {who}" if findings else who
+
+
+def _conforming(results: list[ImplementationResult]) -> str:
+    cases = sum(result.cases for result in results)
+    checks = len({check for result in results for check in result.checks})
+    line = f"{_conform(results)}: {plural(checks, 'check')} on {plural(cases, 'case')}"
+    expected = sum(len(split_findings(result)[1]) for result in results)
+    return line + (f", {plural(expected, 'expected failure')}" if expected else "")

@@ -1,0 +1,237 @@
+"""The records arranged as the page shows them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from conformance.report import heatmaps, plots
+from conformance.report.heatmaps import Maps
+from conformance.report.text import STATUS_LABELS, percent, replay_command
+from conformance.report.verdict import split_findings
+from conformance.results import BAD, Finding, ImplementationResult, Report, Status
+
+_VALUES_OF_AN_ARGUMENT = 24
+_UNTESTED = frozenset({Status.UNSUPPORTED, Status.HARNESS_ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One finding."""
+
+    id: str
+    finding: Finding
+    implementation: str
+    configurations: int
+    calls: list[str]
+    replay: str
+    diagnosis: str
+    link: str
+    maps: Maps | None
+    window: Markup | None
+    window_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One check of one implementation."""
+
+    tone: str
+    counts: list[tuple[Status, int]]
+    tested: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of an argument."""
+
+    name: str
+    counts: dict[str, int]
+    total: int
+    failed: int
+    bar: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """The values of one argument, and how many more there are than are shown."""
+
+    name: str
+    values: list[Value]
+    more: int
+    more_cases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Error over bound of one dtype; no plot when nothing was compared."""
+
+    dtype: str
+    plot: Markup | None
+    total: int
+    exact: int
+    failing: int
+    largest: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One implementation, or the witness."""
+
+    id: str
+    result: ImplementationResult
+    witness: bool
+    cards: list[Card]
+    expected: list[Card]
+    cells: dict[str, Cell]
+    distributions: list[Distribution]
+    coverage: list[Argument]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that is arranged rather than copied from the report."""
+
+    subjects: list[Subject]
+    witness: Subject | None
+    checks: list[str]
+
+    @property
+    def everyone(self) -> list[Subject]:
+        """Those measured, then the witness."""
+        return [*self.subjects, *([self.witness] if self.witness else [])]
+
+
+def arrange(report: Report) -> Page:
+    """The view of `report`."""
+    side = heatmaps.side_of_maps(report)
+    subjects = [
+        _subject(result, side, f"findings-{number}")
+        for number, result in enumerate(report.implementations, 1)
+    ]
+    witness = _subject(report.witness, side, "findings-witness", True) if report.witness else None
+    results = [*report.implementations, *([report.witness] if report.witness else [])]
+    checks = list(dict.fromkeys(check for result in results for check in result.checks))
+    return Page(subjects, witness, checks)
+
+
+def _subject(
+    result: ImplementationResult, side: int, anchor: str, witness: bool = False
+) -> Subject:
+    identify = _Identifiers("witness" if witness else result.name)
+    unexpected, expected = split_findings(result)
+    cards = [_card(finding, result, identify(finding), side) for finding in unexpected]
+    expected_cards = [_card(finding, result, identify(finding), side) for finding in expected]
+    targets: dict[str, str] = {}
+    for card in (*cards, *expected_cards):
+        targets.setdefault(card.finding.check, card.id)
+    return Subject(
+        id=anchor,
+        result=result,
+        witness=witness,
+        cards=cards,
+        expected=expected_cards,
+        cells={
+            check: _cell(counts, targets.get(check, "")) for check, counts in result.checks.items()
+        },
+        distributions=list(_distributions(result)),
+        coverage=[_argument(name, values) for name, values in result.coverage.items()],
+    )
+
+
+class _Identifiers:
+    """Anchors that stay the same from run to run, so that a link to a finding keeps its meaning."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._taken: set[str] = set()
+
+    def __call__(self, finding: Finding) -> str:
+        key = f"{self._subject}\0{finding.check}\0{finding.cause}\0{finding.status}"
+        digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:10]
+        name = re.sub(r"[^a-z0-9]+", "-", finding.check.lower()).strip("-")
+        anchor = base = f"finding-{name}-{digest}"
+        number = 1
+        while anchor in self._taken:
+            number += 1
+            anchor = f"{base}-{number}"
+        self._taken.add(anchor)
+        return anchor
+
+
+def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int) -> Card:
+    evidence = finding.evidence
+    drawn = evidence is not None and (evidence.expected or evidence.got)
+    return Card(
+        id=anchor,
+        finding=finding,
+        implementation=result.name,
+        configurations=result.configurations,
+        calls=finding.minimal_case.split("+"),
+        replay=replay_command(finding.minimal_case, result.name),
+        diagnosis=re.sub(r"[_-]+", " ", finding.diagnosis or ""),
+        link=finding.link if re.match(r"https?://", finding.link) else "",
+        maps=heatmaps.draw(evidence, side) if evidence is not None and drawn else None,
+        window=heatmaps.draw_window(evidence) if evidence is not None else None,
+        window_text=heatmaps.window_text(evidence) if evidence is not None else "",
+    )
+
+
+def _cell(counts: dict[str, int], target: str) -> Cell:
+    present = [(status, counts[status]) for status in STATUS_LABELS if counts.get(status, 0)]
+    total = sum(number for _, number in present)
+    untested = sum(number for status, number in present if status in _UNTESTED)
+    return Cell(_tone(present), present, percent(total - untested, total), target)
+
+
+def _tone(present: list[tuple[Status, int]]) -> str:
+    statuses = {status for status, _ in present}
+    if statuses & BAD:
+        return "fail"
+    if Status.UNEXPECTED_PASS in statuses:
+        return "warn"
+    if statuses - {Status.UNSUPPORTED}:
+        return "pass"
+    return "unsupported" if statuses else "empty"
+
+
+def _distributions(result: ImplementationResult) -> Iterator[Distribution]:
+    for dtype, ratios in result.ratios.items():
+        total = sum(ratios.counts)
+        yield Distribution(
+            dtype=dtype,
+            plot=plots.histogram(dtype, ratios) if total else None,
+            total=total,
+            exact=ratios.counts[0] if total else 0,
+            failing=ratios.failing,
+            largest=ratios.largest,
+            p99=ratios.p99,
+        )
+
+
+def _argument(name: str, values: dict[str, dict[str, int]]) -> Argument:
+    totals = {value: sum(counts.values()) for value, counts in values.items()}
+    shown = list(values)[:_VALUES_OF_AN_ARGUMENT]
+    hidden = list(values)[_VALUES_OF_AN_ARGUMENT:]
+    widest = max(totals.values(), default=0)
+    return Argument(
+        name=name,
+        values=[
+            Value(
+                name=value,
+                counts=values[value],
+                total=totals[value],
+                failed=sum(values[value].get(status, 0) for status in BAD),
+                bar=plots.share_bar(values[value], widest),
+            )
+            for value in shown
+        ],
+        more=len(hidden),
+        more_cases=sum(totals[value] for value in hidden),
+    )

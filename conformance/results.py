@@ -1,0 +1,227 @@
+"""What a campaign leaves behind: plain records, and the results.json they are written to.
+
+Only counting and grouping happens here. No numerics, no running, no presentation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+
+
+class Status(StrEnum):
+    """The verdict of a check on a case."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNSUPPORTED = "unsupported"
+    EXPECTED_FAILURE = "expected_failure"
+    UNEXPECTED_PASS = "unexpected_pass"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    HARNESS_ERROR = "harness_error"
+
+
+BAD = frozenset({Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.HARNESS_ERROR})
+
+
+class Verdict(StrEnum):
+    """The verdict on an implementation."""
+
+    CONFORMS = "conforms"
+    FAILS = "fails"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One check on one case.
+
+    Attributes:
+        check: name of the check.
+        case: the case string.
+        at: number of the configuration, 1 for the first one tried.
+        status: the verdict.
+        cause: one sentence without the numbers of the case; outcomes with the same check and cause
+            belong to one finding. Empty when passed.
+        message: the same with the numbers of the case.
+        ratio: greatest error over bound, where values were compared with a bound.
+        reason, link: for expected failures and unexpected passes, why the failure was expected.
+    """
+
+    check: str
+    case: str
+    at: int
+    status: Status
+    cause: str = ""
+    message: str = ""
+    ratio: float | None = None
+    reason: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the smallest failing case shows, ready to be drawn.
+
+    Attributes:
+        expected, got: nested lists (rows of columns) of one sample and one filter, at most 24 x 24
+            values, floats or None for what is not finite; None where there is nothing to draw.
+        worst: (row, column) of the worst element within them.
+        element: index of the worst element in the whole result.
+        exact: the exact value of that element as a decimal string, computed with rationals.
+        exact_fraction: the same as ``p/q`` when it is not an integer, else empty.
+        reference_value, got_value, bound: of that element, as text.
+        judgement: one sentence: who is right about it.
+        size: (height, width) of the input of the case; window: input rows and columns that the
+            worst element reads as ((top, bottom), (left, right)), beyond the input in the padding.
+    """
+
+    expected: list[list[float | None]] | None = None
+    got: list[list[float | None]] | None = None
+    worst: tuple[int, int] | None = None
+    element: tuple[int, ...] | None = None
+    exact: str = ""
+    exact_fraction: str = ""
+    reference_value: str = ""
+    got_value: str = ""
+    bound: str = ""
+    judgement: str = ""
+    size: tuple[int, int] | None = None
+    window: tuple[tuple[int, int], tuple[int, int]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """All failures of one implementation that share a check and a cause.
+
+    Attributes:
+        check, cause: what they share.
+        status: ``failed``, ``crashed``, ``timed_out``, ``harness_error`` or ``expected_failure``.
+        count: how many outcomes.
+        first_at: configurations tried when it first failed.
+        minimal_case: the smallest failing case found, as a case string; several joined by ``+`` when
+            it takes several calls in one process.
+        message: what went wrong on the smallest case, in one or two lines.
+        diagnosis: name of the known fault that explains it, or None.
+        reproducer: Python source that shows the failure without this suite.
+        reason, link: of the expected failure, else empty.
+        evidence: what the smallest case shows.
+    """
+
+    check: str
+    cause: str
+    status: Status
+    count: int
+    first_at: int
+    minimal_case: str
+    message: str
+    diagnosis: str | None = None
+    reproducer: str = ""
+    reason: str = ""
+    link: str = ""
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported:
+    """Cases that an implementation says it does not do, in its own words."""
+
+    reason: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratios:
+    """Distribution of error over bound, one entry a case.
+
+    Attributes:
+        edges: bin edges as powers of two, ascending; ``counts`` has one more entry: ratios of 0 first,
+            then each bin, and ratios beyond the last edge last.
+        largest, p99: the greatest ratio and the 99th percentile, None when nothing was compared.
+        failing: how many lie above 1.
+    """
+
+    edges: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    largest: float | None = None
+    p99: float | None = None
+    failing: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImplementationResult:
+    """Everything about one implementation.
+
+    Attributes:
+        name: as given to ``--impl``.
+        kind: ``function`` or ``layer``.
+        version: what it says of itself.
+        verdict: of the whole.
+        configurations: layer configurations tried.
+        cases: cases run (several inputs for each configuration).
+        checks: outcomes counted by check and status; every status is present.
+        findings: failures, grouped.
+        unsupported: what it does not do.
+        coverage: argument -> value -> status -> cases.
+        ratios: error over bound, by output dtype.
+        accumulation: the precision its float64 sums are held to.
+        interrupted: True when not every planned case was run.
+    """
+
+    name: str
+    kind: str
+    version: str
+    verdict: Verdict
+    configurations: int
+    cases: int
+    checks: dict[str, dict[str, int]]
+    findings: list[Finding]
+    unsupported: list[Unsupported]
+    coverage: dict[str, dict[str, dict[str, int]]]
+    ratios: dict[str, Ratios]
+    accumulation: str
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A campaign's results.
+
+    Attributes:
+        environment: versions and machine, as text.
+        settings: ``seed``, ``examples``, ``max_time`` and ``command``.
+        headline: the first lines of the report: verdict, disagreements, who judged.
+        implementations: what was measured.
+        witness: real Keras on a sample of the same cases when something else is measured, or None.
+        run: what may differ between two equal runs: ``started``, ``seconds``, ``jobs``.
+    """
+
+    environment: dict[str, str]
+    settings: dict[str, Any]
+    headline: list[str]
+    implementations: list[ImplementationResult]
+    witness: ImplementationResult | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of results.json."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    def write_json(self, path: Path) -> None:
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+
+def count(outcomes: list[Outcome], checks: list[str]) -> dict[str, dict[str, int]]:
+    """Outcomes by check and status, every status of every check present."""
+    counts = {check: dict.fromkeys(map(str, Status), 0) for check in checks}
+    for (check, status), number in Counter((o.check, o.status) for o in outcomes).items():
+        counts[check][str(status)] = number
+    return counts

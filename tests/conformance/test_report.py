@@ -1,0 +1,380 @@
+"""The written reports: what a reader must find in them, and what must not get in."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import report_samples as samples
+
+from conformance.report import heatmaps, plots, write_html, write_junit
+from conformance.report.text import clean, duration, listing, percent, plural, replay_command
+from conformance.results import Evidence, Ratios, Report, Status, Verdict
+
+VOID = {"meta", "br", "wbr", "link", "img", "hr"}
+REPORTS = {
+    "conforming": samples.report(samples.conforming()),
+    "failing": samples.report(samples.failing(), witness=samples.conforming()),
+    "mixed": samples.report(samples.conforming(), samples.failing(), samples.inconclusive()),
+    "nothing": Report(environment={}, settings={}, headline=[], implementations=[]),
+}
+
+
+class Document(HTMLParser):
+    """A page as text by section, with its ids and links; elements must be closed in order."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+        self.text = ""
+        self.title = ""
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.sections: dict[str, str] = {}
+        self._open: list[str] = []
+        self._section = ""
+        self.feed(source)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, attributes))
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "section":
+            self._section = attributes["id"]
+        if "href" in attributes:
+            self.links.append(attributes["href"])
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open or "script" in self._open:
+            return
+        if self._open[-1:] == ["title"] and "svg" not in self._open:
+            self.title += data
+        self.text += data
+        self.sections[self._section] = self.sections.get(self._section, "") + data
+
+    def count(self, tag: str, css_class: str) -> int:
+        return sum(t == tag and css_class in a.get("class", "").split() for t, a in self.tags)
+
+
+@pytest.fixture
+def page(tmp_path: Path, request: pytest.FixtureRequest) -> Document:
+    return written(REPORTS[request.param], tmp_path)
+
+
+def written(report: Report, folder: Path) -> Document:
+    write_html(report, folder / "report.html")
+    return Document((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def junit(report: Report, folder: Path) -> ET.Element:
+    write_junit(report, folder / "junit.xml")
+    return ET.parse(folder / "junit.xml").getroot()  # noqa: S314 - written just now
+
+
+@pytest.mark.parametrize("page", REPORTS, indirect=True)
+class TestEveryPage:
+    def test_stands_alone(self, page: Document) -> None:
+        assert not {tag for tag, _ in page.tags} & {"link", "img", "iframe", "object", "base"}
+        assert not re.search(r"@import|url\((?!#)", page.source)
+        assert not any({"src", "style"} & set(a) for _, a in page.tags)
+        assert not any(name.startswith("on") for _, a in page.tags for name in a)
+
+    def test_links_within_the_page_have_a_target(self, page: Document) -> None:
+        assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+    def test_ids_are_unique(self, page: Document) -> None:
+        assert len(page.ids) == len(set(page.ids))
+
+    def test_sections_come_in_reading_order(self, page: Document) -> None:
+        order = ["verdict", "checks", "findings", "ratios", "coverage", "unsupported", "method"]
+        assert [i for i in page.ids if i in order] == order
+
+    def test_prints_no_python(self, page: Document) -> None:
+        assert not re.search(r"\bNone\b|Status\.|Verdict\.|\{\{|\bnan\b", page.text)
+
+
+class TestTitle:
+    @pytest.mark.parametrize(
+        ("report", "title"),
+        [
+            (REPORTS["conforming"], "keras-tensorflow conforms: 6 checks on 600 cases"),
+            (REPORTS["failing"], "7 findings: mylib:conv2d fails"),
+            (REPORTS["mixed"], "7 findings: mylib:conv2d fails (interrupted)"),
+            (REPORTS["nothing"], "Nothing was measured"),
+            (samples.report(samples.inconclusive()), "Inconclusive: empty:conv2d (interrupted)"),
+            (
+                samples.report(*(samples.failing(f"lib{i}") for i in range(4))),
+                "28 findings: 4 implementations fail",
+            ),
+            (
+                samples.report(samples.conforming("a"), samples.conforming("b")),
+                "a and b conform: 6 checks on 1,200 cases",
+            ),
+        ],
+    )
+    def test_carries_the_verdict(self, report: Report, title: str, tmp_path: Path) -> None:
+        document = written(report, tmp_path)
+        assert document.title == title
+        assert title in document.sections["verdict"]
+
+    def test_counts_expected_failures_of_a_conforming_run(self, tmp_path: Path) -> None:
+        expected = [f for f in samples.failing().findings if f.status == Status.EXPECTED_FAILURE]
+        report = samples.report(samples.conforming(findings=expected))
+        document = written(report, tmp_path)
+        assert document.title.endswith("600 cases, 2 expected failures")
+        assert "No findings. Every failure was expected." in document.sections["findings"]
+
+
+@pytest.mark.parametrize("page", ["conforming"], indirect=True)
+class TestConformingPage:
+    def test_empty_parts_say_so(self, page: Document) -> None:
+        assert "No findings." in page.sections["findings"]
+        assert "Nothing was declared unsupported." in page.sections["unsupported"]
+        assert "expected" not in page.sections
+
+    def test_says_how_to_repeat_it(self, page: Document) -> None:
+        for text in (
+            "conv2d-conformance run --impl mylib:conv2d --examples 200 --seed 0",
+            "2.21.0",
+            "1 min 23 s",
+            "2025-11-22T12:00:00+00:00",
+        ):
+            assert text in page.sections["verdict"]
+        assert "agrees with real Keras on all of 600 cases" in page.sections["verdict"]
+
+
+@pytest.mark.parametrize("page", ["failing"], indirect=True)
+class TestFailingPage:
+    def test_has_a_card_for_each_finding(self, page: Document) -> None:
+        assert page.count("article", "card") == 9
+        for finding in samples.failing().findings:
+            part = "expected" if finding.status == Status.EXPECTED_FAILURE else "findings"
+            for text in (finding.cause, clean(finding.message), finding.minimal_case):
+                assert text in page.sections[part]
+
+    def test_every_card_links_to_itself(self, page: Document) -> None:
+        cards = [a["id"] for tag, a in page.tags if tag == "article"]
+        assert all(f"#{card}" in page.links for card in cards)
+
+    def test_shows_the_way_back_to_the_failure(self, page: Document) -> None:
+        assert "replay 'in1x3x3x1-f1-k2-same-integers.7' --impl mylib:conv2d" in page.text
+        assert "assert got[0, 2, 1, 0] == 9, got[0, 2, 1, 0]  # a < b & c" in page.text
+
+    def test_names_the_diagnosis(self, page: Document) -> None:
+        assert "known fault same padding on the wrong side" in page.text
+
+    def test_a_sequence_is_shown_call_by_call_and_as_a_whole(self, page: Document) -> None:
+        assert "2 calls in one process, in this order" in page.text
+        assert f"replay '{samples.STATEFUL}'" in page.text
+
+    def test_foreign_text_is_harmless(self, page: Document) -> None:
+        assert "TypeError: <script>alert('x')</script> & 'quotes'" in page.text
+        assert sum(tag == "script" for tag, _ in page.tags) == 1
+        assert not {"\x1b", "\x07"} & set(page.source)
+        assert not any(link.startswith("javascript:") for link in page.links)
+        assert "https://example.org/mylib/issues/12" in page.links
+
+    def test_unsupported_is_not_passed(self, page: Document) -> None:
+        assert page.count("td", "unsupported") == 1
+        assert "0 % tested" in page.sections["checks"]
+        assert "92 % tested" in page.sections["checks"]
+        assert "groups > 1 <not yet> 40 cases" in page.sections["unsupported"]
+
+    def test_the_witness_stands_apart(self, page: Document) -> None:
+        assert page.count("td", "witness") == 8
+        assert "real Keras, on a sample" in page.sections["checks"]
+
+    def test_draws_the_evidence(self, page: Document) -> None:
+        labels = [a.get("aria-label", "") for tag, a in page.tags if tag == "svg"]
+        assert "Got, 3 by 3 values; worst at row 2, column 1: −6" in labels
+        assert "Got − expected, 3 by 3 values; worst at row 2, column 1: −15" in labels
+        assert "Input of 3 by 3; the worst element reads rows 2 to 3, columns 1 to 2" in labels
+        assert "[2, 2] not finite" in page.text
+        assert "The sizes differ: expected 2 × 2, got 2 × 3." in page.text
+
+    def test_tells_the_distribution_in_words(self, page: Document) -> None:
+        text = page.sections["ratios"]
+        assert "largest ∞, 99th percentile 0.9, 212 of 477 cases exact, 3 above the limit" in text
+        assert "Nothing was compared." in text
+
+    def test_long_arguments_are_cut_short(self, page: Document) -> None:
+        assert "and 15 more values in 480 cases" in page.sections["coverage"]
+
+
+class TestDeterminism:
+    def test_equal_reports_give_equal_pages(self, tmp_path: Path) -> None:
+        first, second = (written(REPORTS["mixed"], tmp_path).source for _ in range(2))
+        assert first == second
+
+    def test_only_the_run_differs(self, tmp_path: Path) -> None:
+        later = replace(REPORTS["mixed"], run={"started": "later", "seconds": 1.0, "jobs": 1})
+        first = written(REPORTS["mixed"], tmp_path).source.splitlines()
+        second = written(later, tmp_path).source.splitlines()
+        changed = [a for a, b in zip(first, second, strict=True) if a != b]
+        assert len(changed) == 3
+
+    def test_anchors_outlive_other_findings(self, tmp_path: Path) -> None:
+        def anchors(*skip: int) -> list[str]:
+            findings = [f for i, f in enumerate(samples.failing().findings) if i not in skip]
+            document = written(samples.report(samples.failing(findings=findings)), tmp_path)
+            return [a["id"] for tag, a in document.tags if tag == "article"]
+
+        assert anchors(0) == anchors()[1:]
+
+
+class TestSize:
+    def test_hundreds_of_findings_stay_small(self, tmp_path: Path) -> None:
+        crowded = samples.failing().findings[1]
+        findings = [replace(crowded, cause=f"cause {n}") for n in range(50)]
+        many = [samples.failing(f"lib{n}", findings=findings) for n in range(12)]
+        document = written(samples.report(*many), tmp_path)
+        assert len(document.source) < 6_000_000
+        assert document.count("article", "card") == 600
+        assert "At most 3 × 3 values around the worst element are drawn." in document.text
+
+    def test_a_part_of_a_result_says_so(self) -> None:
+        grid: list[list[float | None]] = [[0.0] * 24 for _ in range(24)]
+        whole = Evidence(expected=grid, got=grid, worst=(12, 3), element=(0, 5, 12, 3))
+        part = replace(whole, element=(0, 40, 3, 0))
+        assert heatmaps.draw(whole, 24).remark == ""
+        assert "count from the corner" in heatmaps.draw(part, 24).remark
+
+    def test_the_worst_element_stays_in_sight(self) -> None:
+        grid: list[list[float | None]] = [[0.0] * 24 for _ in range(24)]
+        for worst in ((0, 0), (23, 23), (12, 20)):
+            maps = heatmaps.draw(Evidence(expected=grid, got=grid, worst=worst), 5)
+            assert [m.svg.count("<title>") for m in maps.maps] == [25] * 3
+            assert all('class="worst"' in m.svg for m in maps.maps)
+            assert f"[{worst[0]}, {worst[1]}] 0" in maps.maps[0].svg
+
+
+class TestHistogram:
+    @pytest.mark.parametrize("below", [[], [2]])
+    def test_puts_every_count_between_its_edges(self, below: list[int]) -> None:
+        ratios = Ratios(edges=[0.25, 0.5, 1.0, 2.0], counts=[7, *below, 3, 4, 5, 6], failing=11)
+        titles = re.findall("<title>(.*?)</title>", plots.histogram("float32", ratios))
+        open_bin = ["0 to 0.25: 2"] if below else []
+        spans = ["0.25 to 0.5: 3", "0.5 to 1: 4", "1 to 2: 5", "above 2: 6"]
+        assert titles == ["exact: 7", *open_bin, *spans]
+
+    def test_only_what_is_above_one_has_failed(self) -> None:
+        ratios = Ratios(edges=[0.5, 1.0, 2.0], counts=[0, 1, 1, 1, 1], failing=2)
+        svg = plots.histogram("float32", ratios)
+        bars = re.findall(r'rect class="(\w+)" x="([\d.]+)"', svg)
+        limit = re.search(r'class="limit" d="M([\d.]+)', svg)
+        assert limit is not None
+        assert [kind for kind, _ in bars] == ["pass", "pass", "fail", "fail"]
+        assert [float(x) > float(limit[1]) for _, x in bars] == [False, False, True, True]
+
+
+class TestJunit:
+    def test_counts_add_up(self, tmp_path: Path) -> None:
+        root = junit(REPORTS["failing"], tmp_path)
+        assert dict(root.attrib) == {
+            "name": "conv2d-conformance",
+            "time": "83.400",
+            "tests": "14",
+            "failures": "5",
+            "errors": "1",
+            "skipped": "2",
+        }
+        for suite in root:
+            assert len(suite.findall("testcase")) == int(suite.get("tests", ""))
+            problems = [len({c.tag for c in case} - {"system-out"}) for case in suite]
+            assert max(problems[1:]) <= 1
+
+    def test_a_failure_tells_cause_message_and_case(self, tmp_path: Path) -> None:
+        root = junit(REPORTS["failing"], tmp_path)
+        failure = root.find("testsuite/testcase[@name='value']/failure")
+        assert failure is not None
+        assert failure.get("message") == (
+            "values differ where the kernel reaches into the padding (and 1 more finding)"
+        )
+        for text in ("2 of 9 values differ", "in1x3x3x1-f1-k2-same-integers.7", "timed out"):
+            assert text in (failure.text or "")
+
+    def test_errors_and_skips(self, tmp_path: Path) -> None:
+        root = junit(REPORTS["failing"], tmp_path)
+        error = root.find("testsuite/testcase[@name='dtype']/error")
+        unsupported = root.find("testsuite/testcase[@name='groups']/skipped")
+        untried = root.find("testsuite/testcase[@name='vectors']/skipped")
+        assert error is not None
+        assert unsupported is not None
+        assert untried is not None
+        assert error.get("message") == "the generator raised"
+        assert unsupported.get("message") == "groups > 1 <not yet>; float64"
+        assert untried.get("type") == "not run"
+
+    def test_a_check_that_only_fails_as_expected_is_skipped(self, tmp_path: Path) -> None:
+        expected = samples.failing().findings[6]
+        result = samples.conforming(
+            findings=[expected], checks={"dtype": samples.counts(expected_failure=12)}
+        )
+        skipped = junit(samples.report(result), tmp_path).find("testsuite/testcase/skipped")
+        assert skipped is not None
+        assert skipped.get("message") == "no bfloat16 output before version 2"
+
+    def test_is_xml_whatever_the_message(self, tmp_path: Path) -> None:
+        nasty = samples.value_finding(cause="\x00\ud800]]>", message=samples.HOSTILE)
+        result = samples.failing(
+            name="<a&b>", findings=[nasty], checks={"value": samples.counts(failed=1)}
+        )
+        assert junit(samples.report(result), tmp_path)[0].get("name") == "<a&b>"
+        assert "\ud800" not in written(samples.report(result), tmp_path).source
+
+    def test_nothing_measured(self, tmp_path: Path) -> None:
+        assert junit(REPORTS["nothing"], tmp_path).get("tests") == "0"
+
+
+class TestText:
+    def test_percent_is_never_too_good(self) -> None:
+        assert [percent(*p) for p in ((999, 1000), (5, 5), (1, 1000), (0, 9), (0, 0))] == [
+            "99 %",
+            "100 %",
+            "< 1 %",
+            "0 %",
+            "0 %",
+        ]
+
+    def test_duration(self) -> None:
+        assert [duration(s) for s in (0.42, 59.7, 185, 7260)] == [
+            "0.4 s",
+            "1 min 0 s",
+            "3 min 5 s",
+            "2 h 1 min",
+        ]
+
+    def test_listing(self) -> None:
+        assert listing(["a"]) == "a"
+        assert listing(["a", "b", "c"]) == "a, b and c"
+
+    def test_plural(self) -> None:
+        assert (plural(1, "case"), plural(2000, "case")) == ("1 case", "2,000 cases")
+
+    def test_replay_command_survives_quotes(self) -> None:
+        assert replay_command("in1", "a b:c") == "conv2d-conformance replay 'in1' --impl 'a b:c'"
+        assert replay_command("i'n", "x") == "conv2d-conformance replay 'i'\"'\"'n' --impl x"
+
+    def test_clean(self) -> None:
+        assert clean("\x1b[1;31mred\x1b[0m\r\nnext\x00\u202e") == "red\nnext\ufffd\ufffd"
+
+    def test_every_verdict_has_a_glyph(self, tmp_path: Path) -> None:
+        ids = written(REPORTS["nothing"], tmp_path).ids
+        assert {f"i-{name}" for name in (*Status, *Verdict)} <= set(ids)

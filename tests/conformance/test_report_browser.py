@@ -1,0 +1,143 @@
+"""The page in a real browser, opened from a file as a reader would."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+import report_samples as samples
+
+from conformance.report import write_html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine"),
+]
+
+UNNAMED = """() => [...document.querySelectorAll("a, button, [role], nav, article, section")]
+  .filter((e) => {
+    const label = e.getAttribute("aria-labelledby");
+    const name = label ? document.getElementById(label)?.textContent
+      : e.getAttribute("aria-label") ?? e.textContent;
+    return !name?.trim() && e.id !== "said";
+  })
+  .map((e) => e.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report = samples.report(samples.failing(), samples.inconclusive(), witness=samples.conforming())
+    write_html(report, path)
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(color_scheme="light", viewport={"width": 1400, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def test_opens_quietly_and_asks_for_nothing(page: Page, address: str) -> None:
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    assert complaints == []
+    assert requests == [address]
+
+
+def test_shows_verdict_and_cards(page: Page, address: str) -> None:
+    page.goto(address)
+    assert page.title() == "7 findings: mylib:conv2d fails (interrupted)"
+    assert page.locator("h1").inner_text() == page.title()
+    assert page.locator("article.card").count() == 9
+    assert page.get_by_role("img", name="Expected, 3 by 3").first.is_visible()
+
+
+def test_follows_the_colour_scheme(page: Page, address: str) -> None:
+    page.goto(address)
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(background)
+    assert (light, dark) == ("rgb(251, 250, 247)", "rgb(21, 23, 26)")
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1400])
+def test_fits_the_screen(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_everything_has_a_name(page: Page, address: str) -> None:
+    page.goto(address)
+    assert page.evaluate(UNNAMED) == []
+    assert page.get_by_role("navigation", name="Contents").is_visible()
+    assert page.get_by_role("region", name="Checks by implementation").is_visible()
+    assert page.get_by_role("button", name="Copy replay command").count() == 9
+
+
+def test_copies_the_case(page: Page, address: str) -> None:
+    page.goto(address)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy smallest case").first.click()
+    page.get_by_text("Copied").first.wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "in1x3x3x1-f1-k2-same-integers.7"
+
+
+def test_a_link_leads_to_its_card(page: Page, address: str) -> None:
+    page.goto(address)
+    page.locator("td a").first.click()
+    card = page.locator("article.card:target")
+    assert card.count() == 1
+    assert card.bounding_box()["y"] == pytest.approx(24, abs=30)  # type: ignore[index]
+
+
+def test_lets_no_foreign_script_run(page: Page, address: str) -> None:
+    page.goto(address)
+    page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
+        " document.body.append(s); }"
+    )
+    assert page.evaluate("window.ran") is None
+
+
+def test_prints_without_controls(page: Page, address: str) -> None:
+    page.goto(address)
+    page.emulate_media(media="print")
+    assert not page.get_by_role("button").first.is_visible()
+    assert page.locator("article.card").last.is_visible()
+
+
+def test_reads_without_a_script(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    assert page.locator("article.card").count() == 9
+    assert page.locator("button:visible").count() == 0
+    context.close()
