@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from conformance.campaign.messages import Explain, ProcessorTime, Refused, Run, Subject
@@ -61,7 +60,8 @@ class WorkerProcess:
             return self.subject
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "conformance.campaign.worker", self.name],
+            # -P: only what the parent imports from, not a source tree that happens to be here.
+            [sys.executable, "-P", "-m", "conformance.campaign.worker", self.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -175,6 +175,5 @@ def _exit_text(code: int) -> str:
 
 
 def _import_path() -> str:
-    """The parent's import path for the child, the current folder first."""
-    entries = [str(Path.cwd()), *(p for p in sys.path if p)]
-    return os.pathsep.join(dict.fromkeys(entries))
+    """The parent's import path, for the child."""
+    return os.pathsep.join(path for path in sys.path if path)
