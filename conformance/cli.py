@@ -100,6 +100,8 @@ def run(
                 typer.echo(f"  {finding.check}: {finding.cause}")
                 typer.echo(f"    {finding.minimal_case}")
                 typer.echo(f"    {finding.message}")
+                if finding.explanation:
+                    typer.echo(f"    {finding.explanation}")
     typer.echo(f"Report: {out / 'report.html'}")
     raise typer.Exit(exit_code(campaign))
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from conformance.case import Case
 from conformance.data import Arrays
 from reference_impl import activations
-from reference_impl.convolution import Accumulated, accumulate
+from reference_impl.convolution import accumulate
 from reference_impl.dtypes import FloatFormat, format_of
 from reference_impl.rounding import round_to
 
@@ -67,11 +67,30 @@ class Expected:
 def expected(case: Case, data: Arrays, accumulation: str) -> Expected:
     """Value and bound for `case`, for an implementation that sums in `accumulation` precision."""
     sums = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
+    assert sums.magnitude is not None
+    return _expected(case, data, accumulation, sums.value, sums.magnitude)
+
+
+def expected_of(case: Case, data: Arrays, accumulation: str, sums: Reals) -> Expected:
+    """As `expected`, were `sums` the right values before the activation.
+
+    The bound is that of the largest magnitude in the case, since `sums` may have any shape.
+    """
+    right = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
+    assert right.magnitude is not None
+    magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
+    return _expected(case, data, accumulation, sums, magnitude)
+
+
+def _expected(
+    case: Case, data: Arrays, accumulation: str, sums: Reals, magnitude: Reals
+) -> Expected:
     fmt = format_of(case.compute_dtype)
     exact = case.data == "integers" and case.activation in EXACT_ACTIVATIONS
     bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
-    bound, overflow = _summation_bound(sums, bias, fmt, accumulation_format(case, accumulation))
-    value = sums.value
+    acc, taps = accumulation_format(case, accumulation), case.geometry.taps
+    bound, overflow = _summation_bound(sums, magnitude, taps, bias, fmt, acc)
+    value = sums
     if case.activation not in (None, "linear"):
         value, bound, overflow = _after_activation(case.activation, value, bound, overflow, fmt)
     if exact:
@@ -100,14 +119,13 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
 
 
 def _summation_bound(
-    sums: Accumulated, bias: float, fmt: FloatFormat, acc: FloatFormat
+    sums: Reals, magnitude: Reals, taps: int, bias: float, fmt: FloatFormat, acc: FloatFormat
 ) -> tuple[Reals, NDArray[np.bool_]]:
-    assert sums.magnitude is not None
-    steps = sums.taps + 2
+    steps = taps + 2
     reference = 2.0**-53
-    size = np.abs(sums.value)
-    error = steps * ((acc.unit_roundoff + reference) * sums.magnitude + acc.smallest_subnormal)
-    overflow = sums.magnitude * (1 + steps * acc.unit_roundoff) >= fmt.largest
+    size = np.abs(sums)
+    error = steps * ((acc.unit_roundoff + reference) * magnitude + acc.smallest_subnormal)
+    overflow = magnitude * (1 + steps * acc.unit_roundoff) >= fmt.largest
     roundings = [size] if fmt.precision >= acc.precision else [size + bias, size]
     for rounded in roundings:
         error = error + fmt.unit_roundoff * (rounded + error) + fmt.smallest_subnormal

@@ -110,6 +110,7 @@ class Finding:
             it takes several calls in one process.
         message: what went wrong on the smallest case, in one or two lines.
         diagnosis: name of the known fault that explains it, or None.
+        explanation: what that fault does and where it has happened, in one sentence, or empty.
         reproducer: Python source that shows the failure without this suite.
         reason, link: of the expected failure, else empty.
         evidence: what the smallest case shows.
@@ -123,6 +124,7 @@ class Finding:
     minimal_case: str
     message: str
     diagnosis: str | None = None
+    explanation: str = ""
     reproducer: str = ""
     reason: str = ""
     link: str = ""
@@ -143,8 +145,8 @@ class Ratios:
     """Distribution of error over bound, one entry a case.
 
     Attributes:
-        edges: bin edges as powers of two, ascending; ``counts`` has one more entry: ratios of 0 first,
-            then each bin, and ratios beyond the last edge last.
+        edges: bin edges as powers of two, ascending.
+        counts: ratios of 0, ratios up to the first edge, each bin, and ratios beyond the last edge.
         largest, p99: the greatest ratio and the 99th percentile, None when nothing was compared.
         failing: how many lie above 1.
     """
@@ -198,6 +200,7 @@ class Report:
     Attributes:
         environment: versions and machine, as text.
         settings: ``seed``, ``examples``, ``max_time`` and ``command``.
+        rules: what each check demands, in one sentence.
         headline: the first lines of the report: verdict, disagreements, who judged.
         implementations: what was measured.
         witness: real Keras on a sample of the same cases when something else is measured, or None.
@@ -206,6 +209,7 @@ class Report:
 
     environment: dict[str, str]
     settings: dict[str, Any]
+    rules: dict[str, str]
     headline: list[str]
     implementations: list[ImplementationResult]
     witness: ImplementationResult | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from conformance.campaign.measure import Measured, outcomes_of
@@ -10,11 +10,15 @@ from conformance.campaign.plan import SHRINK_ATTEMPTS, Planned, adapt, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.case import Case, format_sequence
 from conformance.expectations import Expectation
+from conformance.faults import FAULTS
 from conformance.reproducer import script
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
 from conformance.strategies import Example, configurations
 
 MOST_SHRUNK = 12
+NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
+DIAGNOSED = frozenset({"output_shape", "exact_values", "bounded_values"})
+DIAGNOSED_CASES = 5
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25}
 
@@ -58,16 +62,19 @@ class _Shrinker:
     def finding(self, group: list[Outcome], attempts: int) -> Finding:
         """The finding of `group`, which shares check and cause."""
         first = group[0]
-        target = self._example_of(first)
-        cases: Example = (Case.parse(min((o.case for o in group), key=_size)),)
+        shown = min(group, key=lambda o: _size(o.case))
+        cases: Example = (Case.parse(shown.case),)
+        note = ""
         if attempts:
+            target = self._example_of(first)
             shrunk = smallest(
                 self.seed, target, lambda example: bool(self._failing(example, first)), attempts
             )
-            cases = self._alone(self._failing(shrunk, first) or cases, first)
-        shown, note = self._confirmed(cases, target, first, retry=attempts > 0)
-        message = first.message if shown is None else shown.message
-        evidence = self._evidence(cases, first) if shown is not None else None
+            cases, again = self._alone(self._failing(shrunk, first) or cases, first)
+            shown = again or shown
+            note = "" if again else NOT_AGAIN
+        evidence = None if note else self._evidence(cases, first)
+        diagnosis = None if note else self._diagnosis(cases, group, first)
         subject = self.measured.subject
         return Finding(
             check=first.check,
@@ -76,7 +83,9 @@ class _Shrinker:
             count=len(group),
             first_at=min(o.at for o in group),
             minimal_case=format_sequence(cases),
-            message=message + note,
+            message=shown.message + note,
+            diagnosis=diagnosis,
+            explanation=FAULTS[diagnosis].explanation if diagnosis else "",
             reproducer=script(cases, subject.name, subject.kind, evidence, first.check),
             reason=first.reason,
             link=first.link,
@@ -108,31 +117,33 @@ class _Shrinker:
             found.append(next((o for o in outcomes if _key(o) == _key(like)), None))
         return found
 
-    def _alone(self, cases: Example, like: Outcome) -> Example:
-        """The fewest of `cases` that still fail in a fresh process; all of them if none do."""
-        for kept in (cases[-1:], *((case, cases[-1]) for case in cases[:-1])):
-            self.worker.restart()
-            if self._matches(kept, like)[-1] is not None:
-                return kept
-        return cases
+    def _alone(self, cases: Example, like: Outcome) -> tuple[Example, Outcome | None]:
+        """The fewest of `cases` that still fail in a fresh process, and how.
 
-    def _confirmed(
-        self, cases: Example, target: Planned, like: Outcome, *, retry: bool
-    ) -> tuple[Outcome | None, str]:
-        """The outcome of `cases` in a fresh process, and a note where it is another one there."""
-        if like.status is Status.TIMED_OUT or like.status is Status.HARNESS_ERROR:
-            return None, ""
-        self.worker.restart()
-        shown = self._matches(cases, like)[-1]
-        if shown is not None or not retry:
-            return shown, ""
-        return None, "; not met again in a fresh process: it depends on earlier calls, or on chance"
+        All of them, and None, if they do not fail there.
+        """
+        pairs = ((case, cases[-1]) for case in cases[:-1])
+        for kept in dict.fromkeys((cases[-1:], *pairs, cases)):
+            self.worker.restart()
+            shown = self._matches(kept, like)[-1]
+            if shown is not None:
+                return kept, shown
+        return cases, None
+
+    def _diagnosis(self, cases: Example, group: list[Outcome], like: Outcome) -> str | None:
+        """The known fault behind the smallest case and some more of its group."""
+        if like.check not in DIAGNOSED or like.status is not Status.FAILED or len(cases) > 1:
+            return None
+        others = sorted({o.case for o in group}, key=_size)
+        spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]
+        reply = self.worker.diagnose((*cases, *map(Case.parse, spread)))
+        return reply if isinstance(reply, str) else None
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE):
             return None
         reply = self.worker.explain(cases, like.check)
-        return replace(reply) if isinstance(reply, Evidence) else None
+        return reply if isinstance(reply, Evidence) else None
 
 
 def _size(case: str) -> tuple[int, int, str]:

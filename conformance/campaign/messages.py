@@ -43,6 +43,13 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnose:
+    """Request: the name of the known fault that explains the failures on `cases`, or None."""
+
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HarnessError:
     """Reply: the suite itself failed on a case; never taken for a verdict."""
 

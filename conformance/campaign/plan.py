@@ -18,7 +18,7 @@ from conformance.campaign.messages import Subject
 from conformance.case import Case
 from conformance.strategies import Example, configurations, examples
 
-BATCH = 200
+BATCH = 100
 SHRINK_ATTEMPTS = 200
 
 

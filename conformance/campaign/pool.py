@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import signal
@@ -10,16 +11,18 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.campaign.messages import Explain, ProcessorTime, Refused, Run, Subject
+from conformance.campaign.messages import Diagnose, Explain, ProcessorTime, Refused, Run, Subject
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.results import Status
 
 SETUP_LIMIT = 300.0
+WATCH_INTERVAL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class WorkerProcess:
         self.cpu = self.setup_cpu = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Any = None
+        self._deadline = math.inf
 
     def start(self) -> Subject:
         """Start the child if there is none.
@@ -67,6 +71,7 @@ class WorkerProcess:
             stderr=self._log,
             env={**os.environ, "PYTHONPATH": _import_path()},
         )
+        threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         first = self._receive(SETUP_LIMIT)
         if isinstance(first, Lost):
             raise UsageError(f"setting up {self.name!r} {first.cause}")
@@ -94,6 +99,12 @@ class WorkerProcess:
         """Evidence of the last case, a HarnessError, or `Lost`."""
         self.start()
         self._send(Explain(cases, check))
+        return self._receive(self.case_limit * max(len(cases), 1))
+
+    def diagnose(self, cases: tuple[Case, ...]) -> Any:
+        """The name of the fault that explains the failures on `cases`, None, or `Lost`."""
+        self.start()
+        self._send(Diagnose(cases))
         return self._receive(self.case_limit * max(len(cases), 1))
 
     def restart(self) -> None:
@@ -137,26 +148,26 @@ class WorkerProcess:
         """The next reply, or `Lost` if the child ends or `limit` seconds pass first."""
         assert self._process is not None
         assert self._process.stdout is not None
-        process, late = self._process, threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(limit, give_up)
-        timer.daemon = True
-        timer.start()
+        process = self._process
+        self._deadline = time.monotonic() + limit
         try:
-            return pickle.load(process.stdout)  # type: ignore[arg-type]
+            return pickle.load(process.stdout)
         except EOFError:
             code = process.wait()
         finally:
-            timer.cancel()
+            late, self._deadline = time.monotonic() >= self._deadline, math.inf
         last_words = self._last_words()
         self._end()
-        if late.is_set():
+        if late:
             return Lost(Status.TIMED_OUT, f"does not return within {limit:g} s")
         return Lost(Status.CRASHED, f"ends the process: {_exit_text(code)}{last_words}")
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill the child when a reply is overdue; a thread of its own."""
+        while process.poll() is None:
+            if time.monotonic() >= self._deadline:
+                process.kill()
+            time.sleep(WATCH_INTERVAL)
 
     def _last_words(self) -> str:
         self._log.seek(0, os.SEEK_END)

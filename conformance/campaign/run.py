@@ -20,8 +20,9 @@ from conformance.campaign.measure import Budget, Measured, measure
 from conformance.campaign.plan import Planned, plan
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.summary import summary
+from conformance.checks import CHECKS
 from conformance.expectations import Expectation, shipped
-from conformance.results import ImplementationResult, Report, Verdict
+from conformance.results import ImplementationResult, Report, Status, Verdict
 from reference_impl import _kernel
 
 KERAS = "keras-tensorflow"
@@ -156,6 +157,7 @@ class _Campaign:
                 "max_time": settings.max_time,
                 "command": settings.command,
             },
+            rules={name: check.rule for name, check in CHECKS.items()},
             headline=[*_headline(results, witness, settings), *stops],
             implementations=results,
             witness=witness,
@@ -302,7 +304,7 @@ def _headline(
 
 def _sentence(result: ImplementationResult) -> str:
     tried = f"{result.cases} cases of {result.configurations} configurations"
-    unexpected = [f for f in result.findings if f.status != "expected_failure"]
+    unexpected = [f for f in result.findings if f.status is not Status.EXPECTED_FAILURE]
     if result.verdict is Verdict.CONFORMS:
         return f"{result.name} conforms: no unexpected failure in {tried}."
     if result.verdict is Verdict.INCONCLUSIVE:
@@ -313,19 +315,23 @@ def _sentence(result: ImplementationResult) -> str:
 
 def _disagreements(keras: ImplementationResult) -> list[str]:
     """Where Keras and the reference differ, with who is right; these lead the report."""
+    known: dict[str, int] = {}
     lines = []
     for finding in keras.findings:
+        if finding.status is Status.EXPECTED_FAILURE:
+            known[finding.reason] = known.get(finding.reason, 0) + finding.count
+            continue
         judgement = f" {finding.evidence.judgement}" if finding.evidence else ""
-        if finding.status == "expected_failure":
-            lines.append(
-                f"Known fault of {keras.version}: {finding.reason} ({finding.check}, "
-                f"{finding.count} cases)."
-            )
-        else:
-            lines.append(
-                f"Keras and the reference disagree, unlisted: {finding.check}, {finding.cause}; "
-                f"{finding.minimal_case}.{judgement}"
-            )
+        lines.append(
+            f"Keras and the reference disagree, unlisted: {finding.check}, {finding.cause}; "
+            f"{finding.minimal_case}.{judgement}"
+        )
     if not lines:
-        lines.append("Real Keras and the reference agree on every case.")
-    return lines
+        lines.append(
+            "Real Keras and the reference agree"
+            + (" except for known faults of Keras." if known else " on every case.")
+        )
+    return lines + [
+        f"Known fault of {keras.version}: {reason} ({count} case{'s' * (count != 1)})."
+        for reason, count in known.items()
+    ]

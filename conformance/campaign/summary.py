@@ -141,12 +141,11 @@ def _distribution(values: list[float]) -> Ratios:
     counts = np.bincount(bins + 1, minlength=len(RATIO_EDGES) + 2)
     counts[0] = sum(value == 0 for value in values)
     counts[1] -= counts[0]
-    finite = [v for v in values if np.isfinite(v)]
     return Ratios(
         edges=RATIO_EDGES,
         counts=counts.tolist(),
-        largest=max(finite, default=None),
-        p99=float(np.quantile(finite, 0.99)) if finite else None,
+        largest=max(values),
+        p99=float(np.quantile(values, 0.99, method="higher")),
         failing=sum(not value <= 1 for value in values),
     )
 

@@ -18,7 +18,7 @@ import time
 import traceback
 from typing import Any, BinaryIO
 
-from conformance.campaign.messages import Explain, HarnessError, ProcessorTime, Refused, Subject
+from conformance.campaign.messages import Diagnose, Explain, HarnessError, ProcessorTime, Refused, Subject
 
 
 def main(name: str) -> None:
@@ -34,6 +34,7 @@ def main(name: str) -> None:
 
 def _serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
     from conformance.checks import Trial, judge
+    from conformance.diagnosis import diagnose
     from conformance.errors import UsageError
     from conformance.evidence import explain
     from conformance.implementations import resolve
@@ -77,6 +78,10 @@ def _serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
             for case in before:
                 judge(Trial(case, implementation))
             reply(_guarded(lambda: explain(Trial(last, implementation), request.check)))  # noqa: B023
+            continue
+        if isinstance(request, Diagnose):
+            trials = [Trial(case, implementation) for case in request.cases]
+            reply(_guarded(lambda: diagnose(trials)))  # noqa: B023
             continue
         for case in request.cases:
             reply(_guarded(lambda: judge(Trial(case, implementation), request.checks)))  # noqa: B023

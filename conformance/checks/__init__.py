@@ -28,11 +28,11 @@ def _is_bounded(trial: Trial) -> bool:
 
 
 def _may_repeat(trial: Trial) -> bool:
-    return trial.one_in(_ration(trial, 3))
+    return trial.one_in(_ration(trial, 5))
 
 
 def _may_split(trial: Trial) -> bool:
-    return trial.case.batch > 1 and trial.expected.exact and trial.one_in(_ration(trial, 2))
+    return trial.case.batch > 1 and trial.expected.exact and trial.one_in(_ration(trial, 3))
 
 
 def _ration(trial: Trial, number: int) -> int:

@@ -30,6 +30,7 @@ class Card:
     calls: list[str]
     replay: str
     diagnosis: str
+    explanation: str
     link: str
     maps: Maps | None
     window: Markup | None
@@ -101,6 +102,7 @@ class Page:
     subjects: list[Subject]
     witness: Subject | None
     checks: list[str]
+    rules: dict[str, str]
 
     @property
     def everyone(self) -> list[Subject]:
@@ -118,7 +120,7 @@ def arrange(report: Report) -> Page:
     witness = _subject(report.witness, side, "findings-witness", True) if report.witness else None
     results = [*report.implementations, *([report.witness] if report.witness else [])]
     checks = list(dict.fromkeys(check for result in results for check in result.checks))
-    return Page(subjects, witness, checks)
+    return Page(subjects, witness, checks, report.rules)
 
 
 def _subject(
@@ -176,6 +178,7 @@ def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int
         calls=finding.minimal_case.split("+"),
         replay=replay_command(finding.minimal_case, result.name),
         diagnosis=re.sub(r"[_-]+", " ", finding.diagnosis or ""),
+        explanation=finding.explanation,
         link=finding.link if re.match(r"https?://", finding.link) else "",
         maps=heatmaps.draw(evidence, side) if evidence is not None and drawn else None,
         window=heatmaps.draw_window(evidence) if evidence is not None else None,

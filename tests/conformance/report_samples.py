@@ -292,6 +292,7 @@ def report(*implementations: ImplementationResult, **changes: Any) -> Report:
             "max_time": None,
             "command": "conv2d-conformance run --impl mylib:conv2d --examples 200 --seed 0",
         },
+        rules={"output_shape": "A call returns an array of the right shape."},
         headline=[
             f"{len(implementations)} measured.",
             "Judged by the reference, which agrees with real Keras on all of 600 cases.",

@@ -1,0 +1,103 @@
+"""What the suite costs beside Keras alone: CPU of a campaign over CPU of its layers and inputs.
+
+Keras alone builds every layer of the campaign once, with its weights, and calls it once on every
+input, converting the result to NumPy. The campaign draws the cases, does the same, computes the
+reference, makes every check (some need further calls) and writes the report. Both run in turn in
+fresh processes; imports are left out on both sides. Run it with ``tox run -e bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def keras_alone(examples: int, seed: int) -> dict[str, float]:
+    """CPU seconds of Keras on the cases of a campaign, drawing and data not counted."""
+    from conformance.campaign.messages import Subject
+    from conformance.campaign.plan import adapt, plan
+    from conformance.data import arrays
+    from conformance.implementations.keras_tensorflow import KerasTensorFlow
+
+    keras = KerasTensorFlow()
+    keras.setup()
+    subject = Subject(keras.name, keras.kind, keras.version, keras.accumulation, True, 0.0)
+    cases = [
+        case
+        for planned in plan(seed, examples)
+        for _, configuration in planned.configurations()
+        for case in adapt(configuration, subject)
+    ]
+    given = [arrays(case) for case in cases]
+    began = time.process_time()
+    for case, data in zip(cases, given, strict=True):
+        try:
+            prepared = keras.prepare(case, data)
+            keras.to_numpy(prepared.call(data.x))
+        except keras.unsupported_errors:
+            pass
+        except Exception as error:
+            print(f"{case}: {error}", file=sys.stderr)
+    return {"cpu": time.process_time() - began, "cases": len(cases)}
+
+
+def campaign(examples: int, seed: int) -> dict[str, float]:
+    """CPU seconds of a whole campaign and its report, imports left out."""
+    from pathlib import Path
+
+    import conformance.report
+    from conformance.campaign.run import Settings, run
+
+    began = time.process_time()
+    result = run(Settings(examples=examples, seed=seed))
+    with tempfile.TemporaryDirectory() as folder:
+        result.report.write_json(Path(folder, "results.json"))
+        conformance.report.write_html(result.report, Path(folder, "report.html"))
+        conformance.report.write_junit(result.report, Path(folder, "junit.xml"))
+    parent = time.process_time() - began
+    children = result.cpu["children"] - result.cpu["setup"]
+    return {"cpu": parent + children, "parent": parent, "children": children}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", choices=("keras", "campaign"), help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.side:
+        side = keras_alone if options.side == "keras" else campaign
+        print(json.dumps(side(options.examples, options.seed)))
+        return
+    ratios = []
+    for seed in range(options.rounds):
+        costs = {}
+        for side in ("keras", "campaign"):
+            words = ["--side", side, "--examples", str(options.examples), "--seed", str(seed)]
+            shown = subprocess.run(
+                [sys.executable, __file__, *words],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            )
+            costs[side] = json.loads(shown.stdout.splitlines()[-1])
+        ratios.append(costs["campaign"]["cpu"] / costs["keras"]["cpu"])
+        print(
+            f"seed {seed}: Keras alone {costs['keras']['cpu']:.2f} s, campaign "
+            f"{costs['campaign']['cpu']:.2f} s (drawing and report "
+            f"{costs['campaign']['parent']:.2f} s), ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
+    print(f"median ratio over {options.rounds} seeds: {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Naming the cause: the known fault that gives what an implementation returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from conformance.checks.trial import CheckFailure, Trial
+from conformance.criteria import error_ratio, expected_of
+from conformance.errors import Unsupported
+from conformance.faults import FAULTS, Fault
+
+
+def diagnose(trials: Sequence[Trial]) -> str | None:
+    """Name of the fault that explains every failing trial, None if none does.
+
+    A fault explains a trial when the implementation's result lies within the derived bound of the
+    fault's result everywhere: by exact equality on exact data.
+    """
+    failing = [trial for trial in trials if _is_wrong(trial)]
+    if not failing:
+        return None
+    for fault in FAULTS.values():
+        if all(_explains(fault, trial) for trial in failing):
+            return fault.name
+    return None
+
+
+def _is_wrong(trial: Trial) -> bool:
+    try:
+        got = trial.output
+    except (CheckFailure, Unsupported):
+        return False
+    want = trial.expected
+    return got.shape != want.value.shape or bool((error_ratio(got, want) > 1).any())
+
+
+def _explains(fault: Fault, trial: Trial) -> bool:
+    value = fault.result(trial.case, trial.data)
+    got = trial.output
+    if value is None:
+        return False
+    want = expected_of(trial.case, trial.data, trial.implementation.accumulation, value)
+    return got.shape == want.value.shape and not np.any(error_ratio(got, want) > 1)
