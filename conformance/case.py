@@ -294,7 +294,7 @@ def _read_token(token: str, text: str) -> tuple[str, Any]:
 
 
 def _refuse_impossible(case: Case, text: str) -> None:
-    """Refuse what no Conv2D can be built from, so that a typing error is not taken for a finding."""
+    """Refuse what is no Conv2D, so that a typing error is not taken for a finding."""
     if case.channels % case.group_count or case.filters % case.group_count:
         raise CaseError(
             f"case {text!r}: groups={case.group_count} must divide the {case.channels} channels "

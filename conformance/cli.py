@@ -49,9 +49,7 @@ def run(
     impl: Implementations = None,
     examples: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Layer configurations for each implementation. [default: 200]"
-        ),
+        typer.Option(min=1, help="Layer configurations for each implementation. [default: 200]"),
     ] = None,
     max_time: Annotated[
         float | None,
@@ -177,7 +175,7 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Entry point of ``conv2d-conformance``: one sentence and exit code 2 for what cannot be done."""
+    """Entry point: one sentence and exit code 2 for what cannot be done."""
     try:
         app(standalone_mode=True)
     except UsageError as error:
@@ -236,7 +234,7 @@ def _bar() -> Iterator[Callable[[Any], None]]:
                 tasks[where.name],
                 description=f"{where.name}: {where.stage}",
                 completed=where.done,
-                total=where.total or tasks and None,
+                total=where.total,
             )
 
         yield show

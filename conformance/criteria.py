@@ -1,4 +1,4 @@
-"""When a value is right: exact equality on integers, a derived bound per element on everything else.
+"""When a value is right: exact equality on integers, a derived bound for each element elsewhere.
 
 With ``n`` products (one more for a bias), ``S = sum |x||w| + |b|``, unit roundoffs ``u`` and the
 spacing of subnormals ``eta``, a sum in any order and any tree of additions differs from the exact
@@ -8,8 +8,8 @@ rounds to the output format adds ``u_out`` of what it rounds plus ``eta_out``: K
 convolution, then the bias addition, then the activation (measured on Keras 3.15).
 
 An activation carries an error on by its Lipschitz constant and adds the error of evaluating it:
-`ELEMENTARY_ROUNDINGS` unit roundoffs of ``1 + |z|``, the largest intermediate value, and the smallest
-normal number, since elementary functions may flush what lies below it.
+`ELEMENTARY_ROUNDINGS` unit roundoffs of ``1 + |z|``, the largest intermediate value, and the
+smallest normal number, since elementary functions may flush what lies below it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AXIS_ACTIVATIONS = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
 # OpenCL 3.0 (full profile, section 7.4) allows erf 16 ulp, more than exp, log1p or tanh; an ulp is
 # two unit roundoffs, and at most eight further operations are each correctly rounded.
 ELEMENTARY_ROUNDINGS = 2 * 16 + 8
-# Largest slope of any of Keras' activations, apart from exponential: gelu and selu have the steepest.
+# No activation of Keras but exponential is steeper: selu has the largest slope, 1.76.
 LIPSCHITZ = 2.0
 
 
@@ -66,8 +66,10 @@ class Expected:
 
 def expected(case: Case, data: Arrays, accumulation: str) -> Expected:
     """Value and bound for `case`, for an implementation that sums in `accumulation` precision."""
-    sums = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
-    assert sums.magnitude is not None
+    exact = is_exact(case)
+    sums = accumulate(
+        data.x, data.kernel, data.bias, magnitude=not exact, **case.function_arguments()
+    )
     return _expected(case, data, accumulation, sums.value, sums.magnitude)
 
 
@@ -79,27 +81,33 @@ def expected_of(case: Case, data: Arrays, accumulation: str, sums: Reals) -> Exp
     right = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
-    return _expected(case, data, accumulation, sums, magnitude)
+    return _expected(case, data, accumulation, sums, None if is_exact(case) else magnitude)
+
+
+def is_exact(case: Case) -> bool:
+    """Whether only the exact result is right: integers, and an activation that keeps them."""
+    return case.data == "integers" and case.activation in EXACT_ACTIVATIONS
 
 
 def _expected(
-    case: Case, data: Arrays, accumulation: str, sums: Reals, magnitude: Reals
+    case: Case, data: Arrays, accumulation: str, sums: Reals, magnitude: Reals | None
 ) -> Expected:
     fmt = format_of(case.compute_dtype)
-    exact = case.data == "integers" and case.activation in EXACT_ACTIVATIONS
+    value, activation = sums, case.activation or "linear"
+    if magnitude is None:
+        if activation != "linear":
+            value = activations.get(activation)(sums)
+        return Expected(value, np.zeros_like(value), np.zeros(value.shape, bool), fmt, exact=True)
     bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
     acc, taps = accumulation_format(case, accumulation), case.geometry.taps
     bound, overflow = _summation_bound(sums, magnitude, taps, bias, fmt, acc)
-    value = sums
-    if case.activation not in (None, "linear"):
-        value, bound, overflow = _after_activation(case.activation, value, bound, overflow, fmt)
-    if exact:
-        bound = np.zeros_like(bound)
-    return Expected(value, bound, overflow, fmt, exact)
+    if activation != "linear":
+        value, bound, overflow = _after_activation(activation, sums, bound, overflow, fmt)
+    return Expected(value, bound, overflow, fmt, exact=False)
 
 
 def accumulation_format(case: Case, accumulation: str) -> FloatFormat:
-    """Format of the sums: float32 for 16-bit and float32 layers, `accumulation` for float64 ones."""
+    """Format of the sums: float32, or for float64 results what `accumulation` says."""
     return format_of(accumulation if case.compute_dtype == "float64" else "float32")
 
 
@@ -147,8 +155,10 @@ def _after_activation(
     if name in AXIS_ACTIVATIONS:
         length = z.shape[-1]
         roundings += length
-        widest = (lambda a: a.max(axis=-1, keepdims=True, initial=0)) if length else (lambda a: a)
-        largest, bound = (np.broadcast_to(widest(a), value.shape) for a in (largest, bound))
+        largest, bound = (
+            np.broadcast_to(a.max(axis=-1, keepdims=True, initial=0.0), value.shape)
+            for a in (largest, bound)
+        )
         overflow = np.broadcast_to(overflow.any(axis=-1, keepdims=True), value.shape)
     with np.errstate(over="ignore"):
         if name == "exponential":

@@ -17,6 +17,7 @@ from reference_impl.dtypes import as_dtype, format_of
 from reference_impl.geometry import spatial_axes
 
 LARGEST_INTEGER = 64
+CANARY = 77
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
 
@@ -36,14 +37,25 @@ class Arrays:
     kernel: NDArray[Any]
     bias: NDArray[Any] | None
 
+    def copy(self, case: Case) -> Arrays:
+        """Equal arrays of the same memory layout; `case` is the one these belong to."""
+        owner = self.owner.copy()
+        bias = None if self.bias is None else self.bias.copy()
+        return Arrays(_view(owner, case), owner, self.kernel.copy(), bias)
+
 
 def arrays(case: Case) -> Arrays:
     """The arrays of `case`; the same for the same case on every machine."""
     rng = np.random.Generator(np.random.SFC64(case.seed))
     dtype = as_dtype(case.compute_dtype)
     x, kernel, bias = _KINDS[case.data](rng, case)
-    owner, view = _laid_out(x.astype(dtype), case.view, case.layout)
-    return Arrays(view, owner, kernel.astype(dtype), bias.astype(dtype) if case.has_bias else None)
+    owner = _owner(x.astype(dtype), case)
+    return Arrays(
+        _view(owner, case),
+        owner,
+        kernel.astype(dtype),
+        bias.astype(dtype) if case.has_bias else None,
+    )
 
 
 def integer_limit(taps: int, dtype: str) -> int:
@@ -96,7 +108,7 @@ def _normal(rng: np.random.Generator, case: Case) -> Triple:
 
 
 def _cancelling(rng: np.random.Generator, case: Case) -> Triple:
-    """Weights that nearly cancel: neighbouring taps are opposite up to a few last bits, on a large offset."""
+    """Weights that nearly cancel: half of them oppose the others, on a nearly constant input."""
     x, kernel, bias = _normal(rng, case)
     x = 1 + x / 16
     taps = kernel.reshape(-1, case.filters)
@@ -122,21 +134,21 @@ _KINDS = {
 }
 
 
-def _laid_out(
-    values: NDArray[Any], view: str | None, layout: str
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(owner, view): `values` placed in memory as `view` says, canaries around it."""
-    if view is None:
-        return values, values
-    if view == "transposed":
-        owner = np.ascontiguousarray(values.transpose(3, 2, 1, 0))
-        return owner, owner.transpose(3, 2, 1, 0)
-    if view == "reversed":
-        h, w = spatial_axes(layout)
-        owner = np.ascontiguousarray(np.flip(values, (h, w)))
-        return owner, np.flip(owner, (h, w))
-    shape = tuple(2 * size + 1 for size in values.shape[1:])
-    owner = np.full((values.shape[0], *shape), 77, values.dtype)
-    inner = owner[:, 1::2, 1::2, 1::2]
-    inner[...] = values
-    return owner, inner
+def _owner(values: NDArray[Any], case: Case) -> NDArray[Any]:
+    """The array in whose memory `values` lie as the view of the case says, canaries around them."""
+    if case.view is None:
+        return values
+    if case.view == "sliced":
+        owner = np.full((len(values), *(2 * n + 1 for n in values.shape[1:])), CANARY, values.dtype)
+        owner[:, 1::2, 1::2, 1::2] = values
+        return owner
+    return np.ascontiguousarray(_view(values, case))  # the other views are their own inverse
+
+
+def _view(owner: NDArray[Any], case: Case) -> NDArray[Any]:
+    """The input within its owner."""
+    if case.view == "sliced":
+        return owner[:, 1::2, 1::2, 1::2]
+    if case.view == "transposed":
+        return owner.transpose(3, 2, 1, 0)
+    return np.flip(owner, spatial_axes(case.layout)) if case.view == "reversed" else owner

@@ -9,14 +9,14 @@ _DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} ")
 
 
 class Unsupported(Exception):
-    """Raised by an implementation for what it does not do; recorded as *unsupported*, never as passed.
+    """Raised by an implementation for what it does not do: *unsupported*, never passed.
 
     The message says what and why, in one sentence.
     """
 
 
 class UsageError(Exception):
-    """Something the caller asked for cannot be done; one sentence names the value and what is allowed."""
+    """What the caller asked for cannot be done; says which value, and what is allowed."""
 
 
 def describe(error: BaseException) -> str:

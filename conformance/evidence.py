@@ -1,4 +1,4 @@
-"""What a failing case shows: the disputed element in exact arithmetic, and a picture's worth of values."""
+"""What a failing case shows: the disputed element in exact arithmetic, and values to draw."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def _exact_text(
     if not np.isfinite(got) or error["the reference"] < error["the implementation"]:
         judgement = (
             f"Exact rational arithmetic sides with the reference: it is off by "
-            f"{error['the reference']:.3g}, the implementation by {error['the implementation']:.3g}."
+            f"{error['the reference']:.3g}, the implementation by "
+            f"{error['the implementation']:.3g}."
         )
     elif error["the reference"] > error["the implementation"]:
         judgement = (

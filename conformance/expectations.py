@@ -12,11 +12,11 @@ come from a TOML file:
     reason = "pads in the wrong axis order"
     link = "https://example.org/issues/1"
 
-A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`, `view`,
-`bias`), a number (`batch`, `channels`, `filters`, `groups`) or a pair (`input`, `kernel`, `strides`,
-`dilation`, `output`). A word is compared with a value or a list of them. A number or pair takes a
-value or a comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other numbers, and pairs
-as ``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``.
+A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
+`view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or a pair (`input`, `kernel`,
+`strides`, `dilation`, `output`). A word is compared with a value or a list of them. A number or
+pair takes a value or a comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other
+numbers, and pairs as ``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``.
 """
 
 from __future__ import annotations

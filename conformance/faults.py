@@ -295,9 +295,7 @@ def _significand(values: Reals, bits: int) -> Reals:
 
 
 def _inputs_rounded(bits: int) -> Callable[[Problem], Reals]:
-    return _with(
-        x=lambda p: _significand(p.x, bits), kernel=lambda p: _significand(p.kernel, bits)
-    )
+    return _with(x=lambda p: _significand(p.x, bits), kernel=lambda p: _significand(p.kernel, bits))
 
 
 def _swap(pair: Pair) -> Pair:
@@ -354,4 +352,4 @@ _TABLE = (
     ("inputs_bfloat16", "rounds input and kernel to 8 bits (bfloat16) before multiplying", "oneDNN fpmath mode", _inputs_rounded(8)),
 )  # fmt: skip
 
-FAULTS: dict[str, Fault] = {name: Fault(name, *rest) for name, *rest in _TABLE}
+FAULTS: dict[str, Fault] = {row[0]: Fault(*row) for row in _TABLE}

@@ -106,8 +106,8 @@ class Finding:
         status: ``failed``, ``crashed``, ``timed_out``, ``harness_error`` or ``expected_failure``.
         count: how many outcomes.
         first_at: configurations tried when it first failed.
-        minimal_case: the smallest failing case found, as a case string; several joined by ``+`` when
-            it takes several calls in one process.
+        minimal_case: the smallest failing case found, as a case string; several joined by ``+``
+            when it takes several calls in one process.
         message: what went wrong on the smallest case, in one or two lines.
         diagnosis: name of the known fault that explains it, or None.
         explanation: what that fault does and where it has happened, in one sentence, or empty.

@@ -1,15 +1,17 @@
 """What is tried: Hypothesis strategies for configurations and their inputs.
 
 Everything drawn is valid: sizes are derived from what is drawn, so nothing is filtered away. Each
-axis is drawn on its own from a table, simplest entry first (Hypothesis shrinks towards it), with few
-equal pairs, since equality hides swapped axes. Values are a kind and a seed, never drawn one by one.
+axis is drawn on its own from a table, simplest entry first (Hypothesis shrinks towards it), with
+few equal pairs, since equality hides swapped axes. Values are a kind and a seed, never drawn one by
+one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import groupby, product
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -21,11 +23,11 @@ Example = tuple[Case, ...]
 ONE = (1, 1)
 
 
-def _simplest_first(pairs: Iterable[Pair]) -> list[Pair]:
-    return sorted(pairs, key=lambda p: (p[0] * p[1], p))
+def _simplest_first(pairs: Iterable[tuple[int, ...]]) -> list[Pair]:
+    return sorted(((a, b) for a, b in pairs), key=lambda p: (p[0] * p[1], p))
 
 
-def _table(*weighted: tuple[int, object]) -> list:  # type: ignore[type-arg]
+def _table(*weighted: tuple[int, Any]) -> list[Any]:
     """A table for sampled_from in which an entry with weight w stands w times."""
     return [entry for weight, entry in weighted for _ in range(weight)]
 
@@ -88,12 +90,12 @@ _views = st.sampled_from(VIEW)
 
 
 @st.composite
-def examples(draw: Callable[..., object]) -> Example:
+def examples(draw: st.DrawFn) -> Example:
     """One layer configuration with two or three inputs, sometimes followed by a sibling.
 
     The first two inputs have the same shape and different values: the first integers, the second of
-    any kind. The third has another batch, height and width. A sibling differs from the configuration
-    in one argument, so that what is remembered under too few arguments is met.
+    any kind. The third has another batch, height and width. A sibling differs from the
+    configuration in one argument, so that what is remembered under too few arguments is met.
     """
     kernel = draw(_kernels)
     stride, dilation = draw(_steps)
@@ -113,8 +115,14 @@ def examples(draw: Callable[..., object]) -> Example:
     seed = draw(_seeds)
     if large:
         # Many elements, so that narrow offsets overflow; few products, so that it stays cheap.
-        size, batch, groups, depth, per_group = large, 1, 1, max(7, min(depth, 9)), min(per_group, 2)
-        kernel, second, more = tuple(min(k, 3) for k in kernel), "integers", False
+        size, batch, groups, depth, per_group = (
+            large,
+            1,
+            1,
+            max(7, min(depth, 9)),
+            min(per_group, 2),
+        )
+        kernel, second, more = (min(kernel[0], 3), min(kernel[1], 3)), "integers", False
     filters = groups * per_group
     if activation == "glu" and filters % 2:
         filters *= 2  # glu halves the last axis
@@ -124,7 +132,7 @@ def examples(draw: Callable[..., object]) -> Example:
     def input_shape(batch: int, size: Pair, slack: int) -> tuple[int, int, int, int]:
         mode = (padding or "valid").lower()
         extra = (slack % 4, slack // 4)
-        h, w = (
+        h, w = (  # what is drawn is the input for `same`, the output for `valid`
             n if mode == "same" else (n - 1) * s + effective_size(k, d) + e % s
             for n, k, s, d, e in zip(size, kernel, stride, dilation, extra, strict=True)
         )
@@ -134,11 +142,11 @@ def examples(draw: Callable[..., object]) -> Example:
     first = Case(
         input_shape=input_shape(batch, size, slack),
         filters=filters,
-        kernel_size=_written(kernel, forms[0], required=True),
-        strides=_written(stride, forms[1]),
+        kernel_size=_written(kernel, forms[0]),
+        strides=_unless_default(stride, forms[1]),
         padding=padding,
         data_format=layout,
-        dilation_rate=_written(dilation, forms[2]),
+        dilation_rate=_unless_default(dilation, forms[2]),
         groups=groups if groups > 1 or forms[0] else None,
         activation=activation,
         use_bias=use_bias,
@@ -162,15 +170,16 @@ def configurations(example: Example) -> list[Example]:
     return [tuple(cases) for _, cases in groupby(example, key=Case.layer_key)]
 
 
-def _written(pair: Pair, form: int, *, required: bool = False) -> Written | None:
+def _written(pair: Pair, form: int) -> Written:
     """`pair` as a caller may write it: 0 shortest, 1 as a tuple, 2 as an int or a list."""
-    if form == 1:
-        return pair
-    if form == 0 and pair == ONE and not required:
-        return None
-    if pair[0] == pair[1] and (form == 0 or pair == ONE):
+    if form != 1 and pair[0] == pair[1] and (form == 0 or pair == ONE):
         return pair[0]
-    return pair if form == 0 else AsList(pair)
+    return AsList(pair) if form == 2 else pair
+
+
+def _unless_default(pair: Pair, form: int) -> Written | None:
+    """As `_written`, but the shortest way to write the default is not to."""
+    return None if form == 0 and pair == ONE else _written(pair, form)
 
 
 def _other_padding(case: Case) -> Case:

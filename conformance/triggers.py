@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from conformance.case import Case
 from reference_impl.geometry import effective_size
@@ -155,11 +156,11 @@ TRIGGERS: dict[str, Trigger] = {
 SEQUENCE_TRIGGERS: dict[str, Callable[[Sequence[Case]], bool]] = {
     "same configuration, other values": lambda cases: any(
         a.layer_key() == b.layer_key() and a.input_shape == b.input_shape and a.seed != b.seed
-        for a, b in zip(cases, cases[1:], strict=False)
+        for a, b in pairwise(cases)
     ),
     "same configuration, other input size": lambda cases: any(
         a.layer_key() == b.layer_key() and a.input_shape != b.input_shape
-        for a, b in zip(cases, cases[1:], strict=False)
+        for a, b in pairwise(cases)
     ),
     "same input, one argument changed": lambda cases: any(
         a.layer_key() != b.layer_key() and a.input_shape == b.input_shape

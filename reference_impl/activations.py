@@ -5,8 +5,8 @@ dtype. Values are computed in float64 and rounded once to the dtype of the input
 plain float64 arithmetic. Input of any other dtype gives float32. Nothing
 warns: overflow gives infinity and undefined values give NaN, at the same places as Keras' formulas.
 
-``softmax``, ``log_softmax``, ``sparsemax`` and ``glu`` work on the last axis by default whatever the
-layer's ``data_format``, because Keras' Conv2D calls its activation with the output alone.
+``softmax``, ``log_softmax``, ``sparsemax`` and ``glu`` work on the last axis by default whatever
+the layer's ``data_format``, because Keras' Conv2D calls its activation with the output alone.
 """
 
 from __future__ import annotations
@@ -308,9 +308,7 @@ def get(identifier: Any) -> Activation:
     elif isinstance(identifier, str):
         found = _named(identifier)
     if not callable(found):
-        raise ValueError(  # noqa: TRY004  (Keras)
-            f"Could not interpret activation function identifier: {identifier}"
-        )
+        raise ValueError(f"Could not interpret activation function identifier: {identifier}")
     return found  # type: ignore[no-any-return]
 
 
@@ -341,7 +339,7 @@ def _from_config(config: dict[str, Any]) -> Any:
             ("function", config["config"]) if is_function else ("class", config["class_name"])
         )
         raise TypeError(
-            f"Could not locate {kind} '{name}'. Only the built-in activation functions are known by "
-            f"name; pass the object itself. Full object config: {config}"
+            f"Could not locate {kind} '{name}'. Only the built-in activation functions are known "
+            f"by name; pass the object itself. Full object config: {config}"
         )
     return found

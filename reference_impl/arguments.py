@@ -140,7 +140,7 @@ def layer_name(value: Any) -> str:
 def trainable(value: Any) -> bool:
     """Return ``value`` if it is a ``bool``, else raise ``ValueError``."""
     if not isinstance(value, bool):
-        raise ValueError(  # noqa: TRY004  (Keras)
+        raise ValueError(
             "Expected `trainable` to be a boolean. "
             f"Received: trainable={value} (of type {type(value)})"
         )

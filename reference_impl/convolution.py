@@ -177,3 +177,8 @@ def _along_channels(bias: ArrayLike, geometry: Geometry) -> NDArray[np.float64]:
 
 def _round_up(count: int, step: int) -> int:
     return -(-count // step) * step
+
+
+def active_path() -> str:
+    """Which build of the loop runs on this processor: ``avx2+fma`` or ``portable``."""
+    return _kernel.active_path()

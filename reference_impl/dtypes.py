@@ -39,7 +39,7 @@ class FloatFormat:
 
 
 def _format(name: str, dtype: Any) -> FloatFormat:
-    info = ml_dtypes.finfo(dtype)
+    info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     return FloatFormat(name, np.dtype(dtype), info.nmant + 1, int(info.minexp), float(info.max))
 
 

@@ -194,9 +194,7 @@ class Geometry:
         (top, bottom), (left, right) = self.pads
         height, width = self.size
         wide = np.zeros(
-            self._arrange(
-                self.batch, top + height + bottom, left + width + right, self.channels
-            )
+            self._arrange(self.batch, top + height + bottom, left + width + right, self.channels)
         )
         window = [slice(None)] * 4
         for axis, start, size in zip(
@@ -207,7 +205,7 @@ class Geometry:
         return wide
 
     def indices(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """``base`` (batch * output pixels) and ``tap`` (taps), as offsets into the flat padded input.
+        """``base`` (batch * output pixels) and ``tap`` (taps): offsets into the flat padded input.
 
         Pixels run over (n, oh, ow) and taps over (i, j, c) in row-major order; a group starts
         ``group_step()`` further on.

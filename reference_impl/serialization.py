@@ -1,7 +1,7 @@
 """The identifier rules that initializers, regularizers and constraints share (Keras 3.15.1).
 
-A :class:`Registry` turns what a caller may write (a name, a class, an instance, a callable, a config
-dict) into an object, and an object back into Keras' config dict
+A :class:`Registry` turns what a caller may write (a name, a class, an instance, a callable, a
+config dict) into an object, and an object back into Keras' config dict
 ``{"module", "class_name", "config", "registered_name"}``.
 """
 
@@ -102,9 +102,7 @@ class Registry:
         elif isinstance(identifier, str):
             found = self.deserialize({"class_name": str(identifier), "config": {}})
         if not callable(found):
-            raise ValueError(  # noqa: TRY004  (Keras)
-                f"Could not interpret {self.kind} identifier: {identifier}"
-            )
+            raise ValueError(f"Could not interpret {self.kind} identifier: {identifier}")
         return found() if inspect.isclass(found) else found
 
     def serialize(self, obj: Any) -> Config | None:

@@ -1,4 +1,4 @@
-"""From outcomes to findings: grouped by check and cause, each with the smallest case that shows it."""
+"""From outcomes to findings: grouped by check and cause, each with its smallest case."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class _Shrinker:
         )
 
     def _failing(self, example: Example, like: Outcome) -> Example:
-        """The cases of `example` up to the first that fails `like` the outcome; empty if none does."""
+        """The cases of `example` up to the first that fails `like` the outcome; () if none does."""
         subject = self.measured.subject
         cases = tuple(c for part in configurations(example) for c in adapt(part, subject))
         return cases[: self._first(cases, like)]

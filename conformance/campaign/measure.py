@@ -1,4 +1,4 @@
-"""Running the planned cases on one implementation, in several processes, and keeping every outcome."""
+"""Running the planned cases on one implementation, in several processes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 
+from conformance.campaign.messages import HarnessError, Subject
 from conformance.campaign.plan import Planned, adapt
 from conformance.campaign.pool import Lost, WorkerProcess
-from conformance.campaign.messages import HarnessError, Subject
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.expectations import Expectation

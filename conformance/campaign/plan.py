@@ -5,6 +5,7 @@ The number of workers plays no part: batches are drawn here, in one process, and
 
 from __future__ import annotations
 
+import contextlib
 import random
 import zlib
 from collections.abc import Callable, Iterator
@@ -109,10 +110,8 @@ def smallest(
             best = example
             raise _Fails
 
-    try:
+    with contextlib.suppress(_Fails):
         _under_hypothesis(body, _batch_seed(seed, target.batch), (Phase.generate, Phase.shrink))
-    except _Fails:
-        pass
     return best
 
 

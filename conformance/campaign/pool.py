@@ -39,11 +39,11 @@ class Lost:
 
 
 class WorkerProcess:
-    """One child process that runs one implementation; started when first needed, again after a loss.
+    """One child process that runs one implementation; started when needed, again after a loss.
 
     Attributes:
         subject: who is measured, once started.
-        cpu: processor time of finished children, in seconds; `setup_cpu` the part before the first case.
+        cpu: processor seconds of finished children; `setup_cpu` the part before the first case.
     """
 
     def __init__(self, name: str, case_limit: float) -> None:
@@ -62,7 +62,7 @@ class WorkerProcess:
         """
         if self._process is not None and self.subject is not None:
             return self.subject
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(
             # -P: only what the parent imports from, not a source tree that happens to be here.
             [sys.executable, "-P", "-m", "conformance.campaign.worker", self.name],
@@ -72,7 +72,7 @@ class WorkerProcess:
             env={**os.environ, "PYTHONPATH": _import_path()},
         )
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
-        first = self._receive(SETUP_LIMIT)
+        first: Subject | Refused | Lost = self._receive(SETUP_LIMIT)
         if isinstance(first, Lost):
             raise UsageError(f"setting up {self.name!r} {first.cause}")
         if isinstance(first, Refused):
@@ -83,7 +83,7 @@ class WorkerProcess:
         return first
 
     def run(self, cases: tuple[Case, ...], checks: tuple[str, ...] = ()) -> Iterator[Any]:
-        """One reply for each case: judgements, a HarnessError, or `Lost`. A loss costs its case only."""
+        """A reply for each case: judgements, a HarnessError, or `Lost`. It costs one case."""
         done = 0
         while done < len(cases):
             self.start()
@@ -147,11 +147,11 @@ class WorkerProcess:
     def _receive(self, limit: float) -> Any:
         """The next reply, or `Lost` if the child ends or `limit` seconds pass first."""
         assert self._process is not None
-        assert self._process.stdout is not None
-        process = self._process
+        process, stream = self._process, self._process.stdout
+        assert stream is not None
         self._deadline = time.monotonic() + limit
         try:
-            return pickle.load(process.stdout)
+            return pickle.load(stream)
         except EOFError:
             code = process.wait()
         finally:

@@ -23,11 +23,13 @@ from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
 from conformance.expectations import Expectation, shipped
 from conformance.results import ImplementationResult, Report, Status, Verdict
-from reference_impl import _kernel
+from reference_impl.convolution import active_path
 
 KERAS = "keras-tensorflow"
 DEFAULT_EXAMPLES = 200
-WITNESSED = 40  # configurations on which Keras confirms the reference when something else is measured
+WITNESSED = (
+    40  # configurations on which Keras confirms the reference when something else is measured
+)
 CASE_LIMIT = 20.0  # seconds for one case; a common one takes milliseconds
 
 
@@ -268,9 +270,16 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
-        "reference loop": _kernel.active_path(),
+        "reference loop": active_path(),
     }
-    for package in ("conv2d-conformance", "numpy", "ml_dtypes", "hypothesis", "keras", "tensorflow"):
+    for package in (
+        "conv2d-conformance",
+        "numpy",
+        "ml_dtypes",
+        "hypothesis",
+        "keras",
+        "tensorflow",
+    ):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -290,8 +299,8 @@ def _headline(
         return lines
     if witness is not None:
         lines.append(
-            f"Expected values come from the reference; real Keras ({witness.version}) was asked for "
-            f"{witness.configurations} of the same configurations."
+            f"Expected values come from the reference; real Keras ({witness.version}) was asked "
+            f"for {witness.configurations} of the same configurations."
         )
         return [*_disagreements(witness), *lines]
     why = (

@@ -105,9 +105,7 @@ def _coverage(outcomes: list[Outcome], kind: str) -> dict[str, dict[str, dict[st
     worst: dict[tuple[int, str], Status] = {}
     for outcome in outcomes:
         key = outcome.at, outcome.case
-        worst[key] = min(
-            (worst.get(key, Status.PASSED), outcome.status), key=_WORST_FIRST.index
-        )
+        worst[key] = min((worst.get(key, Status.PASSED), outcome.status), key=_WORST_FIRST.index)
     counts: dict[str, dict[str, Counter[str]]] = {
         argument: defaultdict(Counter)
         for argument in COVERED

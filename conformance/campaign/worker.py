@@ -18,7 +18,14 @@ import time
 import traceback
 from typing import Any, BinaryIO
 
-from conformance.campaign.messages import Diagnose, Explain, HarnessError, ProcessorTime, Refused, Subject
+from conformance.campaign.messages import (
+    Diagnose,
+    Explain,
+    HarnessError,
+    ProcessorTime,
+    Refused,
+    Subject,
+)
 
 
 def main(name: str) -> None:
@@ -91,7 +98,7 @@ def _serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
 def _guarded(action: Any) -> Any:
     try:
         return action()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told as a harness error
         traceback.print_exc()
         return HarnessError(f"{type(error).__name__}: {error}")
 

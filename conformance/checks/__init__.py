@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from conformance.checks import shapes, state, values
 from conformance.checks.trial import CheckFailure, Trial
+from conformance.criteria import is_exact
 from conformance.errors import Unsupported
 from conformance.results import Status
 
@@ -20,11 +21,11 @@ def _is_layer(trial: Trial) -> bool:
 
 
 def _is_exact(trial: Trial) -> bool:
-    return trial.expected.exact
+    return is_exact(trial.case)
 
 
 def _is_bounded(trial: Trial) -> bool:
-    return not trial.expected.exact
+    return not is_exact(trial.case)
 
 
 def _may_repeat(trial: Trial) -> bool:
@@ -32,7 +33,7 @@ def _may_repeat(trial: Trial) -> bool:
 
 
 def _may_split(trial: Trial) -> bool:
-    return trial.case.batch > 1 and trial.expected.exact and trial.one_in(_ration(trial, 3))
+    return trial.case.batch > 1 and is_exact(trial.case) and trial.one_in(_ration(trial, 3))
 
 
 def _ration(trial: Trial, number: int) -> int:
@@ -125,9 +126,7 @@ def _make(check: Check, trial: Trial) -> Judgement:
     try:
         return Judgement(check.name, Status.PASSED, ratio=check.function(trial))
     except CheckFailure as failure:
-        return Judgement(
-            check.name, Status.FAILED, failure.cause, failure.message, failure.ratio
-        )
+        return Judgement(check.name, Status.FAILED, failure.cause, failure.message, failure.ratio)
     except Unsupported as unsupported:
         reason = str(unsupported) or "no reason given"
         return Judgement(check.name, Status.UNSUPPORTED, reason, reason)

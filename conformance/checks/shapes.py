@@ -20,7 +20,7 @@ def output_shape(trial: Trial) -> None:
 
 
 def compute_output_shape(trial: Trial) -> None:
-    """compute_output_shape of a layer gives the shape of Conv2D, also where batch, H, W are None."""
+    """compute_output_shape of a layer gives the shape of Conv2D, also where sizes are None."""
     case = trial.case
     for known in (case.input_shape, _unknown(trial)):
         want = conv_output_shape(

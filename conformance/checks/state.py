@@ -25,7 +25,7 @@ def repeated_call(trial: Trial) -> None:
 
 
 def batch_independence(trial: Trial) -> None:
-    """A sample alone gives the values it has in a batch; judged on exact data, where that must hold."""
+    """A sample alone gives the values it has in a batch; judged on exact data."""
     whole = trial.output
     for index in {0, trial.case.batch - 1} if not trial.implementation.costly_calls else {0}:
         alone = trial.call(trial.given.x[index : index + 1])

@@ -55,7 +55,7 @@ class Trial:
     @cached_property
     def given(self) -> Arrays:
         """Equal arrays that the implementation is given."""
-        return arrays(self.case)
+        return self.data.copy(self.case)
 
     @cached_property
     def expected(self) -> Expected:
@@ -63,7 +63,8 @@ class Trial:
 
     @cached_property
     def prepared(self) -> Prepared:
-        return self._ask(lambda: self.implementation.prepare(self.case, self.given))
+        prepared: Prepared = self._ask(lambda: self.implementation.prepare(self.case, self.given))
+        return prepared
 
     @cached_property
     def output(self) -> NDArray[Any]:
@@ -83,7 +84,7 @@ class Trial:
             return np.array(self.implementation.to_numpy(result), order="C")
         except TypeError as error:
             raise CheckFailure(str(error)) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a stranger's __array__
             raise CheckFailure(
                 f"returns something that does not convert to an array: {describe(error)}"
             ) from None

@@ -9,7 +9,7 @@ from conformance.criteria import error_ratio
 
 
 def exact_values(trial: Trial) -> None:
-    """On integers whose every partial sum is exact, the result is the exact one, to the last bit."""
+    """On integers whose every partial sum is exact, the result is the exact one."""
     want = trial.expected
     if not np.array_equal(trial.output.astype(np.float64), want.value):
         raise _difference(trial, "values differ from the exact result")

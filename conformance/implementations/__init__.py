@@ -99,7 +99,7 @@ def _import(name: str) -> Any:
                 f"{error.name!r} here or among the installed packages"
             ) from None
         raise UsageError(f"importing {module_name!r} fails: {describe(error)}") from None
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
         raise UsageError(f"importing {module_name!r} fails: {describe(error)}") from None
     for part in path.split("."):
         if not hasattr(target, part):

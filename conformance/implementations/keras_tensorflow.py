@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 
 class KerasTensorFlow(LayerImplementation):
-    """Keras' own layer. Weights are handed over by initializers: cheaper than assigning them later."""
+    """Keras' own layer. Initializers hand the weights over: cheaper than assigning them later."""
 
     costly_calls = True
 

@@ -98,7 +98,7 @@ def draw_window(evidence: Evidence) -> Markup | None:
     parts.append(box(top, left, bottom - top, right - left, "window"))
     w, h = _px(columns * cell + 4), _px(rows * cell + 4)
     label = f"Input of {height} by {width}; the worst element reads {window_text(evidence)}"
-    return Markup(  # noqa: S704 - numbers only
+    return Markup(
         f'<svg class="geometry" role="img" aria-label="{label}" width="{w}" height="{h}" '
         f'viewBox="0 0 {w} {h}"><title>{label}</title>{"".join(parts)}</svg>'
     )
@@ -139,7 +139,7 @@ def _map(name: str, grid: Grid, worst: tuple[int, int] | None, side: int, top: f
         value = grid[worst[0]][worst[1]]
         shown_value = "not finite" if value is None else number(value)
         label += f"; worst at row {worst[0]}, column {worst[1]}: {shown_value}"
-    svg = Markup(  # noqa: S704 - numbers and fixed words only
+    svg = Markup(
         f'<svg class="heat" role="img" aria-label="{label}" width="{w}" height="{h}" '
         f'viewBox="0 0 {w} {h}">{"".join(parts)}</svg>'
     )
@@ -178,7 +178,7 @@ def _legend(shown: Grid, top: float) -> Markup:
     name = "both" if negative and positive else "down" if negative else "up"
     low, high = number(-top if negative else 0), number(top if positive else 0)
     width = (last - first + 1) * 8
-    return Markup(  # noqa: S704 - numbers only
+    return Markup(
         f'<span class="scale">{low} <svg role="img" aria-label="colour scale from {low} to {high}" '
         f'width="{width}" height="8"><use href="#scale-{name}"/></svg> {high}</span>'
     )

@@ -1,1 +1,1 @@
-"""The suite as pytest tests: ``pytest --pyargs conformance.suite --conv-impl mylib.conv:conv2d``."""
+"""The suite as pytest tests: ``pytest --pyargs conformance.suite --conv-impl mylib:conv2d``."""

@@ -8,12 +8,12 @@ from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, measure
 from conformance.campaign.plan import plan
 from conformance.campaign.run import CASE_LIMIT
+from conformance.case import parse_sequence
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.expectations import shipped
 from conformance.pytest_plugin import conv2d_implementations, conv2d_worker
 from conformance.reproducer import replay_command
-from conformance.case import parse_sequence
 from conformance.results import BAD, Finding, Status
 
 
@@ -27,7 +27,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_conv2d(pytestconfig: pytest.Config, implementation: str, check: str) -> None:
     """The check holds for the implementation on every drawn case."""
     worker = conv2d_worker(pytestconfig, implementation, CASE_LIMIT)
-    seed, examples = pytestconfig.getoption("--conv-seed"), pytestconfig.getoption("--conv-examples")
+    seed, examples = (
+        pytestconfig.getoption("--conv-seed"),
+        pytestconfig.getoption("--conv-examples"),
+    )
     expectations = shipped()
     try:
         measured = measure(
@@ -53,6 +56,5 @@ def test_conv2d(pytestconfig: pytest.Config, implementation: str, check: str) ->
 def _lines(finding: Finding, implementation: str) -> str:
     replay = replay_command(parse_sequence(finding.minimal_case), implementation)
     return (
-        f"{finding.check}: {finding.cause} ({finding.count} cases)\n"
-        f"  {finding.message}\n  {replay}"
+        f"{finding.check}: {finding.cause} ({finding.count} cases)\n  {finding.message}\n  {replay}"
     )

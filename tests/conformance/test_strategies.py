@@ -18,7 +18,7 @@ from conformance.triggers import SEQUENCE_TRIGGERS, TRIGGERS, frequency
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
 
-EXAMPLES = 1500
+EXAMPLES = 3000
 LEAST = 0.05
 
 

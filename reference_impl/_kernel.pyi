@@ -1,0 +1,14 @@
+from numpy import float64, intp
+from numpy.typing import NDArray
+
+LANES: int
+TILE_PIXELS: int
+
+def correlate(
+    x: NDArray[float64],
+    base: NDArray[intp],
+    tap: NDArray[intp],
+    w: NDArray[float64],
+    y: NDArray[float64],
+) -> None: ...
+def active_path() -> str: ...

@@ -1,0 +1,376 @@
+"""A campaign is planned alike everywhere, survives what it measures, and says which case did it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.campaign import findings, run
+from conformance.campaign.messages import Subject
+from conformance.campaign.plan import Planned, adapt, plan, smallest
+from conformance.campaign.pool import WorkerProcess
+from conformance.campaign.run import Campaign, Settings, exit_code
+from conformance.case import Case, parse_sequence
+from conformance.checks import CHECKS
+from conformance.errors import UsageError
+from conformance.expectations import load
+from conformance.results import Finding, ImplementationResult, Status, Verdict
+from conformance.strategies import configurations
+
+
+def campaign(*attributes: str, **settings: Any) -> Campaign:
+    """A campaign on functions of ``planted``, without real Keras."""
+    names = tuple(f"planted:{attribute}" for attribute in attributes)
+    given = {"examples": 20, "jobs": 1, "witness": False} | settings
+    return run.run(Settings(implementations=names, **given))
+
+
+def measured(attribute: str, **settings: Any) -> ImplementationResult:
+    (result,) = campaign(attribute, **settings).report.implementations
+    return result
+
+
+def comparable(done: Campaign) -> dict[str, Any]:
+    """results.json without what may differ between equal runs."""
+    content = json.loads(json.dumps(done.report.to_json()))
+    del content["run"]
+    return content
+
+
+def totals(result: ImplementationResult, status: Status) -> int:
+    return sum(counts[status] for counts in result.checks.values())
+
+
+def one_finding(result: ImplementationResult) -> Finding:
+    (finding,) = result.findings
+    return finding
+
+
+@pytest.fixture
+def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every attempt to shrink a crash costs a process."""
+    monkeypatch.setitem(findings.ATTEMPTS, Status.CRASHED, 3)
+
+
+# The plan -----------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_cases():
+    one, two = ([p.example for p in plan(5, 60)] for _ in range(2))
+    assert one == two
+    assert one != [p.example for p in plan(6, 60)]
+
+
+def test_a_short_campaign_is_the_beginning_of_a_long_one():
+    long = [case for p in plan(0, 300) for case in p.configurations()]
+    for limit in (1, 2, 37, 201):
+        assert [case for p in plan(0, limit) for case in p.configurations()] == long[:limit]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50, 199, 200, 201, 250])
+def test_as_many_configurations_are_planned_as_are_asked_for(limit: int):
+    planned = list(plan(0, limit))
+    numbers = [at for p in planned for at, _ in p.configurations()]
+    assert numbers == list(range(1, limit + 1))
+    assert all(p.example for p in planned)
+
+
+def test_without_a_limit_the_plan_goes_on():
+    assert [p.batch for p in islice(plan(0, None), 401)] == [0] * 200 + [1] * 200 + [2]
+
+
+def subject(kind: str, *, costly: bool = False) -> Subject:
+    return Subject("planted:right", kind, "", "float32", costly, 0.0)
+
+
+def test_a_function_is_asked_without_activation_and_policy():
+    case = Case.parse("in1x4x4x1-f2-k2-a.relu-mixed_float16-integers.0")
+    assert list(map(str, adapt((case,), subject("function")))) == [
+        "in1x4x4x1-f2-k2-float16-integers.0"
+    ]
+    assert adapt((case,), subject("layer")) == (case,)
+
+
+def test_where_calls_are_costly_a_grouped_configuration_has_one_input():
+    for example in (p.example for p in plan(0, 100)):
+        for part in configurations(example):
+            kept = adapt(part, subject("layer", costly=True))
+            assert set(kept) <= set(part)
+            assert len(kept) == (1 if part[0].group_count > 1 else len(part))
+
+
+def test_shrinking_starts_from_its_target_and_keeps_failing():
+    target = next(p for p in plan(0, 200) if max(p.example[0].stride) > 1)
+
+    def fails(example: tuple[Case, ...]) -> bool:
+        return max(example[0].stride) > 1
+
+    shrunk = smallest(0, target, fails)
+    assert fails(shrunk)
+    assert [str(case) for case in shrunk][0] == "in1x1x1x1-f1-k1-s1x2-integers.0"
+
+
+def test_shrinking_gives_up_after_so_many_attempts():
+    target = next(iter(plan(0, 1)))
+    asked: list[Any] = []
+
+    def fails(example: tuple[Case, ...]) -> bool:
+        asked.append(example)
+        return True
+
+    smallest(0, target, fails, attempts=5)
+    assert len(asked) == 5
+
+
+def test_what_cannot_be_shrunk_stays_as_it_is():
+    target: Planned = next(iter(plan(0, 1)))
+    assert smallest(0, target, lambda example: example == target.example) == target.example
+
+
+# What comes out -----------------------------------------------------------------------------------
+
+
+def test_a_right_function_conforms():
+    done = campaign("right", examples=40)
+    (result,) = done.report.implementations
+    assert exit_code(done) == 0
+    assert result.verdict is Verdict.CONFORMS
+    assert result.configurations == 40
+    assert result.cases > 80
+    assert result.findings == []
+    assert result.kind == "function"
+    assert set(result.checks) == {*CHECKS} - {"compute_output_shape"}
+    assert totals(result, Status.PASSED) == sum(sum(c.values()) for c in result.checks.values())
+    assert not result.interrupted
+
+
+def test_a_right_layer_conforms():
+    done = run.run(Settings(implementations=("reference",), examples=20, jobs=1, witness=False))
+    (result,) = done.report.implementations
+    assert exit_code(done) == 0
+    assert set(result.checks) == set(CHECKS)
+    assert result.checks["compute_output_shape"]["passed"] == result.cases
+
+
+@pytest.mark.parametrize("attribute", ["right", "swapped_dilation"])
+def test_the_number_of_processes_changes_nothing(attribute: str):
+    assert comparable(campaign(attribute, jobs=1)) == comparable(campaign(attribute, jobs=2))
+
+
+def test_a_wrong_function_fails_with_a_small_case():
+    done = campaign("swapped_dilation", examples=60)
+    (result,) = done.report.implementations
+    assert exit_code(done) == 1
+    assert result.verdict is Verdict.FAILS
+    for finding in result.findings:
+        case = Case.parse(finding.minimal_case)
+        assert case.dilation[0] != case.dilation[1]
+        assert case.geometry.taps <= 6
+        assert max(case.input_shape) <= 8
+        assert case.filters <= 2
+        assert 1 <= finding.first_at <= 60
+        assert finding.count >= 1
+        assert finding.reproducer
+
+
+def test_a_fault_on_every_case_shrinks_to_the_smallest_case():
+    finding = next(f for f in measured("off_by_one").findings if f.check == "exact_values")
+    assert finding.minimal_case == "in1x1x1x1-f1-k1-integers.0"
+    assert finding.first_at == 1
+
+
+def test_several_implementations_meet_the_same_cases():
+    done = campaign("right", "without_groups", examples=30)
+    right, without_groups = done.report.implementations
+    assert [r.name for r in done.report.implementations] == [
+        "planted:right",
+        "planted:without_groups",
+    ]
+    assert right.cases == without_groups.cases
+    (unsupported,) = without_groups.unsupported
+    assert unsupported.reason == "this library has no groups"
+    assert Case.parse(unsupported.example).group_count > 1
+    assert 0 < unsupported.count < without_groups.cases
+    assert without_groups.verdict is Verdict.CONFORMS
+
+
+def test_who_does_nothing_is_inconclusive():
+    done = campaign("does_nothing")
+    assert exit_code(done) == 3
+    assert done.report.implementations[0].verdict is Verdict.INCONCLUSIVE
+
+
+def test_expected_failures_are_counted_apart(tmp_path: Path):
+    path = tmp_path / "xfail.toml"
+    path.write_text(
+        '[[expected_failure]]\ncheck = ["output_shape", "exact_values", "bounded_values"]\n'
+        'when = { dilation = "h != w" }\nreason = "swaps the dilation"\n'
+        'link = "https://example.org/1"\n',
+        "utf-8",
+    )
+    done = campaign("swapped_dilation", examples=60, expectations=tuple(load(path)))
+    (result,) = done.report.implementations
+    assert exit_code(done) == 0
+    assert totals(result, Status.FAILED) == 0
+    assert totals(result, Status.EXPECTED_FAILURE) > 0
+    assert totals(result, Status.UNEXPECTED_PASS) > 0
+    for finding in result.findings:
+        assert finding.status is Status.EXPECTED_FAILURE
+        assert (finding.cause, finding.link) == ("swaps the dilation", "https://example.org/1")
+
+
+def test_a_name_that_cannot_be_measured_is_refused_before_anything_runs():
+    with pytest.raises(UsageError, match="no_such_thing"):
+        campaign("right", "no_such_thing")
+
+
+def test_a_time_limit_ends_a_campaign():
+    done = campaign("right", examples=None, max_time=1.0)
+    (result,) = done.report.implementations
+    assert result.configurations >= 1
+    assert exit_code(done) == 0
+    assert done.report.settings["max_time"] == 1.0
+
+
+def test_a_time_limit_leaves_something_for_every_implementation():
+    done = campaign("right", "recycles_its_buffer", examples=None, max_time=2.0)
+    assert [r.verdict for r in done.report.implementations] == [Verdict.CONFORMS] * 2
+
+
+# What an implementation may do to its process ----------------------------------------------------
+
+
+@pytest.mark.parametrize("attribute", ["talkative", "recycles_its_buffer"])
+def test_odd_but_right_behaviour_is_right(attribute: str):
+    assert measured(attribute).verdict is Verdict.CONFORMS
+
+
+@pytest.mark.parametrize(
+    ("attribute", "cause"),
+    [
+        ("ends_the_process", "ends the process: exit code 5"),
+        (
+            "reads_address_zero",
+            "ends the process: SIGSEGV (Fatal Python error: Segmentation fault)",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("few_attempts")
+def test_a_crash_costs_its_case_only(attribute: str, cause: str):
+    result = measured(attribute, examples=25)
+    finding = one_finding(result)
+    crashed = totals(result, Status.CRASHED)
+    assert (finding.status, finding.cause) == (Status.CRASHED, cause)
+    assert finding.count == crashed > 1
+    assert Case.parse(finding.minimal_case).groups == 2
+    assert result.checks["output_shape"]["passed"] == result.cases - crashed
+    assert result.verdict is Verdict.FAILS
+    assert result.configurations == 25
+
+
+def test_leaving_by_sys_exit_is_a_failure_like_any_other_exception():
+    result = measured("leaves", examples=25)
+    finding = one_finding(result)
+    assert (finding.status, finding.cause) == (Status.FAILED, "raises SystemExit: #")
+    assert Case.parse(finding.minimal_case).groups == 2
+    assert result.checks["output_shape"]["passed"] == result.cases - finding.count
+
+
+def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "CASE_LIMIT", 2.0)
+    done = campaign("never_returns", examples=60)
+    (result,) = done.report.implementations
+    finding = one_finding(result)
+    assert finding.status is Status.TIMED_OUT
+    assert finding.cause == "does not return within 2 s"
+    assert Case.parse(finding.minimal_case).groups == 2
+    assert totals(result, Status.TIMED_OUT) == 3
+    assert result.checks["output_shape"]["passed"] == result.cases - 3
+    assert result.interrupted
+    assert any("stopped after 3 cases timed out" in line for line in done.report.headline)
+
+
+def test_a_fault_that_takes_two_calls_is_shown_with_both():
+    result = measured("forgets_the_padding", examples=150)
+    together = [f.minimal_case for f in result.findings if "+" in f.minimal_case]
+    assert together
+    for text in together:
+        first, second = parse_sequence(text)
+        assert first.padding_mode != second.padding_mode
+        assert first.input_shape == second.input_shape
+        worker = WorkerProcess("planted:forgets_the_padding", 20)
+        try:
+            replies = list(worker.run((first, second)))
+            worker.restart()
+            (alone,) = worker.run((second,))
+        finally:
+            worker.kill()
+        statuses = [{judgement.status for judgement in reply} for reply in (*replies, alone)]
+        assert [Status.FAILED in s for s in statuses] == [False, True, False]
+
+
+def test_every_smallest_case_fails_again_alone():
+    for finding in measured("swapped_dilation", examples=60).findings:
+        worker = WorkerProcess("planted:swapped_dilation", 20)
+        try:
+            (reply,) = worker.run(parse_sequence(finding.minimal_case))
+        finally:
+            worker.kill()
+        (again,) = (j for j in reply if j.check == finding.check)
+        assert (again.status, again.message) == (Status.FAILED, finding.message)
+
+
+# Ctrl-C -------------------------------------------------------------------------------------------
+
+WITHOUT_KERAS = """
+import conformance.campaign.run as run
+run.keras_is_installed = lambda: False
+from conformance.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_the_run_and_keeps_what_was_decided(tmp_path: Path, jobs: str):
+    """The signal goes to the whole group, as from a terminal."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    announced = os.open(pipe, os.O_RDWR)
+    arguments = ["--impl", "planted:announces_itself", "--max-time", "600", "--jobs", jobs]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_KERAS, "run", *arguments, "--out", tmp_path / "out"],
+        env={
+            **os.environ,
+            "ANNOUNCE": str(pipe),
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert select.select([announced], [], [], 120)[0], "the campaign never ran"
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        os.close(announced)
+    assert errors == ""
+    assert process.returncode == 130
+    content = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
+    (result,) = content["implementations"]
+    assert result["interrupted"]
+    assert result["cases"] >= 10
+    assert result["findings"] == []
+    assert (tmp_path / "out" / "report.html").stat().st_size > 0
+    assert (tmp_path / "out" / "junit.xml").stat().st_size > 0

@@ -1,0 +1,360 @@
+"""Each check finds what it is for, alone; what comes back wrong is said in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reference_impl
+from conformance import Unsupported
+from conformance.case import Case
+from conformance.checks import CHECKS, Judgement, Trial, judge
+from conformance.errors import UsageError
+from conformance.implementations import BUILT_IN, resolve, wrap
+from conformance.results import Status
+
+EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
+BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")
+SLICED = Case.parse("in1x5x6x4-f3-k3x2-view.sliced-integers.1")
+SINGLE = Case.parse("in1x5x6x4-f3-k3x2-integers.1")
+right = reference_impl.conv2d
+
+
+def judged(target: Any, case: Case = EXACT, checks: tuple[str, ...] = ()) -> dict[str, Judgement]:
+    trial = Trial(case, wrap("planted", target))
+    return {judgement.check: judgement for judgement in judge(trial, checks)}
+
+
+def failing(target: Any, case: Case = EXACT) -> list[str]:
+    return [name for name, j in judged(target, case).items() if j.status is Status.FAILED]
+
+
+def function(change: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The reference with `change` made to its result."""
+
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return change(right(x, kernel, bias, **given))
+
+    return conv2d
+
+
+# One planted fault a check ------------------------------------------------------------------------
+
+
+class WrongForUnknownSizes(reference_impl.Conv2D):
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shape = super().compute_output_shape(input_shape)
+        return (*shape[:3], None) if None in input_shape else shape
+
+
+def writes_around_its_input(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    if x.base is not None:
+        x.base[:, 0, 0, 0] = 1
+    return right(x, kernel, bias, **given)
+
+
+def knows_no_single_samples(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return right(x, kernel, bias, **given) + np.float32(len(x) == 1)
+
+
+def changes_at_the_third_call() -> Callable[..., Any]:
+    calls = count(1)
+    return function(lambda y: y + y.dtype.type(next(calls) == 3))
+
+
+PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
+    "compute_output_shape": (lambda: WrongForUnknownSizes, EXACT),
+    "output_shape": (lambda: function(lambda y: y[:, 1:]), EXACT),
+    "output_dtype": (lambda: function(lambda y: y.astype(np.float64)), EXACT),
+    "exact_values": (lambda: function(lambda y: y + np.float32(1)), EXACT),
+    "bounded_values": (lambda: function(lambda y: y + np.float32(0.01)), BOUNDED),
+    "repeated_call": (changes_at_the_third_call, SINGLE),
+    "batch_independence": (lambda: knows_no_single_samples, EXACT),
+    "unchanged_inputs": (lambda: writes_around_its_input, SLICED),
+}
+
+
+def test_every_check_has_a_planted_fault():
+    assert list(PLANTED) == list(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_planted_fault_fails_its_check_and_no_other(check: str):
+    plant, case = PLANTED[check]
+    assert failing(plant(), case) == [check]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_right_one_passes_where_the_planted_one_fails(check: str):
+    _, case = PLANTED[check]
+    judgement = judged(reference_impl.Conv2D, case)[check]
+    assert (judgement.status, judgement.cause, judgement.message) == (Status.PASSED, "", "")
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
+def test_a_check_states_its_rule_in_one_sentence(check: Any):
+    assert check.rule.endswith(".")
+    assert len(check.rule) <= 110
+
+
+def test_only_the_checks_asked_for_are_made_with_those_they_need():
+    made = judged(right, EXACT, ("exact_values",))
+    assert list(made) == ["output_shape", "output_dtype", "exact_values"]
+
+
+def test_each_case_is_judged_by_one_of_the_value_checks():
+    assert "bounded_values" not in judged(right, EXACT)
+    assert "exact_values" not in judged(right, BOUNDED)
+    assert judged(right, BOUNDED)["bounded_values"].ratio is not None
+
+
+def test_a_function_is_not_asked_what_only_a_layer_knows():
+    assert "compute_output_shape" not in judged(right)
+    assert list(judged(reference_impl.Conv2D))[0] == "compute_output_shape"
+
+
+# What blocks, what passes on ----------------------------------------------------------------------
+
+
+def test_what_needs_a_right_shape_is_not_judged_without_one():
+    assert list(judged(function(lambda y: y[..., :1]))) == ["output_shape"]
+
+
+def test_values_are_not_judged_in_a_wrong_dtype_but_state_is():
+    made = judged(function(lambda y: y.astype(np.float16)))
+    assert made["output_dtype"].cause == "returns float16 for float32"
+    assert "exact_values" not in made
+    assert made["repeated_call"].status is Status.PASSED
+
+
+def test_unsupported_is_passed_on_to_every_check():
+    def refuses(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        raise Unsupported("no such thing here")
+
+    made = judged(refuses)
+    assert {j.status for j in made.values()} == {Status.UNSUPPORTED}
+    assert {j.cause for j in made.values()} == {"no such thing here"}
+    assert list(made) == [
+        name
+        for name in CHECKS
+        if name not in ("compute_output_shape", "bounded_values")
+    ]
+
+
+def test_unsupported_without_a_reason_says_so():
+    def refuses(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        raise Unsupported
+
+    assert judged(refuses)["output_shape"].cause == "no reason given"
+
+
+def test_a_layer_that_refuses_while_building_is_unsupported():
+    class Refuses(reference_impl.Conv2D):
+        def build(self, input_shape: Any) -> None:
+            raise Unsupported("cannot be built")
+
+    assert {j.status for j in judged(Refuses).values()} == {Status.UNSUPPORTED}
+
+
+# What comes back ----------------------------------------------------------------------------------
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        raise error
+
+    return conv2d
+
+
+class Unreadable:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise RuntimeError("device lost")
+
+
+CAUSES: list[tuple[Callable[..., Any], str]] = [
+    (function(lambda y: None), "returns None instead of an array"),
+    (function(lambda y: y.tolist()), "returns a list instead of an array"),
+    (function(lambda y: 3), "returns an int instead of an array"),
+    (
+        function(lambda y: Unreadable()),
+        "returns something that does not convert to an array: RuntimeError: device lost",
+    ),
+    (function(lambda y: y[0]), "returns a wrong output shape"),
+    (function(lambda y: y[:, :-1]), "returns a wrong output shape"),
+    (function(lambda y: y.transpose(0, 3, 1, 2)), "returns the layout of the other data_format"),
+    (function(lambda y: y.astype(complex)), "returns complex128 for float32"),
+    (function(lambda y: y.astype(np.int64)), "returns int64 for float32"),
+    (function(lambda y: y * 0), "returns nothing but zeros"),
+    (function(lambda y: y * np.float32(np.nan)), "returns nothing but NaN or infinity"),
+    (
+        function(lambda y: np.where(np.arange(y.size).reshape(y.shape) == 5, np.float32("inf"), y)),
+        "returns NaN or infinity where the exact result is finite",
+    ),
+    (function(lambda y: -y), "values differ from the exact result"),
+    (raising(SystemExit(3)), "raises SystemExit: #"),
+    (raising(SystemExit()), "raises SystemExit"),
+    (raising(ValueError("no stride 2 at 0x7ffe12 here\nsecond line")),
+     "raises ValueError: no stride # at # here"),
+    (raising(NotImplementedError()), "raises NotImplementedError"),
+    (raising(RecursionError("deep")), "raises RecursionError: deep"),
+    (lambda x, kernel: None, "raises TypeError: "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "cause"), CAUSES, ids=[cause for _, cause in CAUSES])
+def test_the_cause_is_one_sentence(target: Any, cause: str):
+    failures = [j for j in judged(target).values() if j.status is Status.FAILED]
+    assert failures[0].cause.startswith(cause)
+    assert len(failures[0].cause) == len(cause) or cause.endswith(": ")
+    for failure in failures:
+        assert "\n" not in failure.cause + failure.message
+        assert failure.message
+
+
+def test_running_out_of_memory_is_told_of_the_implementation():
+    """An allocation of the size of the whole address space is the caller's own doing."""
+
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        raise MemoryError("Unable to allocate 1.00 EiB")
+
+    try:
+        made = judged(conv2d)
+    except MemoryError:
+        made = {}
+    assert made
+    assert made["output_shape"].cause.startswith("raises MemoryError")
+
+
+def test_errors_beyond_the_bound_give_their_ratio():
+    made = judged(function(lambda y: y + np.float32(0.01)), BOUNDED)["bounded_values"]
+    assert made.cause == "errors exceed the derived bound"
+    assert made.ratio is not None
+    assert made.ratio > 1
+    assert "allowed error" in made.message
+
+
+def test_a_message_names_the_element_and_both_values():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        y = right(x, kernel, bias, **given)
+        y[1, 2, 3, 0] += 1000
+        return y
+
+    value = right(*(getattr(Trial(EXACT, wrap("p", right)).data, n) for n in ("x", "kernel", "bias")))
+    message = judged(conv2d)["exact_values"].message
+    assert message == (
+        f"element (1, 2, 3, 0): expected {value[1, 2, 3, 0]:.9g}, got "
+        f"{value[1, 2, 3, 0] + 1000:.9g}; 1 of {value.size} elements are wrong"
+    )
+
+
+def test_a_result_that_is_a_view_of_a_reused_buffer_is_read_at_once():
+    buffers: dict[Any, Any] = {}
+
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        y = right(x, kernel, bias, **given)
+        buffer = buffers.setdefault(y.shape, np.empty_like(y))
+        buffer[...] = y
+        return buffer
+
+    assert failing(conv2d) == []
+
+
+def test_minus_zero_is_zero():
+    class Negative(reference_impl.Conv2D):
+        def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+            y = super().__call__(inputs)
+            assert (y == 0).any()
+            return np.where(y == 0, np.float32(-0.0), y)
+
+    assert failing(Negative, replace(EXACT, activation="relu")) == []
+
+
+def test_an_empty_batch_has_a_shape_and_a_dtype_to_be_right_about():
+    empty = Case.parse("in0x5x6x4-f3-k3x2-integers.1")
+    assert failing(right, empty) == []
+    assert failing(function(lambda y: y.astype(np.float64)), empty) == ["output_dtype"]
+    assert failing(raising(ValueError("empty")), empty) == ["output_shape"]
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda x, kernel, bias: x.__setitem__((0, 0, 0, 0), 99), "changes the input"),
+        (lambda x, kernel, bias: kernel.__imul__(2), "changes the kernel"),
+        (lambda x, kernel, bias: bias.__iadd__(1), "changes the bias"),
+    ],
+)
+def test_what_a_call_changes_is_named(change: Callable[..., Any], cause: str):
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        y = right(x, kernel, bias, **given)
+        change(x, kernel, bias)
+        return y
+
+    assert judged(conv2d)["unchanged_inputs"].cause == cause
+
+
+def test_a_layer_that_loses_its_bias_is_told_apart_from_one_that_changes_it():
+    class Loses(reference_impl.Conv2D):
+        def get_weights(self) -> Any:
+            return super().get_weights()[:1]
+
+    made = judged(Loses)["unchanged_inputs"]
+    assert made.cause == "holds another number of weights"
+    assert made.message == "expected 2 weights, got 1"
+
+
+# Who is measured ----------------------------------------------------------------------------------
+
+
+class Plain:
+    """A layer without a base class."""
+
+    def __init__(self, filters: int, kernel_size: Any, **kwargs: Any) -> None: ...
+
+    def build(self, input_shape: Any) -> None: ...
+
+
+def factory(filters: int, kernel_size: Any, **kwargs: Any) -> reference_impl.Conv2D:
+    return reference_impl.Conv2D(filters, kernel_size, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [(right, "function"), (reference_impl.Conv2D, "layer"), (Plain, "layer"), (factory, "layer")],
+)
+def test_layers_and_functions_are_told_apart(target: Any, kind: str):
+    assert wrap("planted", target).kind == kind
+
+
+def test_a_factory_is_judged_as_the_layer_it_makes():
+    assert failing(factory) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("refrence", ["'refrence'", "keras-tensorflow, reference", "did you mean 'reference'?"]),
+        ("nothing-like-it", ["'nothing-like-it'", "module:attr"]),
+        ("planted:swaped_dilation", ["'swaped_dilation'", "did you mean 'swapped_dilation'?"]),
+        ("planted:not_callable", ["'planted:not_callable'", "int 3"]),
+        ("no_such_module:conv2d", ["'no_such_module'", "there is no module"]),
+        ("planted.deeper:conv2d", ["'planted.deeper'"]),
+        (":conv2d", ["':conv2d'", "module:attr"]),
+        ("planted:", ["'planted:'", "module:attr"]),
+    ],
+)
+def test_what_is_no_implementation_is_refused_by_name(name: str, words: list[str]):
+    with pytest.raises(UsageError) as caught:
+        resolve(name)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_naming_a_built_in_implementation_keeps_its_name():
+    assert [resolve(name).name for name in BUILT_IN] == list(BUILT_IN)
