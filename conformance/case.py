@@ -256,11 +256,15 @@ def _read_pair(text: str) -> Written:
     return int(text)
 
 
-_NUMBER = r"[1-9]\d{0,6}"
+_NUMBER = r"[1-9][0-9]{0,6}"
 _PAIR = rf"{_NUMBER}(?:[x,]{_NUMBER})?"
 _DATA = rf"(?:{'|'.join(DATA_KINDS)})"
 _TOKENS: tuple[tuple[str, str, Any], ...] = (
-    ("input_shape", r"in(\d{1,7}(?:x\d{1,7}){3})", lambda t: tuple(map(int, t.split("x")))),
+    (
+        "input_shape",
+        rf"in([0-9]{{1,7}}(?:x{_NUMBER}){{3}})",
+        lambda t: tuple(map(int, t.split("x"))),
+    ),
     ("filters", rf"f({_NUMBER})", int),
     ("kernel_size", rf"k({_PAIR})", _read_pair),
     ("strides", rf"s({_PAIR})", _read_pair),
@@ -272,7 +276,7 @@ _TOKENS: tuple[tuple[str, str, Any], ...] = (
     ("use_bias", "(bias|nobias)", "bias".__eq__),
     ("dtype", f"({'|'.join(POLICIES)})", str),
     ("view", rf"view\.({'|'.join(VIEWS)})", str),
-    ("data", rf"({_DATA}\.\d{{1,19}})", lambda t: (t.split(".")[0], int(t.split(".")[1]))),
+    ("data", rf"({_DATA}\.[0-9]{{1,19}})", lambda t: (t.split(".")[0], int(t.split(".")[1]))),
 )
 _NEEDED = {
     "input_shape": "a token such as in1x8x8x3",
@@ -299,6 +303,11 @@ def _refuse_impossible(case: Case, text: str) -> None:
         raise CaseError(
             f"case {text!r}: groups={case.group_count} must divide the {case.channels} channels "
             f"and the {case.filters} filters"
+        )
+    if max(case.stride) > 1 and max(case.dilation) > 1:
+        raise CaseError(
+            f"case {text!r}: strides {case.stride} and dilation_rate {case.dilation} are both "
+            "above 1, which Keras refuses"
         )
     try:
         case.geometry  # noqa: B018 - computed for its refusals

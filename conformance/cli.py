@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from conformance.errors import UsageError
 
@@ -34,6 +36,18 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def _whole_number(least: int) -> Callable[[str], int]:
+    """Reader of an option's text."""
+
+    def read(text: str | int) -> int:
+        with contextlib.suppress(ValueError):
+            if int(text) >= least:
+                return int(text)
+        raise typer.BadParameter(f"{text!r} is not a whole number of at least {least}")
+
+    return read
+
+
 Implementations = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,15 +63,27 @@ def run(
     impl: Implementations = None,
     examples: Annotated[
         int | None,
-        typer.Option(min=1, help="Layer configurations for each implementation. [default: 200]"),
+        typer.Option(
+            parser=_whole_number(1),
+            metavar="N",
+            help="Layer configurations for each implementation. [default: 200]",
+        ),
     ] = None,
     max_time: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Stop drawing new cases after this time."),
+        typer.Option(metavar="SECONDS", help="Stop drawing new cases after this time."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same cases.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            parser=_whole_number(0), metavar="N", help="The same seed gives the same cases."
+        ),
+    ] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")
+        int | None,
+        typer.Option(
+            parser=_whole_number(1), metavar="N", help="Worker processes. [default: one a core]"
+        ),
     ] = None,
     xfail: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Expected failures, as TOML.")
@@ -72,6 +98,8 @@ def run(
     from conformance.expectations import load
     from conformance.report import write_html, write_junit
 
+    if max_time is not None and not max_time > 0:
+        raise UsageError(f"--max-time must be a number of seconds above 0, not {max_time:g}")
     if examples is None and max_time is None:
         examples = DEFAULT_EXAMPLES
     settings = Settings(
@@ -177,12 +205,19 @@ def doctor() -> None:
 def main() -> None:
     """Entry point: one sentence and exit code 2 for what cannot be done."""
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
     except UsageError as error:
-        typer.echo(f"conv2d-conformance: {error}", err=True)
-        sys.exit(Exit.USAGE)
-    except KeyboardInterrupt:
+        _refuse(str(error))
+    except TyperException as error:
+        _refuse(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(Exit.INTERRUPTED)
+    sys.exit(code)
+
+
+def _refuse(reason: str) -> NoReturn:
+    typer.echo(f"conv2d-conformance: {reason}", err=True)
+    sys.exit(Exit.USAGE)
 
 
 def _distinct(names: list[str]) -> tuple[str, ...]:

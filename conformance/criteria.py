@@ -129,7 +129,8 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
 def _summation_bound(
     sums: Reals, magnitude: Reals, taps: int, bias: float, fmt: FloatFormat, acc: FloatFormat
 ) -> tuple[Reals, NDArray[np.bool_]]:
-    steps = taps + 2
+    # Sums narrower than the result also round both factors and the bias to their format first.
+    steps = taps + 2 + (3 if acc.precision < fmt.precision else 0)
     reference = 2.0**-53
     size = np.abs(sums)
     error = steps * ((acc.unit_roundoff + reference) * magnitude + acc.smallest_subnormal)

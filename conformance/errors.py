@@ -27,7 +27,11 @@ def describe(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line that says something, without terminal colours, at most 300 characters."""
-    for line in _DECORATION.sub("", str(error)).splitlines():
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a stranger's __str__
+        return ""
+    for line in _DECORATION.sub("", text).splitlines():
         if line.strip():
             return line.strip()[:300]
     return ""

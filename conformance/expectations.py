@@ -32,21 +32,24 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from conformance.case import Case
+from conformance.case import DATA_FORMATS, DATA_KINDS, PADDINGS, POLICIES, VIEWS, Case
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
+from reference_impl.activations import ACTIVATIONS, ALIASES
+from reference_impl.dtypes import FLOATS
 
 Predicate = Callable[[Case], bool]
 
-WORDS: dict[str, Callable[[Case], object]] = {
-    "padding": lambda c: c.padding_mode,
-    "data_format": lambda c: c.layout,
-    "dtype": lambda c: c.dtype or "float32",
-    "compute_dtype": lambda c: c.compute_dtype,
-    "activation": lambda c: c.activation or "linear",
-    "data": lambda c: c.data,
-    "view": lambda c: c.view or "none",
-    "bias": lambda c: c.has_bias,
+# name: how it is read from a case, and what it can be.
+WORDS: dict[str, tuple[Callable[[Case], object], tuple[object, ...]]] = {
+    "padding": (lambda c: c.padding_mode, PADDINGS),
+    "data_format": (lambda c: c.layout, tuple(DATA_FORMATS.values())),
+    "dtype": (lambda c: c.dtype or "float32", POLICIES),
+    "compute_dtype": (lambda c: c.compute_dtype, FLOATS),
+    "activation": (lambda c: c.activation or "linear", (*ACTIVATIONS, *ALIASES)),
+    "data": (lambda c: c.data, DATA_KINDS),
+    "view": (lambda c: c.view or "none", ("none", *VIEWS)),
+    "bias": (lambda c: c.has_bias, (True, False)),
 }
 NUMBERS: dict[str, Callable[[Case], int]] = {
     "batch": lambda c: c.batch,
@@ -121,36 +124,49 @@ def _read(text: str, source: str) -> list[Expectation]:
     return [_entry(entry, f"{source}, entry {i}") for i, entry in enumerate(entries, start=1)]
 
 
-def _entry(entry: dict[str, Any], where: str) -> Expectation:
+def _entry(entry: Any, where: str) -> Expectation:
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: {entry!r} is not a table; write [[expected_failure]]")
     known = {"check", "implementation", "version", "when", "reason", "link"}
     if set(entry) - known:
         raise UsageError(
             f"{where}: unknown key {sorted(set(entry) - known)[0]!r}; "
             f"allowed are {', '.join(sorted(known))}"
         )
-    for key in ("check", "reason"):
-        if not entry.get(key):
+    checks = entry.get("check", "")
+    checks = checks if isinstance(checks, list) else [checks]
+    texts = {key: entry.get(key, "") for key in ("reason", "link")}
+    texts |= {key: entry.get(key, "*") for key in ("implementation", "version")}
+    for key, text in [*texts.items(), *(("check", check) for check in checks)]:
+        if not isinstance(text, str):
+            raise UsageError(f"{where}: {key} must be text, not {text!r}")
+    for key, given in (("check", all(checks) and checks), ("reason", texts["reason"])):
+        if not given:
             raise UsageError(f"{where}: {key} is missing")
-    checks = [entry["check"]] if isinstance(entry["check"], str) else list(entry["check"])
     for check in checks:
         if check not in CHECKS:
             raise UsageError(f"{where}: no check {check!r}; checks are {', '.join(CHECKS)}")
-    conditions = [_condition(k, v, where) for k, v in entry.get("when", {}).items()]
+    when = entry.get("when", {})
+    if not isinstance(when, dict):
+        raise UsageError(f"{where}: when must be a table such as {{ padding = 'same' }}")
+    conditions = [_condition(name, value, where) for name, value in when.items()]
     return Expectation(
         checks=tuple(checks),
-        implementation=entry.get("implementation", "*"),
-        version=entry.get("version", "*"),
         predicate=lambda case: all(condition(case) for condition in conditions),
-        reason=entry["reason"],
-        link=entry.get("link", ""),
+        **texts,
     )
 
 
 def _condition(name: str, value: Any, where: str) -> Predicate:
     if name in WORDS:
-        allowed = value if isinstance(value, list) else [value]
-        read = WORDS[name]
-        return lambda case: read(case) in allowed
+        wanted = value if isinstance(value, list) else [value]
+        read, allowed = WORDS[name]
+        for word in wanted:
+            if word not in allowed or isinstance(word, bool) != (name == "bias"):
+                raise UsageError(
+                    f"{where}: {name} = {word!r}; allowed are {', '.join(map(str, allowed))}"
+                )
+        return lambda case: read(case) in wanted
     if name not in NUMBERS and name not in PAIRS:
         raise UsageError(
             f"{where}: unknown condition {name!r}; "
@@ -199,11 +215,11 @@ def _understood(node: ast.AST, names: set[str]) -> bool:
         return all(_understood(value, names) for value in node.values)
     if isinstance(node, ast.Compare):
         return all(type(op) in _COMPARISONS for op in node.ops) and all(
-            _understood(part, names) for part in (node.left, *node.comparators)
+            (isinstance(part, ast.Name) and part.id in names)
+            or (isinstance(part, ast.Constant) and type(part.value) is int)
+            for part in (node.left, *node.comparators)
         )
-    if isinstance(node, ast.Name):
-        return node.id in names
-    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+    return False
 
 
 def _evaluate(node: ast.AST, values: dict[str, int]) -> Any:

@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--conv-examples") < 1:
         raise pytest.UsageError("--conv-examples must be at least 1")
+    if config.getoption("--conv-seed") < 0:
+        raise pytest.UsageError("--conv-seed must not be negative")
     names = config.getoption("--conv-impl")
     if not names or hasattr(config, "workerinput"):  # the controller has looked already
         return
@@ -56,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
             except UsageError as error:
                 raise pytest.UsageError(str(error)) from None
             finally:
-                probe.kill()
+                probe.stop()
 
 
 def conv2d_implementations(config: pytest.Config) -> list[str]:
@@ -76,4 +78,4 @@ def conv2d_worker(config: pytest.Config, name: str, case_limit: float) -> Worker
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     for worker in config.stash.get(_workers, {}).values():
-        worker.kill()
+        worker.abort()

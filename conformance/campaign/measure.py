@@ -14,6 +14,7 @@ from conformance.campaign.plan import Planned, adapt
 from conformance.campaign.pool import Lost, WorkerProcess
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
+from conformance.errors import UsageError
 from conformance.expectations import Expectation
 from conformance.results import Outcome, Status
 
@@ -112,7 +113,12 @@ class _Run:
             for planned in chunk:
                 if self.budget.over or self.result.stopped:
                     return
-                self._example(worker, planned)
+                try:
+                    self._example(worker, planned)
+                except UsageError:
+                    if not worker.aborted:
+                        raise
+                    return
 
     def _example(self, worker: WorkerProcess, planned: Planned) -> None:
         subject = self.result.subject

@@ -43,6 +43,7 @@ class WorkerProcess:
 
     Attributes:
         subject: who is measured, once started.
+        aborted: whether it has been told to stop for good.
         cpu: processor seconds of finished children; `setup_cpu` the part before the first case.
     """
 
@@ -50,9 +51,10 @@ class WorkerProcess:
         self.name, self.case_limit = name, case_limit
         self.subject: Subject | None = None
         self.cpu = self.setup_cpu = 0.0
+        self.aborted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Any = None
-        self._deadline = math.inf
+        self._deadline, self._late = math.inf, False
 
     def start(self) -> Subject:
         """Start the child if there is none.
@@ -62,6 +64,8 @@ class WorkerProcess:
         """
         if self._process is not None and self.subject is not None:
             return self.subject
+        if self.aborted:
+            raise UsageError(f"{self.name!r} was stopped")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(
             # -P: only what the parent imports from, not a source tree that happens to be here.
@@ -70,6 +74,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, "PYTHONPATH": _import_path()},
+            start_new_session=True,  # so that what it starts ends with it
         )
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         first: Subject | Refused | Lost = self._receive(SETUP_LIMIT)
@@ -121,16 +126,18 @@ class WorkerProcess:
             self.cpu += used if isinstance(used, float) else 0.0
         self._end()
 
-    def kill(self) -> None:
-        """End the child at once."""
-        if self._process is not None:
-            self._end()
+    def abort(self) -> None:
+        """End the child at once, from any thread, and never start another one."""
+        self.aborted = True
+        process = self._process
+        if process is not None:
+            _kill(process)
 
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
+        _kill(process)
         process.wait()
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
@@ -149,25 +156,27 @@ class WorkerProcess:
         assert self._process is not None
         process, stream = self._process, self._process.stdout
         assert stream is not None
-        self._deadline = time.monotonic() + limit
+        self._deadline, self._late = time.monotonic() + limit, False
         try:
             return pickle.load(stream)
         except EOFError:
             code = process.wait()
         finally:
-            late, self._deadline = time.monotonic() >= self._deadline, math.inf
+            self._deadline = math.inf
         last_words = self._last_words()
         self._end()
-        if late:
+        if self._late:
             return Lost(Status.TIMED_OUT, f"does not return within {limit:g} s")
         return Lost(Status.CRASHED, f"ends the process: {_exit_text(code)}{last_words}")
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the child when a reply is overdue; a thread of its own."""
+        """Kill the child when a reply is overdue, and its children when it ends; in a thread."""
         while process.poll() is None:
             if time.monotonic() >= self._deadline:
-                process.kill()
+                self._late = True
+                break
             time.sleep(WATCH_INTERVAL)
+        _kill(process)  # also what it has started, which may hold the pipe open
 
     def _last_words(self) -> str:
         self._log.seek(0, os.SEEK_END)
@@ -175,6 +184,15 @@ class WorkerProcess:
         lines = self._log.read().decode(errors="replace").splitlines()
         fatal = [line for line in lines if line.startswith("Fatal Python error")]
         return f" ({fatal[-1]})" if fatal else ""
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the child and whatever it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _exit_text(code: int) -> str:

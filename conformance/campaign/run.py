@@ -40,7 +40,7 @@ class Settings:
     Attributes:
         implementations: names or ``module:attr``; empty means real Keras on TensorFlow.
         examples: configurations for each implementation; None for as many as the time allows.
-        max_time: seconds for each campaign as a whole, None for no limit.
+        max_time: seconds for the campaign, shared evenly by the implementations; None for no limit.
         seed: what the cases are drawn from.
         jobs: worker processes, None for one a core.
         checks: which checks to make, empty for all.
@@ -120,12 +120,12 @@ class _Campaign:
     def __init__(self, settings: Settings, progress: Callable[[Progress], None]) -> None:
         self.settings, self.progress = settings, progress
         self.began = time.monotonic()
-        deadline = None if settings.max_time is None else self.began + settings.max_time
-        self.budget = Budget(deadline)
+        self.budget = Budget()
         self.expectations = [*settings.expectations, *shipped()]
         self.workers: list[WorkerProcess] = []
         self.cpu = {"children": 0.0, "setup": 0.0}
         self.interrupted = False
+        self.finished = threading.Event()
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
@@ -136,9 +136,14 @@ class _Campaign:
             teams = {name: self._team(name) for name in settings.names}
             witnesses = self._team(KERAS, 1) if self._wants_witness() else []
             self._start_all([team[0] for team in teams.values()] + witnesses)
-            for name, team in teams.items():
+            for number, (name, team) in enumerate(teams.items(), start=1):
+                if settings.max_time is not None:
+                    share = settings.max_time * number / len(teams)
+                    self.budget.deadline = self.began + share
                 measured = self._measure(name, team, settings.examples)
                 results.append(self._summarise(measured, team))
+                if self.interrupted:
+                    break
                 if measured.stopped:
                     stops.append(f"{name}: {measured.stopped}; the rest was not run.")
             if witnesses and not self.interrupted:
@@ -205,18 +210,20 @@ class _Campaign:
                 )
             except BaseException as error:  # noqa: BLE001 - raised again in the main thread
                 failure.append(error)
+            finally:
+                self.finished.set()
 
+        self.finished.clear()
         # In a thread of its own, so that Ctrl-C reaches this one and nothing decided is lost.
-        thread = threading.Thread(target=go, daemon=True)
-        thread.start()
-        while thread.is_alive():
+        threading.Thread(target=go, daemon=True).start()
+        while not self.finished.is_set():
             try:
-                thread.join()
+                self.finished.wait()
             except KeyboardInterrupt:
                 self.interrupted = True
                 self.budget.stop.set()
-                for worker in team:
-                    worker.kill()
+                for worker in self.workers:
+                    worker.abort()
         if failure:
             raise failure[0]
         if self.interrupted:
@@ -302,7 +309,9 @@ def _headline(
             f"Expected values come from the reference; real Keras ({witness.version}) was asked "
             f"for {witness.configurations} of the same configurations."
         )
-        return [*_disagreements(witness), *lines]
+        agreement = _disagreements(witness)
+        unlisted = witness.verdict is Verdict.FAILS
+        return [*agreement, *lines] if unlisted else [*lines, *agreement]
     why = (
         "real Keras was not asked"
         if keras_is_installed()

@@ -84,7 +84,8 @@ def _verdict(outcomes: list[Outcome]) -> Verdict:
     statuses = Counter((o.status, o.check in VALUE_CHECKS) for o in outcomes)
     if any(number for (status, _), number in statuses.items() if status in BAD - {"harness_error"}):
         return Verdict.FAILS
-    if statuses[Status.HARNESS_ERROR, False] or not statuses[Status.PASSED, True]:
+    judged = statuses[Status.PASSED, True] + statuses[Status.EXPECTED_FAILURE, True]
+    if statuses[Status.HARNESS_ERROR, False] or not judged:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMS
 

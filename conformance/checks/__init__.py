@@ -79,8 +79,8 @@ CHECKS: dict[str, Check] = {
         Check(shapes.output_dtype, needs=_SHAPED),
         Check(values.exact_values, _is_exact, needs=_TYPED),
         Check(values.bounded_values, _is_bounded, needs=_TYPED),
-        Check(state.repeated_call, _may_repeat, needs=_SHAPED),
-        Check(state.batch_independence, _may_split, needs=_SHAPED),
+        Check(state.repeated_call, _may_repeat, needs=_TYPED),
+        Check(state.batch_independence, _may_split, needs=_TYPED),
         Check(state.unchanged_inputs, needs=_SHAPED),
     )
 }

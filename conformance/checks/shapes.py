@@ -45,8 +45,9 @@ def output_dtype(trial: Trial) -> None:
     """The result has the dtype that the layer computes in, or the dtype of `x` for a function."""
     got, want = trial.output.dtype, as_dtype(trial.case.compute_dtype)
     if got != want:
+        name = got.str if got.name == want.name else got.name  # another byte order
         raise CheckFailure(
-            f"returns {got.name} for {want.name}", f"expected dtype {want.name}, got {got.name}"
+            f"returns {name} for {want.name}", f"expected dtype {want.name}, got {name}"
         )
 
 

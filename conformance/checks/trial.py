@@ -101,7 +101,7 @@ class Trial:
     def _ask(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
-        except (KeyboardInterrupt, Unsupported, MemoryError):
+        except (KeyboardInterrupt, Unsupported):
             raise
         except self.implementation.unsupported_errors as error:
             raise Unsupported(first_line(error)) from None

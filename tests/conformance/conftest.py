@@ -14,4 +14,4 @@ def keras_worker() -> Iterator[WorkerProcess]:
     """Real Keras in a process of its own; starting it costs seconds, so there is one for all."""
     worker = WorkerProcess("keras-tensorflow", 60)
     yield worker
-    worker.kill()
+    worker.stop()

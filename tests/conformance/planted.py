@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -60,6 +61,14 @@ def reads_address_zero(x: Any, kernel: Any, bias: Any = None, **given: Any) -> A
     if given["groups"] == 2:
         ctypes.string_at(0)
     return right(x, kernel, bias, **given)
+
+
+def leaves_a_child(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Ends, while a forked child keeps its files open for some seconds more."""
+    if os.fork() == 0:
+        signal.alarm(6)
+        signal.pause()
+    os._exit(5)
 
 
 def never_returns(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:

@@ -8,15 +8,16 @@ import select
 import signal
 import subprocess
 import sys
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from conformance.campaign import findings, run
+from conformance.campaign import findings, measure, run
 from conformance.campaign.messages import Subject
-from conformance.campaign.plan import Planned, adapt, plan, smallest
+from conformance.campaign.plan import BATCH, Planned, adapt, plan, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.case import Case, parse_sequence
@@ -58,7 +59,21 @@ def one_finding(result: ImplementationResult) -> Finding:
 @pytest.fixture
 def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every attempt to shrink a crash costs a process."""
-    monkeypatch.setitem(findings.ATTEMPTS, Status.CRASHED, 3)
+    monkeypatch.setitem(findings.ATTEMPTS, Status.CRASHED, 1)
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock for time limits that moves by a tenth of a second whenever it is looked at."""
+    ticks = count()
+    clock = SimpleNamespace(monotonic=lambda: next(ticks) / 10)
+    monkeypatch.setattr(run, "time", clock)
+    monkeypatch.setattr(measure, "time", clock)
+
+
+@pytest.fixture(scope="module")
+def swapped() -> Campaign:
+    return campaign("swapped_dilation", examples=60)
 
 
 # The plan -----------------------------------------------------------------------------------------
@@ -76,7 +91,7 @@ def test_a_short_campaign_is_the_beginning_of_a_long_one():
         assert [case for p in plan(0, limit) for case in p.configurations()] == long[:limit]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 50, 199, 200, 201, 250])
+@pytest.mark.parametrize("limit", [1, 2, 3, 50, 199, 200, 201])
 def test_as_many_configurations_are_planned_as_are_asked_for(limit: int):
     planned = list(plan(0, limit))
     numbers = [at for p in planned for at, _ in p.configurations()]
@@ -85,7 +100,8 @@ def test_as_many_configurations_are_planned_as_are_asked_for(limit: int):
 
 
 def test_without_a_limit_the_plan_goes_on():
-    assert [p.batch for p in islice(plan(0, None), 401)] == [0] * 200 + [1] * 200 + [2]
+    batches = [p.batch for p in islice(plan(0, None), 2 * BATCH + 1)]
+    assert batches == [0] * BATCH + [1] * BATCH + [2]
 
 
 def subject(kind: str, *, costly: bool = False) -> Subject:
@@ -116,7 +132,7 @@ def test_shrinking_starts_from_its_target_and_keeps_failing():
 
     shrunk = smallest(0, target, fails)
     assert fails(shrunk)
-    assert [str(case) for case in shrunk][0] == "in1x1x1x1-f1-k1-s1x2-integers.0"
+    assert str(shrunk[0]) == "in1x1x1x1-f1-k1-s1x2-integers.0"
 
 
 def test_shrinking_gives_up_after_so_many_attempts():
@@ -161,15 +177,15 @@ def test_a_right_layer_conforms():
     assert result.checks["compute_output_shape"]["passed"] == result.cases
 
 
-@pytest.mark.parametrize("attribute", ["right", "swapped_dilation"])
+@pytest.mark.parametrize("attribute", ["right", "off_by_one"])
 def test_the_number_of_processes_changes_nothing(attribute: str):
     assert comparable(campaign(attribute, jobs=1)) == comparable(campaign(attribute, jobs=2))
 
 
-def test_a_wrong_function_fails_with_a_small_case():
-    done = campaign("swapped_dilation", examples=60)
-    (result,) = done.report.implementations
-    assert exit_code(done) == 1
+def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
+    (result,) = swapped.report.implementations
+    assert exit_code(swapped) == 1
+    assert result.findings
     assert result.verdict is Verdict.FAILS
     for finding in result.findings:
         case = Case.parse(finding.minimal_case)
@@ -233,16 +249,18 @@ def test_a_name_that_cannot_be_measured_is_refused_before_anything_runs():
         campaign("right", "no_such_thing")
 
 
+@pytest.mark.usefixtures("ticking")
 def test_a_time_limit_ends_a_campaign():
-    done = campaign("right", examples=None, max_time=1.0)
+    done = campaign("right", examples=None, max_time=2.0)
     (result,) = done.report.implementations
-    assert result.configurations >= 1
+    assert 1 <= result.configurations <= 20
     assert exit_code(done) == 0
-    assert done.report.settings["max_time"] == 1.0
+    assert done.report.settings["max_time"] == 2.0
 
 
+@pytest.mark.usefixtures("ticking")
 def test_a_time_limit_leaves_something_for_every_implementation():
-    done = campaign("right", "recycles_its_buffer", examples=None, max_time=2.0)
+    done = campaign("right", "recycles_its_buffer", examples=None, max_time=4.0)
     assert [r.verdict for r in done.report.implementations] == [Verdict.CONFORMS] * 2
 
 
@@ -266,7 +284,7 @@ def test_odd_but_right_behaviour_is_right(attribute: str):
 )
 @pytest.mark.usefixtures("few_attempts")
 def test_a_crash_costs_its_case_only(attribute: str, cause: str):
-    result = measured(attribute, examples=25)
+    result = measured(attribute, examples=4)
     finding = one_finding(result)
     crashed = totals(result, Status.CRASHED)
     assert (finding.status, finding.cause) == (Status.CRASHED, cause)
@@ -274,7 +292,7 @@ def test_a_crash_costs_its_case_only(attribute: str, cause: str):
     assert Case.parse(finding.minimal_case).groups == 2
     assert result.checks["output_shape"]["passed"] == result.cases - crashed
     assert result.verdict is Verdict.FAILS
-    assert result.configurations == 25
+    assert result.configurations == 4
 
 
 def test_leaving_by_sys_exit_is_a_failure_like_any_other_exception():
@@ -293,10 +311,20 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch):
     assert finding.status is Status.TIMED_OUT
     assert finding.cause == "does not return within 2 s"
     assert Case.parse(finding.minimal_case).groups == 2
-    assert totals(result, Status.TIMED_OUT) == 3
-    assert result.checks["output_shape"]["passed"] == result.cases - 3
+    hung = totals(result, Status.TIMED_OUT)
+    assert 3 <= hung < 6  # the other cases of the third one's example are still run
+    assert result.checks["output_shape"]["passed"] == result.cases - hung
     assert result.interrupted
-    assert any("stopped after 3 cases timed out" in line for line in done.report.headline)
+    assert any(f"stopped after {hung} cases timed out" in line for line in done.report.headline)
+
+
+def test_a_crash_is_noticed_although_a_child_of_the_process_lives_on():
+    worker = WorkerProcess("planted:leaves_a_child", 2.0)
+    try:
+        (lost,) = worker.run((Case.parse("in1x4x4x1-f1-k3-integers.0"),))
+    finally:
+        worker.stop()
+    assert (lost.status, lost.cause) == (Status.CRASHED, "ends the process: exit code 5")
 
 
 def test_a_fault_that_takes_two_calls_is_shown_with_both():
@@ -313,18 +341,18 @@ def test_a_fault_that_takes_two_calls_is_shown_with_both():
             worker.restart()
             (alone,) = worker.run((second,))
         finally:
-            worker.kill()
+            worker.stop()
         statuses = [{judgement.status for judgement in reply} for reply in (*replies, alone)]
         assert [Status.FAILED in s for s in statuses] == [False, True, False]
 
 
-def test_every_smallest_case_fails_again_alone():
-    for finding in measured("swapped_dilation", examples=60).findings:
+def test_every_smallest_case_fails_again_alone(swapped: Campaign):
+    for finding in swapped.report.implementations[0].findings:
         worker = WorkerProcess("planted:swapped_dilation", 20)
         try:
             (reply,) = worker.run(parse_sequence(finding.minimal_case))
         finally:
-            worker.kill()
+            worker.stop()
         (again,) = (j for j in reply if j.check == finding.check)
         assert (again.status, again.message) == (Status.FAILED, finding.message)
 

@@ -308,14 +308,18 @@ IN_FLOAT32: dict[str, Callable[[Array], Array]] = {
     "leaky_relu": lambda z: np.maximum(z, F(0.2) * z),
     "linear": lambda z: z,
     "log_sigmoid": lambda z: -_softplus(-z),
-    "log_softmax": lambda z: z
-    - z.max(axis=-1, keepdims=True, initial=-np.inf)
-    - np.log(_exp_below(z).sum(axis=-1, keepdims=True)),
+    "log_softmax": lambda z: (
+        z
+        - z.max(axis=-1, keepdims=True, initial=-np.inf)
+        - np.log(_exp_below(z).sum(axis=-1, keepdims=True))
+    ),
     "mish": lambda z: z * np.tanh(_softplus(z)),
     "relu": lambda z: z * (z > 0).astype(F),
     "relu6": lambda z: np.minimum(np.maximum(z, F(0)), F(6)),
-    "selu": lambda z: F(1.0507009873554805)
-    * np.where(z > 0, z, F(1.6732632423543772) * (np.exp(np.minimum(z, F(0))) - F(1))),
+    "selu": lambda z: (
+        F(1.0507009873554805)
+        * np.where(z > 0, z, F(1.6732632423543772) * (np.exp(np.minimum(z, F(0))) - F(1)))
+    ),
     "sigmoid": _sigmoid,
     "silu": lambda z: z / (F(1) + np.exp(-z)),
     "swish": lambda z: z * _sigmoid(z),

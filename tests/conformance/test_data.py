@@ -1,4 +1,4 @@
-"""Input values come from a kind and a seed; integers are exact in whatever order they are summed."""
+"""Values come from a kind and a seed; integers sum exactly in whatever order."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from patches import in_sequence, is_small, patches
 
 from conformance.case import DATA_KINDS, POLICIES, VIEWS, Case
 from conformance.data import LARGEST_INTEGER, arrays, integer_limit
 from conformance.strategies import Example, examples
-from patches import in_sequence, is_small, patches
 from reference_impl.convolution import accumulate
 from reference_impl.dtypes import FLOATS, FORMATS, as_dtype, format_of
 
@@ -27,15 +27,14 @@ def wide(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @given(examples())
-def test_integers_contain_no_zeros(example: Example):
+def test_integers_contain_no_zeros_unless_there_are_too_many_taps_to_count(example: Example):
     data = arrays(replace(example[0], data="integers"))
     limit = integer_limit(example[0].geometry.taps, example[0].compute_dtype)
-    assert limit >= 1
     for values in (data.x, data.kernel, data.bias):
         if values is not None:
-            assert (values != 0).all()
+            assert (values != 0).all() or (limit == 0 and values is data.kernel)
             assert (wide(values) == np.round(wide(values))).all()
-            assert (abs(wide(values)) <= limit).all()
+            assert (abs(wide(values)) <= max(limit, 1)).all()
 
 
 @given(examples())
@@ -103,7 +102,9 @@ def test_the_sparing_begins_exactly_where_counting_ends(dtype: str):
 def test_the_same_case_gives_the_same_arrays(example: Example):
     for case in example:
         one, two = arrays(case), arrays(Case.parse(str(case)))
-        for a, b in zip((one.x, one.owner, one.kernel), (two.x, two.owner, two.kernel), strict=True):
+        for a, b in zip(
+            (one.x, one.owner, one.kernel), (two.x, two.owner, two.kernel), strict=True
+        ):
             assert (a.dtype, a.shape, a.strides) == (b.dtype, b.shape, b.strides)
             assert a.tobytes() == b.tobytes()
             assert not np.shares_memory(a, b)

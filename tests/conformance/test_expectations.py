@@ -131,7 +131,10 @@ HEAD = '[[expected_failure]]\ncheck = "exact_values"\nreason = "known"\n'
         ("expected_failure = [1]\n", ["entry 1"]),
         ('[[expected_failure]]\nreason = "known"\n', ["entry 1", "check is missing"]),
         ('[[expected_failure]]\ncheck = "exact_values"\n', ["entry 1", "reason is missing"]),
-        (HEAD + '[[expected_failure]]\ncheck = "x"\nreason = "y"\n', ["entry 2", "'x'", "exact_values"]),
+        (
+            HEAD + '[[expected_failure]]\ncheck = "x"\nreason = "y"\n',
+            ["entry 2", "'x'", "exact_values"],
+        ),
         (HEAD + 'cheque = "x"\n', ["entry 1", "'cheque'", "implementation"]),
         (HEAD + "implementation = 3\n", ["entry 1", "implementation"]),
         (HEAD + "version = 3\n", ["entry 1", "version"]),
@@ -177,7 +180,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, name: str
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
     (tmp_path / "xfail.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="xfail.toml"):
+    with pytest.raises(UsageError, match=r"xfail\.toml"):
         load(tmp_path / "xfail.toml")
 
 

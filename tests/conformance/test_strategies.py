@@ -1,4 +1,4 @@
-"""What is drawn: valid always, every condition that has met real bugs often, every value sometimes."""
+"""What is drawn: always valid, often a condition that met real bugs, sometimes every value."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,7 +65,9 @@ def configurations(draw: Callable[..., Any]) -> Drawn:
     """Any convolution with a result; strides and dilation may both be above 1."""
     kernel, dilation = draw(pairs), draw(pairs)
     padding = draw(st.sampled_from(["valid", "same"]))
-    least = [(k - 1) * d + 1 if padding == "valid" else 1 for k, d in zip(kernel, dilation)]
+    least = [
+        (k - 1) * d + 1 if padding == "valid" else 1 for k, d in zip(kernel, dilation, strict=True)
+    ]
     return Drawn(
         batch=draw(st.integers(0, 2)),
         size=(least[0] + draw(st.integers(0, 4)), least[1] + draw(st.integers(0, 4))),
@@ -265,7 +268,7 @@ def test_views_are_read_as_they_lie():
     ],
 )
 def test_errors_are_one_sentence_with_the_value(x, kernel, bias, words: list[str]):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(words[0])) as caught:
         conv2d(x, kernel, bias)
     assert "\n" not in str(caught.value)
     for word in words:

@@ -1,8 +1,9 @@
-"""Sizes, pads and index vectors are those of TensorFlow's documented formulas and of plain search."""
+"""Sizes, pads and index vectors are those of TensorFlow's formulas and of plain search."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,9 @@ def test_axes_are_independent_of_each_other(size, kernel, stride, dilation, data
         padding="same",
         data_format=data_format,
     )
-    expected = [axis_of_tensorflow(*axis) for axis in zip(size, kernel, stride, dilation)]
+    expected = [
+        axis_of_tensorflow(*axis) for axis in zip(size, kernel, stride, dilation, strict=True)
+    ]
     assert g.output == tuple(out for out, _, _ in expected)
     assert g.pads == tuple((before, after) for _, before, after in expected)
     assert g.output_shape == ((2, *g.output, 4) if channels_last else (2, 4, *g.output))
@@ -177,9 +180,7 @@ def test_index_vectors_point_at_what_each_window_reads(
     ],
 )
 def test_unknown_sizes_stay_unknown(input_shape, data_format: str, expected):
-    got = output_shape(
-        input_shape, 6, kernel_size=(3, 1), strides=(2, 1), data_format=data_format
-    )
+    got = output_shape(input_shape, 6, kernel_size=(3, 1), strides=(2, 1), data_format=data_format)
     assert got == expected
 
 
@@ -218,7 +219,7 @@ def test_axes_of_the_layouts():
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_value_named(changes, words: list[str]):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(words[0])) as caught:
         geometry(**changes)
     message = str(caught.value)
     assert "\n" not in message

@@ -1,0 +1,335 @@
+"""The command line: what it prints, what it writes, and one sentence for what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import cli
+from conformance.campaign import run as campaign_run
+from conformance.case import Case
+from conformance.checks import CHECKS
+from conformance.implementations import BUILT_IN
+from conformance.results import Status
+
+RIGHT = ("--impl", "planted:right")
+WRONG = ("--impl", "planted:off_by_one")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    errors: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    """Run the program in an empty folder, without real Keras."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(campaign_run, "keras_is_installed", lambda: False)
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["conv2d-conformance", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        code = left.value.code
+        return Done(int(code or 0) if isinstance(code, int | None) else 1, *capsys.readouterr())
+
+    return call
+
+
+def in_a_process(*arguments: str, cwd: Path) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+# What cannot be done ------------------------------------------------------------------------------
+
+BROKEN = {
+    "raises.py": "raise RuntimeError('no licence found')",
+    "leaves.py": "import sys; sys.exit('bye')",
+    "syntax.py": "def conv2d(:\n",
+    "needs.py": "import a_module_that_is_not_there",
+    "package/__init__.py": "",
+}
+
+REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
+    "unknown implementation": (
+        ("run", "--impl", "refrence"),
+        ["'refrence'", "keras-tensorflow, reference", "did you mean 'reference'?"],
+    ),
+    "no such module": (("run", "--impl", "no_module:conv2d"), ["'no_module'"]),
+    "no such submodule": (("run", "--impl", "package.conv:conv2d"), ["'package.conv'"]),
+    "module that raises": (
+        ("run", "--impl", "raises:conv2d"),
+        ["'raises'", "RuntimeError: no licence found"],
+    ),
+    "module that leaves": (("run", "--impl", "leaves:conv2d"), ["'leaves'", "SystemExit"]),
+    "module with a typing error": (("run", "--impl", "syntax:conv2d"), ["'syntax'", "SyntaxError"]),
+    "module that needs another": (
+        ("run", "--impl", "needs:conv2d"),
+        ["'needs'", "a_module_that_is_not_there"],
+    ),
+    "no such attribute": (
+        ("run", "--impl", "planted:of_by_one"),
+        ["'of_by_one'", "did you mean 'off_by_one'?"],
+    ),
+    "attribute that is no function": (
+        ("run", "--impl", "planted:not_callable"),
+        ["'planted:not_callable'", "int 3"],
+    ),
+    "implementation given twice": (("run", *RIGHT, *RIGHT), ["planted:right", "twice"]),
+    "no examples": (("run", *RIGHT, "--examples", "0"), ["--examples", "0"]),
+    "negative examples": (("run", *RIGHT, "--examples", "-3"), ["--examples", "-3"]),
+    "examples that are no number": (("run", *RIGHT, "--examples", "many"), ["--examples", "many"]),
+    "negative time": (("run", *RIGHT, "--max-time", "-1"), ["--max-time", "-1"]),
+    "time that is no number": (("run", *RIGHT, "--max-time", "nan"), ["--max-time", "nan"]),
+    "negative seed": (("run", *RIGHT, "--seed", "-7"), ["--seed", "-7"]),
+    "no processes": (("run", *RIGHT, "--jobs", "0"), ["--jobs", "0"]),
+    "option that does not exist": (("run", "--example", "3"), ["--example"]),
+    "command that does not exist": (("rum",), ["'rum'"]),
+    "output below a file": (("run", *RIGHT, "--out", "raises.py/out"), ["raises.py/out"]),
+    "output that is a file": (("run", *RIGHT, "--out", "raises.py"), ["raises.py"]),
+    "no such file of expected failures": (
+        ("run", *RIGHT, "--xfail", "absent.toml"),
+        ["absent.toml"],
+    ),
+    "expected failures that are no TOML": (("run", *RIGHT, "--xfail", "syntax.py"), ["syntax.py"]),
+    "case with a typing error": (
+        ("replay", "in1x4x4x1-f1-k3-sane-integers.0", *RIGHT),
+        ["'sane'", "same"],
+    ),
+    "case that does not fit": (
+        ("replay", "in1x4x4x1-f1-k5-integers.0", *RIGHT),
+        ["in1x4x4x1-f1-k5-integers.0", "zero or negative"],
+    ),
+    "empty case": (("replay", "", *RIGHT), ["''"]),
+    "replay on nobody": (
+        ("replay", "in1x4x4x1-f1-k3-integers.0", "--impl", "nobody"),
+        ["'nobody'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
+    command: Command, tmp_path: Path, what: str
+):
+    for name, text in BROKEN.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    arguments, words = REFUSED[what]
+    done = command(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    for word in words:
+        assert word in done.errors
+    assert "Traceback" not in done.errors
+    assert done.errors.count("\n") == 1
+
+
+def test_nothing_is_written_where_nothing_can_be_run(command: Command, tmp_path: Path):
+    command("run", "--impl", "nobody", "--out", "new/folder")
+    assert not list(tmp_path.rglob("*.html"))
+    assert not list(tmp_path.rglob("*.json"))
+
+
+# What is done -------------------------------------------------------------------------------------
+
+
+def test_a_right_implementation_gives_exit_code_0_and_three_files(command: Command, tmp_path: Path):
+    done = command("run", *RIGHT, "--examples", 5, "--jobs", 1, "--out", "out")
+    assert done.code == 0
+    assert "planted:right conforms" in done.out
+    assert f"Report: {Path('out/report.html')}" in done.out
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "report.html",
+        "results.json",
+        "junit.xml",
+    }
+
+
+def test_a_wrong_implementation_gives_exit_code_1_and_its_smallest_case(command: Command):
+    done = command("run", *WRONG, "--examples", 5, "--jobs", 1)
+    assert done.code == 1
+    assert "planted:off_by_one fails" in done.out
+    assert "exact_values: values differ from the exact result" in done.out
+    assert "in1x1x1x1-f1-k1-integers.0" in done.out
+    assert Path("reports/latest/report.html").is_file()
+
+
+def test_who_does_nothing_gives_exit_code_3(command: Command):
+    done = command("run", "--impl", "planted:does_nothing", "--examples", 3, "--jobs", 1)
+    assert done.code == 3
+    assert "inconclusive" in done.out
+
+
+def test_expected_failures_give_exit_code_0(command: Command, tmp_path: Path):
+    (tmp_path / "known.toml").write_text(
+        '[[expected_failure]]\ncheck = ["output_shape", "exact_values", "bounded_values"]\n'
+        'when = { dilation = "h != w" }\nreason = "swaps the dilation"\n',
+        "utf-8",
+    )
+    arguments = ("run", "--impl", "planted:swapped_dilation", "--examples", 15, "--jobs", 1)
+    assert command(*arguments).code == 1
+    assert command(*arguments, "--xfail", "known.toml").code == 0
+
+
+def test_results_json_has_the_published_form(command: Command, tmp_path: Path):
+    command("run", *WRONG, "--impl", "reference", "--examples", 4, "--jobs", 1, "--out", "out")
+    content = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
+    assert content["schema"] == 1
+    assert isinstance(content["environment"], dict)
+    assert content["settings"] | {"seed": 0, "examples": 4, "max_time": None} == content["settings"]
+    wrong, right = content["implementations"]
+    assert (wrong["name"], wrong["verdict"]) == ("planted:off_by_one", "fails")
+    assert (right["name"], right["verdict"]) == ("reference", "conforms")
+    for result in (wrong, right):
+        assert isinstance(result["version"], str)
+        assert result["cases"] >= 4
+        for counts in result["checks"].values():
+            assert set(counts) == {
+                "passed", "failed", "unsupported", "expected_failure", "unexpected_pass",
+                "crashed", "timed_out", "harness_error",
+            }  # fmt: skip
+            assert all(isinstance(n, int) and n >= 0 for n in counts.values())
+    assert set(right["checks"]) == set(CHECKS)
+    assert right["findings"] == []
+    assert wrong["findings"]
+    for finding in wrong["findings"]:
+        types: dict[str, Any] = {
+            "check": str, "count": int, "first_at": int, "minimal_case": str, "cause": str,
+            "diagnosis": str | None, "message": str, "reproducer": str,
+        }  # fmt: skip
+        for key, kind in types.items():
+            assert isinstance(finding[key], kind)
+        assert str(Case.parse(finding["minimal_case"])) == finding["minimal_case"]
+        assert finding["check"] in wrong["checks"]
+        assert finding["count"] <= wrong["checks"][finding["check"]]["failed"]
+        compile(finding["reproducer"], "reproducer.py", "exec")
+
+
+def test_a_reproducer_runs_without_the_suite_and_shows_the_failure(
+    command: Command, tmp_path: Path
+):
+    command("run", *WRONG, "--examples", 3, "--jobs", 1, "--out", "out")
+    content = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
+    finding = content["implementations"][0]["findings"][0]
+    assert "conformance" not in finding["reproducer"]
+    done = subprocess.run(
+        [sys.executable, "-c", finding["reproducer"]],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == ""
+    assert "exact: " in done.stdout
+    assert "got: " in done.stdout
+
+
+def test_the_same_seed_gives_the_same_results(command: Command, tmp_path: Path):
+    contents = []
+    for name in ("one", "two"):
+        command("run", *WRONG, "--examples", 6, "--seed", 3, "--jobs", 1, "--out", name)
+        content = json.loads((tmp_path / name / "results.json").read_text("utf-8"))
+        del content["run"]
+        contents.append(content)
+    assert contents[0] == contents[1]
+
+
+def test_the_current_folder_is_importable(command: Command, tmp_path: Path):
+    (tmp_path / "my_conv.py").write_text("from reference_impl import conv2d\n", "utf-8")
+    done = command("run", "--impl", "my_conv:conv2d", "--examples", 2, "--jobs", 1)
+    assert done.code == 0
+
+
+@pytest.mark.parametrize(
+    ("attribute", "case", "code", "words"),
+    [
+        ("right", "in1x4x4x1-f1-k3-integers.0", 0, ["passed", "exact_values"]),
+        ("right", "in1x4x4x1-f1-k3-normal.0", 0, ["passed", "bounded_values"]),
+        ("off_by_one", "in1x4x4x1-f1-k3-integers.0", 1, ["failed", "exact_values", "expected"]),
+        ("ends_the_process", "in1x4x4x2-f2-k3-g2-integers.0", 1, ["crashed", "exit code 5"]),
+        ("leaves", "in1x4x4x2-f2-k3-g2-integers.0", 1, ["failed", "SystemExit: 7"]),
+        ("without_groups", "in1x4x4x2-f2-k3-g2-integers.0", 3, ["unsupported", "no groups"]),
+        (
+            "forgets_the_padding",
+            "in1x4x4x1-f1-k3-integers.0+in1x4x4x1-f1-k3-same-integers.0",
+            1,
+            ["failed", "output_shape", "(1, 4, 4, 1)"],
+        ),
+        ("forgets_the_padding", "in1x4x4x1-f1-k3-same-integers.0", 0, ["passed"]),
+    ],
+)
+def test_replay_says_what_each_check_finds(
+    command: Command, attribute: str, case: str, code: int, words: list[str]
+):
+    done = command("replay", case, "--impl", f"planted:{attribute}")
+    assert (done.code, done.errors) == (code, "")
+    for word in [*case.split("+"), *words]:
+        assert word in done.out
+
+
+def test_replay_on_several_implementations_shows_each(command: Command):
+    done = command("replay", "in1x4x4x1-f1-k3-integers.0", *RIGHT, *WRONG)
+    assert done.code == 1
+    assert done.out.index("planted:right") < done.out.index("planted:off_by_one")
+
+
+def test_list_shows_every_implementation_and_every_check_with_its_rule(command: Command):
+    done = command("list")
+    assert (done.code, done.errors) == (0, "")
+    for word in (*BUILT_IN, "module:attr", *CHECKS, *(c.rule for c in CHECKS.values())):
+        assert word in done.out
+
+
+def test_doctor_without_keras_says_what_brings_it(command: Command):
+    done = command("doctor")
+    assert done.code == 3
+    assert "pip install 'conv2d-conformance[tensorflow]'" in done.out
+
+
+def test_doctor_with_keras_shows_versions(command: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(campaign_run, "keras_is_installed", lambda: True)
+    done = command("doctor")
+    assert (done.code, done.errors) == (0, "")
+    for word in ("python", "numpy", "hypothesis", "tensorflow", "keras-tensorflow can be measured"):
+        assert word in done.out
+
+
+def test_python_m_conformance_is_the_same_program(tmp_path: Path):
+    done = in_a_process("list", cwd=tmp_path)
+    assert done.code == 0
+    assert "keras-tensorflow" in done.out
+    done = in_a_process("run", "--impl", "nobody", cwd=tmp_path)
+    assert (done.code, done.out, done.errors.count("\n")) == (2, "", 1)
+    assert "'nobody'" in done.errors
+
+
+def test_every_status_has_a_place_in_the_schema():
+    """The schema is published: a new status is a new schema."""
+    assert len(Status) == 8
