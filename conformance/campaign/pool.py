@@ -14,8 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import conformance
 from conformance.campaign.messages import Diagnose, Explain, ProcessorTime, Refused, Run, Subject
 from conformance.case import Case
 from conformance.errors import UsageError
@@ -204,5 +206,6 @@ def _exit_text(code: int) -> str:
 
 
 def _import_path() -> str:
-    """The parent's import path, for the child."""
-    return os.pathsep.join(path for path in sys.path if path)
+    """The parent's import path for the child, led by where this package came from."""
+    here = str(Path(conformance.__file__).parents[1])
+    return os.pathsep.join(dict.fromkeys([here, *filter(None, sys.path)]))
