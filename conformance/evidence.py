@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from conformance.data import Arrays
 from conformance.errors import Unsupported
 from conformance.results import Evidence
 from reference_impl import activations
+from reference_impl.exact import Index, exact_sum, terms
 
 LARGEST_PICTURE = 24
 VALUE_CHECKS = frozenset({"exact_values", "bounded_values"})
@@ -32,7 +32,8 @@ def explain(trial: Trial, check: str) -> Evidence:
     with np.errstate(invalid="ignore"):
         severity = np.abs(got - want.value) if want.exact else error_ratio(got, want)
     severity[np.isnan(severity)] = np.inf
-    worst = tuple(map(int, np.unravel_index(int(severity.argmax()), got.shape)))
+    a, b, c, d = map(int, np.unravel_index(int(severity.argmax()), got.shape))
+    worst = (a, b, c, d)
     first = trial.case.layout == "channels_first"
     n, f = worst[0], worst[1] if first else worst[3]
     row, column = worst[2:4] if first else worst[1:3]
@@ -53,37 +54,13 @@ def explain(trial: Trial, check: str) -> Evidence:
     )
 
 
-def exact_sum(case: Case, data: Arrays, element: tuple[int, ...]) -> Fraction:
-    """The element before the activation in rational arithmetic, straight from the definition.
-
-    It shares no code with the reference: two loops over the window, one over the channels.
-    """
-    first = case.layout == "channels_first"
-    n, f = element[0], element[1] if first else element[3]
-    row, column = element[2:4] if first else element[1:3]
-    x = np.moveaxis(data.x[n], 0, -1) if first else data.x[n]
-    (top, _), (left, _) = case.geometry.pads
-    depth = case.channels // case.group_count
-    start = f // (case.filters // case.group_count) * depth
-    total = Fraction(0) if data.bias is None else Fraction(float(data.bias[f]))
-    for i in range(case.kernel[0]):
-        for j in range(case.kernel[1]):
-            h = row * case.stride[0] - top + i * case.dilation[0]
-            w = column * case.stride[1] - left + j * case.dilation[1]
-            if 0 <= h < x.shape[0] and 0 <= w < x.shape[1]:
-                for c in range(depth):
-                    total += Fraction(float(x[h, w, start + c])) * Fraction(
-                        float(data.kernel[i, j, c, f])
-                    )
-    return total
-
-
 def _exact_text(
-    case: Case, data: Arrays, element: tuple[int, ...], reference: float, got: float
+    case: Case, data: Arrays, element: Index, reference: float, got: float
 ) -> dict[str, str]:
     if case.activation in AXIS_ACTIVATIONS:
         return {"judgement": f"{case.activation} mixes elements; no single sum decides this one."}
-    total = exact_sum(case, data, element)
+    products = terms(data.x, data.kernel, data.bias, element, **case.function_arguments())
+    total = exact_sum(products)
     exact = float(total)
     if case.activation not in (None, "linear"):
         exact = float(activations.get(case.activation)(np.array([exact]))[0])

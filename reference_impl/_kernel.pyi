@@ -10,5 +10,7 @@ def correlate(
     tap: NDArray[intp],
     w: NDArray[float64],
     y: NDArray[float64],
+    low: NDArray[float64] | None = None,
+    portable: bool = False,
 ) -> None: ...
 def active_path() -> str: ...

@@ -1,17 +1,20 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The one loop: ``y[m, f] = sum_k x[base[m] + tap[k]] * w[k, f]`` in float64.
+"""The one loop: ``y[m, f] = sum_k x[base[m] + tap[k]] * w[k, f]``, in float64 or in double-double.
 
-Pixels come in tiles of PIXELS and filters in tiles of LANES, padded by the caller, so that there
+Pixels come in tiles (6, or 3 in double-double) and filters in LANES, padded by the caller, so there
 are no edge cases. A sum runs over k in order, so neither the tile nor the instruction set changes
 the order of additions. No OpenMP: it hangs forked children.
+
+The compiler may fuse a product and a sum. A product of float32, float16 or bfloat16 values is exact
+in float64, and then fusing changes no bit. In double-double only `fused` makes products, so that
+``x * w == p + fused(x, w, -p)`` exactly with ``p = fused(x, w, 0)``, and no sum can be fused further.
 """
 
 cdef extern from *:
     """
-    #define PIXELS 6
+    #include <math.h>
     #define HALF 4
     typedef double half_tile __attribute__((vector_size(8 * HALF), aligned(8)));
-    static const half_tile zeros = {0};
     #if defined(__x86_64__) && defined(__GNUC__)
       #define WIDE __attribute__((target("avx2,fma"))) void
       #define has_wide() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
@@ -19,79 +22,129 @@ cdef extern from *:
       #define WIDE void
       #define has_wide() 0
     #endif
-    #define ALWAYS_INLINE inline __attribute__((always_inline)) void
+    #define INLINE inline __attribute__((always_inline))
+    static const half_tile zeros = {0};
+    static INLINE half_tile fused(double a, half_tile b, half_tile c) {
+        for (int i = 0; i < HALF; i++) c[i] = fma(a, b[i], c[i]);
+        return c;
+    }
     """
-    enum: PIXELS
     enum: HALF
     ctypedef double half_tile  # to Cython a double: C's vector arithmetic has the same syntax
-    const half_tile zeros
     ctypedef void wide "WIDE"
-    ctypedef void always_inline "ALWAYS_INLINE"
+    ctypedef void always_inline "INLINE void"
     bint has_wide()
+    const half_tile zeros
+    half_tile fused(double a, half_tile b, half_tile c) noexcept nogil
+
+ctypedef const double* pointer
 
 LANES = 2 * HALF
+cdef enum: PIXELS = 6
+cdef enum: PAIRED = 3
 TILE_PIXELS = PIXELS
 cdef bint use_wide = has_wide()
 
 
 cdef always_inline tile(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
-                        Py_ssize_t taps, const double* w, double* y, Py_ssize_t step) noexcept nogil:
-    cdef half_tile[PIXELS] low
-    cdef half_tile[PIXELS] high
-    cdef half_tile* row
-    cdef const half_tile* weights
-    cdef Py_ssize_t k, p
+                        Py_ssize_t taps, const half_tile* w, half_tile* y,
+                        Py_ssize_t row) noexcept nogil:
+    cdef pointer[PIXELS] window
+    cdef half_tile[PIXELS] left
+    cdef half_tile[PIXELS] right
     cdef double value
+    cdef Py_ssize_t k, p
     for p in range(PIXELS):
-        low[p] = zeros
-        high[p] = zeros
+        window[p] = x + base[p]
+        left[p] = right[p] = zeros
     for k in range(taps):
-        weights = <const half_tile*> (w + k * 2 * HALF)
         for p in range(PIXELS):
-            value = x[base[p] + tap[k]]
-            low[p] = low[p] + value * weights[0]
-            high[p] = high[p] + value * weights[1]
+            value = window[p][tap[k]]
+            left[p] = left[p] + value * w[2 * k]
+            right[p] = right[p] + value * w[2 * k + 1]
     for p in range(PIXELS):
-        row = <half_tile*> (y + p * step)
-        row[0] = low[p]
-        row[1] = high[p]
+        y[p * row] = left[p]
+        y[p * row + 1] = right[p]
 
 
-cdef always_inline tiles(const double* x, const Py_ssize_t* base, Py_ssize_t pixels,
-                         const Py_ssize_t* tap, Py_ssize_t taps, const double* w, Py_ssize_t lanes,
-                         double* y) noexcept nogil:
-    cdef Py_ssize_t m, f
-    for f in range(lanes // (2 * HALF)):
-        for m in range(pixels // PIXELS):
-            tile(x, base + m * PIXELS, tap, taps, w + f * taps * 2 * HALF,
-                 y + m * PIXELS * lanes + f * 2 * HALF, lanes)
+cdef always_inline tile_paired(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
+                               Py_ssize_t taps, const half_tile* w, half_tile* y, half_tile* z,
+                               Py_ssize_t row) noexcept nogil:
+    """As `tile`, with y + z the sum in double-double: products by fma, additions by Knuth's TwoSum."""
+    cdef half_tile[PAIRED][2] high
+    cdef half_tile[PAIRED][2] low
+    cdef pointer[PAIRED] window
+    cdef double value
+    cdef half_tile product, before, total, shift
+    cdef Py_ssize_t k, p, h
+    for p in range(PAIRED):
+        window[p] = x + base[p]
+        for h in range(2):
+            high[p][h] = low[p][h] = zeros
+    for k in range(taps):
+        for p in range(PAIRED):
+            value = window[p][tap[k]]
+            for h in range(2):
+                product = fused(value, w[2 * k + h], zeros)
+                before = high[p][h]
+                total = before + product
+                shift = total - before
+                low[p][h] = low[p][h] + (((before - (total - shift)) + (product - shift))
+                                         + fused(value, w[2 * k + h], -product))
+                high[p][h] = total
+    for p in range(PAIRED):
+        for h in range(2):
+            y[p * row + h] = high[p][h]
+            z[p * row + h] = low[p][h]
 
 
-cdef wide tiles_wide(const double* x, const Py_ssize_t* base, Py_ssize_t pixels,
-                     const Py_ssize_t* tap, Py_ssize_t taps, const double* w, Py_ssize_t lanes,
-                     double* y) noexcept nogil:
-    tiles(x, base, pixels, tap, taps, w, lanes, y)
+cdef always_inline tiles(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
+                         const double[:, :, ::1] w, double[:, ::1] y, double* z) noexcept nogil:
+    cdef Py_ssize_t m, f, row = y.shape[1] // HALF, taps = tap.shape[0]
+    if z == NULL:
+        for m in range(base.shape[0] // PIXELS):
+            for f in range(w.shape[0]):
+                tile(x, &base[m * PIXELS], &tap[0], taps, <const half_tile*> &w[f, 0, 0],
+                     <half_tile*> &y[m * PIXELS, 0] + 2 * f, row)
+    else:
+        for m in range(base.shape[0] // PAIRED):
+            for f in range(w.shape[0]):
+                tile_paired(x, &base[m * PAIRED], &tap[0], taps, <const half_tile*> &w[f, 0, 0],
+                            <half_tile*> &y[m * PAIRED, 0] + 2 * f,
+                            <half_tile*> (z + m * PAIRED * y.shape[1]) + 2 * f, row)
 
 
-cdef void tiles_portable(const double* x, const Py_ssize_t* base, Py_ssize_t pixels,
-                         const Py_ssize_t* tap, Py_ssize_t taps, const double* w, Py_ssize_t lanes,
-                         double* y) noexcept nogil:
-    tiles(x, base, pixels, tap, taps, w, lanes, y)
+cdef wide tiles_wide(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
+                     const double[:, :, ::1] w, double[:, ::1] y, double* z) noexcept nogil:
+    tiles(x, base, tap, w, y, z)
+
+
+cdef void tiles_portable(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
+                         const double[:, :, ::1] w, double[:, ::1] y, double* z) noexcept nogil:
+    tiles(x, base, tap, w, y, z)
 
 
 def correlate(const double[::1] x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
-              const double[:, :, ::1] w, double[:, ::1] y):
-    """Fill y (pixels, lanes) from x (flat), base (pixels), tap (taps), w (lanes / LANES, taps, LANES)."""
+              const double[:, :, ::1] w, double[:, ::1] y, double[:, ::1] low=None,
+              bint portable=False):
+    """Fill y (pixels, lanes) from x (flat), base (pixels), tap (taps), w (lanes / LANES, taps, LANES).
+
+    With `low`, of the shape of y, the sums are ``y + low`` in double-double. `portable` takes the
+    path of processors without AVX2 and FMA.
+    """
+    cdef double* z = NULL
     if base.shape[0] == 0 or tap.shape[0] == 0:
         y[:, :] = 0
+        if low is not None:
+            low[:, :] = 0
         return
+    if low is not None:
+        z = &low[0, 0]
     with nogil:
-        if use_wide:
-            tiles_wide(&x[0], &base[0], base.shape[0], &tap[0], tap.shape[0], &w[0, 0, 0],
-                       y.shape[1], &y[0, 0])
+        if use_wide and not portable:
+            tiles_wide(&x[0], base, tap, w, y, z)
         else:
-            tiles_portable(&x[0], &base[0], base.shape[0], &tap[0], tap.shape[0], &w[0, 0, 0],
-                           y.shape[1], &y[0, 0])
+            tiles_portable(&x[0], base, tap, w, y, z)
 
 
 def active_path() -> str:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reference_impl import _kernel
+from reference_impl.certificate import certified
+from reference_impl.correlation import Correlation, Reals
 from reference_impl.dtypes import format_of
-from reference_impl.geometry import Geometry, Pair, channel_axis
-from reference_impl.rounding import round_to
+from reference_impl.geometry import Geometry, Pair
 
 
 def conv2d(
@@ -27,8 +28,11 @@ def conv2d(
 ) -> NDArray[Any]:
     """Cross-correlation of `x` with `kernel`, plus `bias`, as Keras' Conv2D defines it.
 
-    Products and sums are float64; the total is rounded once to the dtype of `x`. A padded position
-    contributes ``0 * weight``, so an infinite or NaN weight over the padding gives NaN.
+    Every element is the exact sum of products and bias, rounded once to the dtype of `x`: to
+    nearest, ties to even. That is proved for each element (see `certificate`). Overflow gives an
+    infinity, underflow a subnormal number or zero, an exact sum of zero is +0. NaN and infinities
+    act as in IEEE arithmetic; a padded position contributes ``0 * weight``, so an infinite or NaN
+    weight over the padding gives NaN.
 
     Args:
         x: (N, H, W, C), or (N, C, H, W) with ``data_format="channels_first"``; float16, bfloat16,
@@ -46,18 +50,43 @@ def conv2d(
     Raises:
         ValueError: shapes do not fit, a dtype is not a float named above, or the output is empty.
     """
-    x = np.asarray(x)
-    result = accumulate(
-        x,
-        kernel,
-        bias,
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        groups=groups,
-    )
-    return round_to(result.value, format_of(x.dtype))
+    plan = _Plan.of(x, kernel, bias, strides, padding, data_format, dilation_rate, groups)
+    fmt = format_of(np.asarray(x).dtype)
+    return plan.arranged([certified(c, fmt)[0] for c in plan.correlations])
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A convolution whose every element is proved to be correctly rounded.
+
+    Attributes:
+        value: what `conv2d` returns.
+        magnitude: float64, ``sum |x||w| + |b|``, the condition of each sum.
+        certificate: uint8, how each element was proved: a `certificate.Certificate`.
+    """
+
+    value: NDArray[Any]
+    magnitude: Reals
+    certificate: NDArray[np.uint8]
+
+
+def conv2d_certified(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: Pair = (1, 1),
+    padding: str = "valid",
+    data_format: str = "channels_last",
+    dilation_rate: Pair = (1, 1),
+    groups: int = 1,
+) -> Certified:
+    """`conv2d` with the condition of each sum and the proof of its rounding; arguments as there."""
+    plan = _Plan.of(x, kernel, bias, strides, padding, data_format, dilation_rate, groups)
+    fmt = format_of(np.asarray(x).dtype)
+    values, certificates = zip(*(certified(c, fmt) for c in plan.correlations), strict=True)
+    magnitudes = [c.magnitudes() for c in plan.correlations]
+    return Certified(plan.arranged(values), plan.arranged(magnitudes), plan.arranged(certificates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +99,8 @@ class Accumulated:
         taps: products summed for each element.
     """
 
-    value: NDArray[np.float64]
-    magnitude: NDArray[np.float64] | None
+    value: Reals
+    magnitude: Reals | None
     taps: int
 
 
@@ -87,98 +116,81 @@ def accumulate(
     groups: int = 1,
     magnitude: bool = False,
 ) -> Accumulated:
-    """`conv2d` without the last rounding; `magnitude` asks for ``sum |x||w| + |b|`` as well.
+    """`conv2d` in float64, not certified; `magnitude` asks for ``sum |x||w| + |b|`` as well.
 
     Arguments and errors as for `conv2d`. Each element differs from the exact sum by at most
     ``(taps + 1) * 2**-53 * magnitude`` (Jeannerod and Rump, 2013).
     """
-    x, kernel = np.asarray(x), np.asarray(kernel)
-    format_of(x.dtype), format_of(kernel.dtype)
-    geometry = Geometry.of(
-        x.shape,
-        kernel.shape,
-        strides=strides,
-        padding=padding,
-        data_format=data_format,
-        dilation_rate=dilation_rate,
-        groups=groups,
-    )
-    loop = _Loop.of(geometry)
-    wide, weights = geometry.padded(x), kernel.astype(np.float64)
-    offset = None if bias is None else _along_channels(bias, geometry)
-    value = loop.run(wide, weights, offset)
-    if not magnitude:
-        return Accumulated(value, None, geometry.taps)
-    total = loop.run(np.abs(wide), np.abs(weights), None if offset is None else np.abs(offset))
-    return Accumulated(value, total, geometry.taps)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """The index vectors of one geometry, padded to whole tiles."""
-
-    geometry: Geometry
-    base: NDArray[np.intp]
-    tap: NDArray[np.intp]
-    pixels: int
-
-    @classmethod
-    def of(cls, geometry: Geometry) -> _Loop:
-        base, tap = geometry.indices()
-        whole = _round_up(base.size, _kernel.TILE_PIXELS)
-        if base.size:
-            base = np.concatenate([base, np.full(whole - base.size, base[-1])])
-        return cls(geometry, base, tap, geometry.batch * geometry.output[0] * geometry.output[1])
-
-    def run(
-        self,
-        wide: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        offset: NDArray[np.float64] | None,
-    ) -> NDArray[np.float64]:
-        """The sums for padded input `wide` and `weights`, in the layout of the result."""
-        g = self.geometry
-        depth = g.filters // g.groups
-        flat = wide.reshape(-1)
-        packed = _pack(weights.reshape(g.taps, g.groups, depth))
-        tile = np.empty((self.base.size, packed.shape[1] * _kernel.LANES))
-        sums = np.empty((self.pixels, g.filters))
-        for group in range(g.groups):
-            _kernel.correlate(
-                flat, self.base + group * g.group_step(), self.tap, packed[group], tile
-            )
-            sums[:, group * depth : (group + 1) * depth] = tile[: self.pixels, :depth]
-        result = sums.reshape(g.batch, *g.output, g.filters)
-        if g.data_format == "channels_first":
-            result = np.ascontiguousarray(result.transpose(0, 3, 1, 2))
-        if offset is not None:
-            result += offset
-        return result
-
-
-def _pack(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(taps, groups, filters) as (groups, tiles, taps, lanes), filters padded with zeros."""
-    taps, groups, depth = weights.shape
-    tiles = _round_up(depth, _kernel.LANES) // _kernel.LANES
-    packed = np.zeros((groups, taps, tiles * _kernel.LANES))
-    packed[:, :, :depth] = weights.transpose(1, 0, 2)
-    split = packed.reshape(groups, taps, tiles, _kernel.LANES)
-    return np.ascontiguousarray(split.transpose(0, 2, 1, 3))
-
-
-def _along_channels(bias: ArrayLike, geometry: Geometry) -> NDArray[np.float64]:
-    values = np.asarray(bias)
-    if values.shape != (geometry.filters,):
-        raise ValueError(f"bias must have shape ({geometry.filters},), not {values.shape}")
-    shape = [1, 1, 1, 1]
-    shape[channel_axis(geometry.data_format)] = geometry.filters
-    return values.astype(np.float64).reshape(shape)
-
-
-def _round_up(count: int, step: int) -> int:
-    return -(-count // step) * step
+    plan = _Plan.of(x, kernel, bias, strides, padding, data_format, dilation_rate, groups)
+    value = plan.arranged([c.sums() for c in plan.correlations])
+    total = plan.arranged([c.magnitudes() for c in plan.correlations]) if magnitude else None
+    return Accumulated(value, total, plan.geometry.taps)
 
 
 def active_path() -> str:
     """Which build of the loop runs on this processor: ``avx2+fma`` or ``portable``."""
     return _kernel.active_path()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One correlation for each group, and where their results go."""
+
+    geometry: Geometry
+    correlations: list[Correlation]
+
+    @classmethod
+    def of(
+        cls,
+        x: ArrayLike,
+        kernel: ArrayLike,
+        bias: ArrayLike | None,
+        strides: Pair,
+        padding: str,
+        data_format: str,
+        dilation_rate: Pair,
+        groups: int,
+    ) -> _Plan:
+        x, kernel = np.asarray(x), np.asarray(kernel)
+        format_of(x.dtype), format_of(kernel.dtype)
+        g = Geometry.of(
+            x.shape,
+            kernel.shape,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+        )
+        flat = g.padded(x).reshape(-1)
+        weights = kernel.reshape(g.taps, g.filters).astype(np.float64)
+        offset = None if bias is None else _bias(bias, g.filters)
+        base, tap = g.indices()
+        correlations = []
+        for group, own in enumerate(g.filters_of_groups()):
+            correlations.append(
+                Correlation(
+                    flat,
+                    base + group * g.group_step() if group else base,
+                    tap,
+                    weights[:, own],
+                    None if offset is None else offset[own],
+                )
+            )
+        return cls(g, correlations)
+
+    def arranged(self, parts: Any) -> NDArray[Any]:
+        """The (pixels, filters) results of all groups in the layout of the convolution."""
+        g = self.geometry
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        result = whole.reshape(g.batch, *g.output, g.filters)
+        if g.data_format == "channels_first":
+            result = result.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(result)
+
+
+def _bias(bias: ArrayLike, filters: int) -> Reals:
+    values = np.asarray(bias)
+    if values.shape != (filters,):
+        raise ValueError(f"bias must have shape ({filters},), not {values.shape}")
+    return values.astype(np.float64)

@@ -211,17 +211,22 @@ class Geometry:
         ``group_step()`` further on.
         """
         step_n, step_h, step_w, step_c = self._steps()
-        base = _outer_sum(
+        base = outer_sum(
             np.arange(self.batch) * step_n,
             np.arange(self.output[0]) * (step_h * self.strides[0]),
             np.arange(self.output[1]) * (step_w * self.strides[1]),
         )
-        tap = _outer_sum(
+        tap = outer_sum(
             np.arange(self.kernel_size[0]) * (step_h * self.dilation_rate[0]),
             np.arange(self.kernel_size[1]) * (step_w * self.dilation_rate[1]),
             np.arange(self.channels // self.groups) * step_c,
         )
         return base, tap
+
+    def filters_of_groups(self) -> list[slice]:
+        """The filters of each group."""
+        depth = self.filters // self.groups
+        return [slice(group * depth, (group + 1) * depth) for group in range(self.groups)]
 
     def group_step(self) -> int:
         """Offset from a group's first channel to the next group's."""
@@ -240,6 +245,7 @@ class Geometry:
         return (n, h, w, c) if self.data_format == "channels_last" else (n, c, h, w)
 
 
-def _outer_sum(*parts: NDArray[np.intp]) -> NDArray[np.intp]:
+def outer_sum(*parts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """All sums of one entry from each of three vectors, in row-major order."""
     a, b, c = parts
     return (a[:, None, None] + b[:, None] + c).ravel()

@@ -1,0 +1,111 @@
+"""One group of a convolution, ready for the loop: ``y[m] = b + sum_k x[base[m] + tap[k]] w[k]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl import _kernel
+
+Reals = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Operands in float64 and the two index vectors.
+
+    Attributes:
+        x: flat, contiguous.
+        base: (pixels,) offsets into `x`.
+        tap: (taps,) offsets from a base.
+        w: (taps, filters).
+        b: (filters,), or None.
+    """
+
+    x: Reals
+    base: Indices
+    tap: Indices
+    w: Reals
+    b: Reals | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(pixels, filters)."""
+        return self.base.size, self.w.shape[1]
+
+    def sums(self) -> Reals:
+        """(pixels, filters), accumulated in float64, the bias last."""
+        y, _ = self._run(self.x, self.w, paired=False)
+        if self.b is not None:
+            y += self.b
+        return y
+
+    def paired_sums(self) -> tuple[Reals, Reals]:
+        """(pixels, filters) twice: high and low part of the sums in double-double."""
+        high, low = self._run(self.x, self.w, paired=True)
+        assert low is not None
+        if self.b is None:
+            return high, low
+        total = high + self.b
+        shift = total - high
+        return total, low + ((high - (total - shift)) + (self.b - shift))
+
+    def magnitudes(self) -> Reals:
+        """``sum |x||w| + |b|`` for each element: the condition of its sum."""
+        y, _ = self._run(np.abs(self.x), np.abs(self.w), paired=False)
+        return y if self.b is None else y + np.abs(self.b)
+
+    def largest_magnitudes(self) -> Reals:
+        """(filters,) upper bounds of `magnitudes` without a pass; infinities and NaN left out."""
+        peak = np.abs(self.x).max(initial=0.0, where=np.isfinite(self.x))
+        bound: Reals = peak * np.abs(self.w).sum(axis=0, where=np.isfinite(self.w))
+        if self.b is not None:
+            bound = bound + np.where(np.isfinite(self.b), np.abs(self.b), 0.0)
+        return bound
+
+    def part(self, pixels: Indices, filters: slice) -> Correlation:
+        """The correlation of some of the pixels with some of the filters."""
+        b = None if self.b is None else self.b[filters]
+        return Correlation(self.x, self.base[pixels], self.tap, self.w[:, filters], b)
+
+    def operands(self, pixels: Indices, filters: Indices) -> tuple[Reals, Reals]:
+        """(n, taps or taps + 1) twice: the factors of each product, the bias as 1 times b."""
+        left = self.x[self.base[pixels][:, None] + self.tap]
+        right = self.w[:, filters].T
+        if self.b is None:
+            return left, right
+        ones = np.ones((len(pixels), 1))
+        return np.hstack([left, ones]), np.hstack([right, self.b[filters][:, None]])
+
+    def _run(self, x: Reals, w: Reals, *, paired: bool) -> tuple[Reals, Reals | None]:
+        pixels, filters = self.shape
+        base = _whole_tiles(self.base)
+        packed = _pack(w)
+        y = np.empty((base.size, packed.shape[0] * _kernel.LANES))
+        low = np.empty_like(y) if paired else None
+        _kernel.correlate(x, base, self.tap, packed, y, low)
+        return y[:pixels, :filters], None if low is None else low[:pixels, :filters]
+
+
+def _whole_tiles(base: Indices) -> Indices:
+    """`base` with its last entry repeated up to a whole number of tiles."""
+    missing = -base.size % _kernel.TILE_PIXELS
+    if not missing or not base.size:
+        return base
+    return np.concatenate([base, np.full(missing, base[-1])])
+
+
+def _pack(w: Reals) -> Reals:
+    """(taps, filters) as (tiles, taps, lanes), filters padded with zeros."""
+    taps, filters = w.shape
+    tiles = -(-filters // _kernel.LANES)
+    packed = np.zeros((tiles, taps, _kernel.LANES))
+    whole = filters // _kernel.LANES
+    rest = whole * _kernel.LANES
+    packed[:whole] = w[:, :rest].reshape(taps, whole, _kernel.LANES).transpose(1, 0, 2)
+    if rest < filters:
+        packed[whole, :, : filters - rest] = w[:, rest:]
+    return packed
