@@ -11,6 +11,7 @@ def correlate(
     w: NDArray[float64],
     y: NDArray[float64],
     low: NDArray[float64] | None = None,
+    depthwise: bool = False,
     portable: bool = False,
 ) -> None: ...
 def active_path() -> str: ...

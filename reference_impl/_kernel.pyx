@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The one loop: ``y[m, f] = sum_k x[base[m] + tap[k]] * w[k, f]``, in float64 or in double-double.
 
+With one channel for each filter (depthwise) x moves on with f: ``x[base[m] + tap[k] + f]``.
+
 Pixels come in tiles (6, or 3 in double-double) and filters in LANES, padded by the caller, so there
 are no edge cases. A sum runs over k in order, so neither the tile nor the instruction set changes
 the order of additions. No OpenMP: it hangs forked children.
@@ -67,6 +69,26 @@ cdef always_inline tile(const double* x, const Py_ssize_t* base, const Py_ssize_
         y[p * row + 1] = right[p]
 
 
+cdef always_inline tile_depthwise(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
+                                  Py_ssize_t taps, const half_tile* w, half_tile* y,
+                                  Py_ssize_t row) noexcept nogil:
+    """As `tile`, where x moves on with the filter."""
+    cdef pointer[PIXELS] window
+    cdef half_tile[PIXELS] left
+    cdef half_tile[PIXELS] right
+    cdef Py_ssize_t k, p
+    for p in range(PIXELS):
+        window[p] = x + base[p]
+        left[p] = right[p] = zeros
+    for k in range(taps):
+        for p in range(PIXELS):
+            left[p] = left[p] + (<const half_tile*> (window[p] + tap[k]))[0] * w[2 * k]
+            right[p] = right[p] + (<const half_tile*> (window[p] + tap[k]))[1] * w[2 * k + 1]
+    for p in range(PIXELS):
+        y[p * row] = left[p]
+        y[p * row + 1] = right[p]
+
+
 cdef always_inline tile_paired(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
                                Py_ssize_t taps, const half_tile* w, half_tile* y, half_tile* z,
                                Py_ssize_t row) noexcept nogil:
@@ -99,9 +121,16 @@ cdef always_inline tile_paired(const double* x, const Py_ssize_t* base, const Py
 
 
 cdef always_inline tiles(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
-                         const double[:, :, ::1] w, double[:, ::1] y, double* z) noexcept nogil:
+                         const double[:, :, ::1] w, double[:, ::1] y, double* z,
+                         bint depthwise) noexcept nogil:
     cdef Py_ssize_t m, f, row = y.shape[1] // HALF, taps = tap.shape[0]
-    if z == NULL:
+    if depthwise:
+        for m in range(base.shape[0] // PIXELS):
+            for f in range(w.shape[0]):
+                tile_depthwise(x + f * 2 * HALF, &base[m * PIXELS], &tap[0], taps,
+                               <const half_tile*> &w[f, 0, 0],
+                               <half_tile*> &y[m * PIXELS, 0] + 2 * f, row)
+    elif z == NULL:
         for m in range(base.shape[0] // PIXELS):
             for f in range(w.shape[0]):
                 tile(x, &base[m * PIXELS], &tap[0], taps, <const half_tile*> &w[f, 0, 0],
@@ -115,22 +144,24 @@ cdef always_inline tiles(const double* x, const Py_ssize_t[::1] base, const Py_s
 
 
 cdef wide tiles_wide(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
-                     const double[:, :, ::1] w, double[:, ::1] y, double* z) noexcept nogil:
-    tiles(x, base, tap, w, y, z)
+                     const double[:, :, ::1] w, double[:, ::1] y, double* z,
+                     bint depthwise) noexcept nogil:
+    tiles(x, base, tap, w, y, z, depthwise)
 
 
 cdef void tiles_portable(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
-                         const double[:, :, ::1] w, double[:, ::1] y, double* z) noexcept nogil:
-    tiles(x, base, tap, w, y, z)
+                         const double[:, :, ::1] w, double[:, ::1] y, double* z,
+                     bint depthwise) noexcept nogil:
+    tiles(x, base, tap, w, y, z, depthwise)
 
 
 def correlate(const double[::1] x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
               const double[:, :, ::1] w, double[:, ::1] y, double[:, ::1] low=None,
-              bint portable=False):
+              bint depthwise=False, bint portable=False):
     """Fill y (pixels, lanes) from x (flat), base (pixels), tap (taps), w (lanes / LANES, taps, LANES).
 
-    With `low`, of the shape of y, the sums are ``y + low`` in double-double. `portable` takes the
-    path of processors without AVX2 and FMA.
+    With `low`, of the shape of y, the sums are ``y + low`` in double-double; not with `depthwise`,
+    which reads ``x[base + tap + f]``. `portable` takes the path of processors without AVX2 and FMA.
     """
     cdef double* z = NULL
     if base.shape[0] == 0 or tap.shape[0] == 0:
@@ -142,9 +173,9 @@ def correlate(const double[::1] x, const Py_ssize_t[::1] base, const Py_ssize_t[
         z = &low[0, 0]
     with nogil:
         if use_wide and not portable:
-            tiles_wide(&x[0], base, tap, w, y, z)
+            tiles_wide(&x[0], base, tap, w, y, z, depthwise)
         else:
-            tiles_portable(&x[0], base, tap, w, y, z)
+            tiles_portable(&x[0], base, tap, w, y, z, depthwise)
 
 
 def active_path() -> str:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reference_impl import _kernel
 from reference_impl.certificate import certified
-from reference_impl.correlation import Correlation, Reals
+from reference_impl.correlation import SLACK, Correlation, Reals
 from reference_impl.dtypes import format_of
 from reference_impl.geometry import Geometry, Pair
 
@@ -166,6 +166,9 @@ class _Plan:
         weights = kernel.reshape(g.taps, g.filters).astype(np.float64)
         offset = None if bias is None else _bias(bias, g.filters)
         base, tap = g.indices()
+        if g.is_depthwise and g.data_format == "channels_last":
+            flat = np.concatenate([flat, np.zeros(SLACK)])
+            return cls(g, [Correlation(flat, base, tap, weights, offset, depthwise=True)])
         correlations = []
         for group, own in enumerate(g.filters_of_groups()):
             correlations.append(

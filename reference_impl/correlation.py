@@ -11,6 +11,7 @@ from reference_impl import _kernel
 
 Reals = NDArray[np.float64]
 Indices = NDArray[np.intp]
+SLACK = _kernel.LANES  # the last tile of filters may read so far beyond the channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Correlation:
         tap: (taps,) offsets from a base.
         w: (taps, filters).
         b: (filters,), or None.
+        depthwise: whether `x` moves on with the filter, ``x[base[m] + tap[k] + f]``; `x` then ends
+            in `SLACK` numbers that no sum uses.
     """
 
     x: Reals
@@ -30,6 +33,7 @@ class Correlation:
     tap: Indices
     w: Reals
     b: Reals | None = None
+    depthwise: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -38,15 +42,16 @@ class Correlation:
 
     def sums(self) -> Reals:
         """(pixels, filters), accumulated in float64, the bias last."""
-        y, _ = self._run(self.x, self.w, paired=False)
+        y = self._run(self.x, self.w)
         if self.b is not None:
             y += self.b
         return y
 
     def paired_sums(self) -> tuple[Reals, Reals]:
         """(pixels, filters) twice: high and low part of the sums in double-double."""
-        high, low = self._run(self.x, self.w, paired=True)
-        assert low is not None
+        if self.depthwise:
+            return self._paired_by_filter()
+        high, low = self._run_paired()
         if self.b is None:
             return high, low
         total = high + self.b
@@ -55,7 +60,7 @@ class Correlation:
 
     def magnitudes(self) -> Reals:
         """``sum |x||w| + |b|`` for each element: the condition of its sum."""
-        y, _ = self._run(np.abs(self.x), np.abs(self.w), paired=False)
+        y = self._run(np.abs(self.x), np.abs(self.w))
         return y if self.b is None else y + np.abs(self.b)
 
     def largest_magnitudes(self) -> Reals:
@@ -69,25 +74,48 @@ class Correlation:
     def part(self, pixels: Indices, filters: slice) -> Correlation:
         """The correlation of some of the pixels with some of the filters."""
         b = None if self.b is None else self.b[filters]
-        return Correlation(self.x, self.base[pixels], self.tap, self.w[:, filters], b)
+        base = self.base[pixels] + (filters.start if self.depthwise else 0)
+        return Correlation(self.x, base, self.tap, self.w[:, filters], b, self.depthwise)
 
     def operands(self, pixels: Indices, filters: Indices) -> tuple[Reals, Reals]:
         """(n, taps or taps + 1) twice: the factors of each product, the bias as 1 times b."""
-        left = self.x[self.base[pixels][:, None] + self.tap]
+        base = self.base[pixels] + filters if self.depthwise else self.base[pixels]
+        left = self.x[base[:, None] + self.tap]
         right = self.w[:, filters].T
         if self.b is None:
             return left, right
         ones = np.ones((len(pixels), 1))
         return np.hstack([left, ones]), np.hstack([right, self.b[filters][:, None]])
 
-    def _run(self, x: Reals, w: Reals, *, paired: bool) -> tuple[Reals, Reals | None]:
+    def _run(self, x: Reals, w: Reals) -> Reals:
         pixels, filters = self.shape
-        base = _whole_tiles(self.base)
-        packed = _pack(w)
+        base, packed = _whole_tiles(self.base), _pack(w)
         y = np.empty((base.size, packed.shape[0] * _kernel.LANES))
-        low = np.empty_like(y) if paired else None
-        _kernel.correlate(x, base, self.tap, packed, y, low)
-        return y[:pixels, :filters], None if low is None else low[:pixels, :filters]
+        _kernel.correlate(x, base, self.tap, packed, y, depthwise=self.depthwise)
+        return y[:pixels, :filters]
+
+    def _run_paired(self) -> tuple[Reals, Reals]:
+        pixels, filters = self.shape
+        base, packed = _whole_tiles(self.base), _pack(self.w)
+        y = np.empty((base.size, packed.shape[0] * _kernel.LANES))
+        low = np.empty_like(y)
+        _kernel.correlate(self.x, base, self.tap, packed, y, low)
+        return y[:pixels, :filters], low[:pixels, :filters]
+
+    def _paired_by_filter(self) -> tuple[Reals, Reals]:
+        """Each filter on its own channel; the loop has no tile for all of them at once."""
+        parts = [
+            Correlation(
+                self.x,
+                self.base + f,
+                self.tap,
+                self.w[:, f : f + 1],
+                None if self.b is None else self.b[f : f + 1],
+            ).paired_sums()
+            for f in range(self.shape[1])
+        ]
+        high, low = zip(*parts, strict=True)
+        return np.concatenate(high, axis=1), np.concatenate(low, axis=1)
 
 
 def _whole_tiles(base: Indices) -> Indices:

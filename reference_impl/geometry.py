@@ -223,6 +223,11 @@ class Geometry:
         )
         return base, tap
 
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every channel has one filter of its own."""
+        return self.groups == self.channels == self.filters > 1
+
     def filters_of_groups(self) -> list[slice]:
         """The filters of each group."""
         depth = self.filters // self.groups

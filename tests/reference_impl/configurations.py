@@ -69,6 +69,8 @@ def convolutions(draw: st.DrawFn, *, dtypes: tuple[str, ...] = FLOATS) -> Convol
     kind, other = draw(st.sampled_from(KINDS)), draw(st.sampled_from(KINDS))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     groups, depth, per_group, batch = (int(rng.integers(1, n)) for n in (3, 4, 10, 3))
+    if rng.integers(5) == 0:  # depthwise
+        groups, depth, per_group = int(rng.integers(2, 20)), 1, 1
     kh, kw, sh, sw, dh, dw = map(int, rng.integers(1, (4, 4, 3, 3, 3, 3)))
     padding = str(rng.choice(["valid", "same"]))
     height, width = map(int, rng.integers(1, 5, 2))

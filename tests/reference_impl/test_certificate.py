@@ -79,21 +79,22 @@ def test_the_loop_equals_the_plain_nest_bit_for_bit(case: Convolution):
 def test_the_portable_path_gives_the_bits_of_the_vectorised_one(pixels: int, filters: int):
     rng = np.random.default_rng(pixels + filters)
     taps = 23
-    x = rng.standard_normal(100).astype(np.float32).astype(np.float64)
+    x = rng.standard_normal(120).astype(np.float32).astype(np.float64)
     base, tap = rng.integers(0, 50, pixels), rng.integers(0, 50, taps)
     w = rng.standard_normal((-(-filters // 8), taps, 8))
     single, double = w.astype(np.float32).astype(np.float64), w
 
-    def run(weights: Any, *, paired: bool, portable: bool) -> bytes:
+    def run(
+        weights: Any, portable: bool, *, paired: bool = False, depthwise: bool = False
+    ) -> bytes:
         y = np.empty((pixels, 8 * len(w)))
         low = np.empty_like(y) if paired else None
-        _kernel.correlate(x, base, tap, weights, y, low, portable)
+        _kernel.correlate(x, base, tap, weights, y, low, depthwise, portable)
         return y.tobytes() + (b"" if low is None else low.tobytes())
 
-    for weights, paired in ((single, False), (double, True)):
-        assert run(weights, paired=paired, portable=True) == run(
-            weights, paired=paired, portable=False
-        )
+    assert run(single, True) == run(single, False)
+    assert run(double, True, paired=True) == run(double, False, paired=True)
+    assert run(single, True, depthwise=True) == run(single, False, depthwise=True)
 
 
 def one_sum(a: list[float], b: list[float], dtype: str) -> tuple[float, Certificate]:
