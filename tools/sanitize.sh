@@ -36,7 +36,7 @@ for name in convolution geometry certificate gradients; do
   if [[ -e $path ]]; then tests+=("$path"); fi
 done
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
-export HYPOTHESIS_STORAGE_DIRECTORY=$folder/hypothesis PYTHONPATH=$folder PYTHONDONTWRITEBYTECODE=1
+export HYPOTHESIS_STORAGE_DIRECTORY=$folder/hypothesis PYTHONPATH=$folder:tests/reference_impl PYTHONDONTWRITEBYTECODE=1
 LD_PRELOAD=$("$compiler" -print-file-name=libasan.so) "$python" -P - "$folder" <<'CHECK'
 import sys
 
@@ -47,4 +47,4 @@ assert "libasan" in open("/proc/self/maps").read(), "the sanitizer is not loaded
 print("sanitized:", _kernel.__file__, _kernel.active_path())
 CHECK
 LD_PRELOAD=$("$compiler" -print-file-name=libasan.so) "$python" -P -m pytest -c /dev/null \
-  --rootdir=. --import-mode=importlib -p no:cacheprovider -W error "${tests[@]}" "$@"
+  --rootdir=. --import-mode=importlib --capture=sys -p no:cacheprovider -W error "${tests[@]}" "$@"
