@@ -3,6 +3,7 @@ from numpy.typing import NDArray
 
 LANES: int
 TILE_PIXELS: int
+PATHS: tuple[str, ...]
 
 def correlate(
     x: NDArray[float64],
@@ -12,6 +13,6 @@ def correlate(
     y: NDArray[float64],
     low: NDArray[float64] | None = None,
     depthwise: bool = False,
-    portable: bool = False,
+    path: int = -1,
 ) -> None: ...
 def active_path() -> str: ...

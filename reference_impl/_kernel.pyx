@@ -3,8 +3,8 @@
 
 With one channel for each filter (depthwise) x moves on with f: ``x[base[m] + tap[k] + f]``.
 
-Pixels come in tiles (6, or 3 in double-double) and filters in LANES, padded by the caller, so there
-are no edge cases. A sum runs over k in order, so neither the tile nor the instruction set changes
+Pixels come in tiles that divide TILE_PIXELS and filters in LANES, padded by the caller, so there are
+no edge cases. A sum runs over k in order, so neither the tile nor the instruction set changes
 the order of additions. No OpenMP: it hangs forked children.
 
 The compiler may fuse a product and a sum. A product of float32, float16 or bfloat16 values is exact
@@ -17,15 +17,21 @@ cdef extern from *:
     #include <math.h>
     #define HALF 4
     typedef double half_tile __attribute__((vector_size(8 * HALF), aligned(8)));
+    typedef double full_tile __attribute__((vector_size(16 * HALF), aligned(8)));
     #if defined(__x86_64__) && defined(__GNUC__)
       #define WIDE __attribute__((target("avx2,fma"))) void
+      #define WIDEST __attribute__((target("avx512f,avx2,fma"))) void
       #define has_wide() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      #define has_widest() (has_wide() && __builtin_cpu_supports("avx512f"))
     #else
       #define WIDE void
+      #define WIDEST void
       #define has_wide() 0
+      #define has_widest() 0
     #endif
     #define INLINE inline __attribute__((always_inline))
     static const half_tile zeros = {0};
+    static const full_tile full_zeros = {0};
     static INLINE half_tile fused(double a, half_tile b, half_tile c) {
         for (int i = 0; i < HALF; i++) c[i] = fma(a, b[i], c[i]);
         return c;
@@ -33,10 +39,14 @@ cdef extern from *:
     """
     enum: HALF
     ctypedef double half_tile  # to Cython a double: C's vector arithmetic has the same syntax
+    ctypedef double full_tile
     ctypedef void wide "WIDE"
+    ctypedef void widest "WIDEST"
     ctypedef void always_inline "INLINE void"
     bint has_wide()
+    bint has_widest()
     const half_tile zeros
+    const full_tile full_zeros
     half_tile fused(double a, half_tile b, half_tile c) noexcept nogil
 
 ctypedef const double* pointer
@@ -44,8 +54,10 @@ ctypedef const double* pointer
 LANES = 2 * HALF
 cdef enum: PIXELS = 6
 cdef enum: PAIRED = 3
-TILE_PIXELS = PIXELS
-cdef bint use_wide = has_wide()
+cdef enum: TWIN = 12
+TILE_PIXELS = TWIN
+PATHS = ("portable", "avx2+fma", "avx512f")
+cdef int best = 2 if has_widest() else 1 if has_wide() else 0
 
 
 cdef always_inline tile(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
@@ -65,6 +77,28 @@ cdef always_inline tile(const double* x, const Py_ssize_t* base, const Py_ssize_
             left[p] = left[p] + value * w[2 * k]
             right[p] = right[p] + value * w[2 * k + 1]
     for p in range(PIXELS):
+        y[p * row] = left[p]
+        y[p * row + 1] = right[p]
+
+
+cdef always_inline tile_twin(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
+                             Py_ssize_t taps, const full_tile* w, full_tile* y,
+                             Py_ssize_t row) noexcept nogil:
+    """As `tile`, for two neighbouring tiles of filters and twice the pixels."""
+    cdef pointer[TWIN] window
+    cdef full_tile[TWIN] left
+    cdef full_tile[TWIN] right
+    cdef double value
+    cdef Py_ssize_t k, p
+    for p in range(TWIN):
+        window[p] = x + base[p]
+        left[p] = right[p] = full_zeros
+    for k in range(taps):
+        for p in range(TWIN):
+            value = window[p][tap[k]]
+            left[p] = left[p] + value * w[k]
+            right[p] = right[p] + value * w[taps + k]
+    for p in range(TWIN):
         y[p * row] = left[p]
         y[p * row + 1] = right[p]
 
@@ -122,22 +156,23 @@ cdef always_inline tile_paired(const double* x, const Py_ssize_t* base, const Py
 
 cdef always_inline tiles(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
                          const double[:, :, ::1] w, double[:, ::1] y, double* z,
-                         bint depthwise) noexcept nogil:
+                         bint depthwise, Py_ssize_t first) noexcept nogil:
+    """All pixels for the tiles of filters from `first` on."""
     cdef Py_ssize_t m, f, row = y.shape[1] // HALF, taps = tap.shape[0]
     if depthwise:
         for m in range(base.shape[0] // PIXELS):
-            for f in range(w.shape[0]):
+            for f in range(first, w.shape[0]):
                 tile_depthwise(x + f * 2 * HALF, &base[m * PIXELS], &tap[0], taps,
                                <const half_tile*> &w[f, 0, 0],
                                <half_tile*> &y[m * PIXELS, 0] + 2 * f, row)
     elif z == NULL:
         for m in range(base.shape[0] // PIXELS):
-            for f in range(w.shape[0]):
+            for f in range(first, w.shape[0]):
                 tile(x, &base[m * PIXELS], &tap[0], taps, <const half_tile*> &w[f, 0, 0],
                      <half_tile*> &y[m * PIXELS, 0] + 2 * f, row)
     else:
         for m in range(base.shape[0] // PAIRED):
-            for f in range(w.shape[0]):
+            for f in range(first, w.shape[0]):
                 tile_paired(x, &base[m * PAIRED], &tap[0], taps, <const half_tile*> &w[f, 0, 0],
                             <half_tile*> &y[m * PAIRED, 0] + 2 * f,
                             <half_tile*> (z + m * PAIRED * y.shape[1]) + 2 * f, row)
@@ -146,22 +181,38 @@ cdef always_inline tiles(const double* x, const Py_ssize_t[::1] base, const Py_s
 cdef wide tiles_wide(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
                      const double[:, :, ::1] w, double[:, ::1] y, double* z,
                      bint depthwise) noexcept nogil:
-    tiles(x, base, tap, w, y, z, depthwise)
+    tiles(x, base, tap, w, y, z, depthwise, 0)
+
+
+cdef widest tiles_widest(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
+                         const double[:, :, ::1] w, double[:, ::1] y, double* z,
+                         bint depthwise) noexcept nogil:
+    cdef Py_ssize_t m, f, twins = w.shape[0] // 2
+    if depthwise or z != NULL:
+        tiles(x, base, tap, w, y, z, depthwise, 0)
+        return
+    for m in range(base.shape[0] // TWIN):
+        for f in range(twins):
+            tile_twin(x, &base[m * TWIN], &tap[0], tap.shape[0],
+                      <const full_tile*> &w[2 * f, 0, 0],
+                      <full_tile*> &y[m * TWIN, 0] + 2 * f, w.shape[0])
+    tiles(x, base, tap, w, y, z, depthwise, 2 * twins)
 
 
 cdef void tiles_portable(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
                          const double[:, :, ::1] w, double[:, ::1] y, double* z,
                      bint depthwise) noexcept nogil:
-    tiles(x, base, tap, w, y, z, depthwise)
+    tiles(x, base, tap, w, y, z, depthwise, 0)
 
 
 def correlate(const double[::1] x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
               const double[:, :, ::1] w, double[:, ::1] y, double[:, ::1] low=None,
-              bint depthwise=False, bint portable=False):
+              bint depthwise=False, int path=-1):
     """Fill y (pixels, lanes) from x (flat), base (pixels), tap (taps), w (lanes / LANES, taps, LANES).
 
     With `low`, of the shape of y, the sums are ``y + low`` in double-double; not with `depthwise`,
-    which reads ``x[base + tap + f]``. `portable` takes the path of processors without AVX2 and FMA.
+    which reads ``x[base + tap + f]``. `path` is an index into PATHS, the best one by default; one that
+    the processor does not have is replaced by the best that it has.
     """
     cdef double* z = NULL
     if base.shape[0] == 0 or tap.shape[0] == 0:
@@ -171,13 +222,17 @@ def correlate(const double[::1] x, const Py_ssize_t[::1] base, const Py_ssize_t[
         return
     if low is not None:
         z = &low[0, 0]
+    if path < 0 or path > best:
+        path = best
     with nogil:
-        if use_wide and not portable:
+        if path == 2:
+            tiles_widest(&x[0], base, tap, w, y, z, depthwise)
+        elif path == 1:
             tiles_wide(&x[0], base, tap, w, y, z, depthwise)
         else:
             tiles_portable(&x[0], base, tap, w, y, z, depthwise)
 
 
 def active_path() -> str:
-    """Which build of the loop runs here: ``avx2+fma`` or ``portable``."""
-    return "avx2+fma" if use_wide else "portable"
+    """Which build of the loop runs here: one of PATHS."""
+    return PATHS[best]

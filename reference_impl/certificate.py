@@ -213,10 +213,11 @@ def _paired_unit(correlation: Correlation) -> float:
 def _on_a_lattice(correlation: Correlation, largest: float) -> bool:
     """Whether all terms are multiples of a power of two of which float64 can count to `largest`."""
     x, w = correlation.x, correlation.w.reshape(-1)
-    for few in (64, None):  # most data fails on its first numbers already
-        unit = _lowest_bit(x[:few]) + _lowest_bit(w[:few])
+    # Most data fails on some of its numbers already; the first ones may all be padding.
+    for steps in ((max(1, x.size // 64), max(1, w.size // 64)), (1, 1)):
+        unit = _lowest_bit(x[:: steps[0]]) + _lowest_bit(w[:: steps[1]])
         if correlation.b is not None:
-            unit = min(unit, _lowest_bit(correlation.b[:few]))
+            unit = min(unit, _lowest_bit(correlation.b))
         if unit < -1022 or (unit < 900 and largest >= math.ldexp(1.0, 53 + int(unit))):
             return False
     return unit < 900

@@ -85,7 +85,8 @@ def conv2d_certified(
     plan = _Plan.of(x, kernel, bias, strides, padding, data_format, dilation_rate, groups)
     fmt = format_of(np.asarray(x).dtype)
     values, certificates = zip(*(certified(c, fmt) for c in plan.correlations), strict=True)
-    magnitudes = [c.magnitudes() for c in plan.correlations]
+    with np.errstate(over="ignore", invalid="ignore"):
+        magnitudes = [c.magnitudes() for c in plan.correlations]
     return Certified(plan.arranged(values), plan.arranged(magnitudes), plan.arranged(certificates))
 
 
@@ -122,13 +123,14 @@ def accumulate(
     ``(taps + 1) * 2**-53 * magnitude`` (Jeannerod and Rump, 2013).
     """
     plan = _Plan.of(x, kernel, bias, strides, padding, data_format, dilation_rate, groups)
-    value = plan.arranged([c.sums() for c in plan.correlations])
-    total = plan.arranged([c.magnitudes() for c in plan.correlations]) if magnitude else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = plan.arranged([c.sums() for c in plan.correlations])
+        total = plan.arranged([c.magnitudes() for c in plan.correlations]) if magnitude else None
     return Accumulated(value, total, plan.geometry.taps)
 
 
 def active_path() -> str:
-    """Which build of the loop runs on this processor: ``avx2+fma`` or ``portable``."""
+    """Which build of the loop runs on this processor: ``avx512f``, ``avx2+fma`` or ``portable``."""
     return _kernel.active_path()
 
 

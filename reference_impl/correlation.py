@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +66,9 @@ class Correlation:
 
     def largest_magnitudes(self) -> Reals:
         """(filters,) upper bounds of `magnitudes` without a pass; infinities and NaN left out."""
-        peak = np.abs(self.x).max(initial=0.0, where=np.isfinite(self.x))
+        peak = max(float(self.x.max(initial=0.0)), -float(self.x.min(initial=0.0)))
+        if not math.isfinite(peak):  # NaN as well: it is the greatest and the least
+            peak = float(np.abs(self.x).max(initial=0.0, where=np.isfinite(self.x)))
         bound: Reals = peak * np.abs(self.w).sum(axis=0, where=np.isfinite(self.w))
         if self.b is not None:
             bound = bound + np.where(np.isfinite(self.b), np.abs(self.b), 0.0)

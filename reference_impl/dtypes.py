@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -64,6 +65,7 @@ def as_dtype(name: str) -> np.dtype[Any]:
     return format_of(name).dtype
 
 
+@cache
 def format_of(dtype: Any) -> FloatFormat:
     """The `FloatFormat` of a name or NumPy dtype.
 
