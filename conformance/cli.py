@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -204,6 +205,8 @@ def doctor() -> None:
 
 def main() -> None:
     """Entry point: one sentence and exit code 2 for what cannot be done."""
+    # A shell's background job inherits an ignored SIGINT; CI cancels with one all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except UsageError as error:
