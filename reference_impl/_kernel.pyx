@@ -36,6 +36,10 @@ cdef extern from *:
         for (int i = 0; i < HALF; i++) c[i] = fma(a, b[i], c[i]);
         return c;
     }
+    static INLINE full_tile full_fused(double a, full_tile b, full_tile c) {
+        for (int i = 0; i < 2 * HALF; i++) c[i] = fma(a, b[i], c[i]);
+        return c;
+    }
     """
     enum: HALF
     ctypedef double half_tile  # to Cython a double: C's vector arithmetic has the same syntax
@@ -48,6 +52,7 @@ cdef extern from *:
     const half_tile zeros
     const full_tile full_zeros
     half_tile fused(double a, half_tile b, half_tile c) noexcept nogil
+    full_tile full_fused(double a, full_tile b, full_tile c) noexcept nogil
 
 ctypedef const double* pointer
 
@@ -55,6 +60,7 @@ LANES = 2 * HALF
 cdef enum: PIXELS = 6
 cdef enum: PAIRED = 3
 cdef enum: TWIN = 12
+cdef enum: TWIN_PAIRED = 2
 TILE_PIXELS = TWIN
 PATHS = ("portable", "avx2+fma", "avx512f")
 cdef int best = 2 if has_widest() else 1 if has_wide() else 0
@@ -154,6 +160,34 @@ cdef always_inline tile_paired(const double* x, const Py_ssize_t* base, const Py
             z[p * row + h] = low[p][h]
 
 
+cdef always_inline tile_twin_paired(const double* x, const Py_ssize_t* base, const Py_ssize_t* tap,
+                                    Py_ssize_t taps, const full_tile* w, full_tile* y,
+                                    full_tile* z, Py_ssize_t row) noexcept nogil:
+    """As `tile_paired`, with all lanes in one vector."""
+    cdef pointer[TWIN_PAIRED] window
+    cdef full_tile[TWIN_PAIRED] high
+    cdef full_tile[TWIN_PAIRED] low
+    cdef double value
+    cdef full_tile product, before, total, shift
+    cdef Py_ssize_t k, p
+    for p in range(TWIN_PAIRED):
+        window[p] = x + base[p]
+        high[p] = low[p] = full_zeros
+    for k in range(taps):
+        for p in range(TWIN_PAIRED):
+            value = window[p][tap[k]]
+            product = full_fused(value, w[k], full_zeros)
+            before = high[p]
+            total = before + product
+            shift = total - before
+            low[p] = low[p] + (((before - (total - shift)) + (product - shift))
+                               + full_fused(value, w[k], -product))
+            high[p] = total
+    for p in range(TWIN_PAIRED):
+        y[p * row] = high[p]
+        z[p * row] = low[p]
+
+
 cdef always_inline tiles(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
                          const double[:, :, ::1] w, double[:, ::1] y, double* z,
                          bint depthwise, Py_ssize_t first) noexcept nogil:
@@ -187,15 +221,23 @@ cdef wide tiles_wide(const double* x, const Py_ssize_t[::1] base, const Py_ssize
 cdef widest tiles_widest(const double* x, const Py_ssize_t[::1] base, const Py_ssize_t[::1] tap,
                          const double[:, :, ::1] w, double[:, ::1] y, double* z,
                          bint depthwise) noexcept nogil:
-    cdef Py_ssize_t m, f, twins = w.shape[0] // 2
-    if depthwise or z != NULL:
+    cdef Py_ssize_t m, f, row = w.shape[0], twins = w.shape[0] // 2
+    if depthwise:
         tiles(x, base, tap, w, y, z, depthwise, 0)
+        return
+    if z != NULL:
+        for m in range(base.shape[0] // TWIN_PAIRED):
+            for f in range(row):
+                tile_twin_paired(x, &base[m * TWIN_PAIRED], &tap[0], tap.shape[0],
+                                 <const full_tile*> &w[f, 0, 0],
+                                 <full_tile*> &y[m * TWIN_PAIRED, 0] + f,
+                                 <full_tile*> z + m * TWIN_PAIRED * row + f, row)
         return
     for m in range(base.shape[0] // TWIN):
         for f in range(twins):
             tile_twin(x, &base[m * TWIN], &tap[0], tap.shape[0],
                       <const full_tile*> &w[2 * f, 0, 0],
-                      <full_tile*> &y[m * TWIN, 0] + 2 * f, w.shape[0])
+                      <full_tile*> &y[m * TWIN, 0] + 2 * f, row)
     tiles(x, base, tap, w, y, z, depthwise, 2 * twins)
 
 
