@@ -107,7 +107,8 @@ class _Shrinker:
 
     def _first(self, cases: Example, like: Outcome) -> int:
         """How many of `cases` run until one fails `like` the outcome; 0 if none does."""
-        return next((n for n, _ in enumerate(self._matches(cases, like), start=1) if _), 0)
+        matches = enumerate(self._matches(cases, like), start=1)
+        return next((number for number, outcome in matches if outcome is not None), 0)
 
     def _matches(self, cases: Example, like: Outcome) -> list[Outcome | None]:
         """For each case, its outcome if that is `like` the given one."""

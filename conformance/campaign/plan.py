@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 
 from conformance.campaign.messages import Subject
-from conformance.case import Case
 from conformance.strategies import Example, configurations, examples
 
 BATCH = 100
@@ -139,6 +138,3 @@ def _under_hypothesis(
 
 def _batch_seed(seed: int, batch: int) -> int:
     return zlib.crc32(f"{seed}/{batch}".encode())
-
-
-__all__ = ["Case", "Planned", "adapt", "plan", "smallest"]

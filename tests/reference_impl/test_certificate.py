@@ -23,7 +23,7 @@ def bits(values: NDArray[Any]) -> NDArray[Any]:
     return np.where(np.isnan(plain), np.nan, plain).view(np.uint64)
 
 
-@settings(max_examples=300)
+@settings(max_examples=1500)
 @given(convolutions())
 def test_the_fast_reference_equals_the_slow_oracle_bit_for_bit(case: Convolution):
     with np.errstate(all="ignore"):
@@ -42,7 +42,7 @@ def test_both_entry_points_give_the_same_values(case: Convolution):
     assert np.isin(certified.certificate, list(Certificate)).all()
 
 
-@settings(max_examples=200)
+@settings(max_examples=2000)
 @given(convolutions(dtypes=("float32", "float16", "bfloat16")))
 def test_the_loop_equals_the_plain_nest_bit_for_bit(case: Convolution):
     """Sums in float64 over taps in order, the bias last: no tile, no instruction changes a bit."""
