@@ -48,6 +48,13 @@ def test_a_wrong_function_fails_with_a_short_message(tmp_path: Path):
     assert len(failures.splitlines()) <= 8
 
 
+def test_a_check_that_could_not_be_made_is_no_pass(tmp_path: Path):
+    (tmp_path / "broken.py").write_text("def conv2d(x, kernel, bias=None, **given): return None\n")
+    done = suite(tmp_path, "--conv-impl", "broken:conv2d", "-k", "exact_values")
+    assert done.returncode == 1
+    assert "exact_values: no case could be judged, since output_shape fails" in done.stdout
+
+
 def test_several_implementations_are_told_apart(tmp_path: Path):
     done = suite(
         tmp_path, "--conv-impl", "planted:right", "--conv-impl", "reference", "-v", "-k", "shape"
