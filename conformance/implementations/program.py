@@ -1,0 +1,217 @@
+"""A program in any language: it reads cases on stdin and answers on stdout, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from conformance.errors import Crashed, UsageError, first_line
+from conformance.implementations.base import Implementation
+from conformance.vectors.records import (
+    ANSWER_SIZE,
+    Header,
+    RecordError,
+    case_record,
+    check_magic,
+)
+
+PREFIX = "cmd:"
+CHUNK = 1 << 20
+# Seconds that a program which has closed a pipe is given to end by itself.
+GRACE = 5.0
+
+
+class ProgramImplementation(Implementation):
+    """A program that is kept running for many cases; records as in conformance/vectors/FORMAT.md.
+
+    It runs in the process group of this process and shares its stderr. One that ends, or answers
+    with something that is no answer, is started again for the next case.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Take ``cmd:./program --flag`` apart.
+
+        Raises:
+            UsageError: there is no command, or a quotation mark is not closed.
+        """
+        self.name = name
+        try:
+            self._command = shlex.split(name.removeprefix(PREFIX), posix=os.name == "posix")
+        except ValueError as error:
+            raise UsageError(f"{name!r} is no command: {first_line(error)}") from None
+        if not self._command:
+            raise UsageError(f"{name!r} names no program; expected such as cmd:./program --flag")
+        self._running: _Running | None = None
+        self._asked = 0
+
+    def setup(self) -> None:
+        """Refuse a program that cannot be started.
+
+        Raises:
+            UsageError: there is no such file, or it is not executable.
+        """
+        program = self._command[0]
+        if shutil.which(program) is not None:
+            return
+        if Path(program).is_file():
+            raise UsageError(f"{self.name!r}: {program} is not executable; chmod +x makes it so")
+        hint = f"; a program in this folder is ./{program}" if os.sep not in program else ""
+        raise UsageError(f"{self.name!r}: there is no program {program}{hint}")
+
+    def close(self) -> None:
+        """End its input, upon which a program ends."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def conv2d(
+        self,
+        x: NDArray[Any],
+        kernel: NDArray[Any],
+        bias: NDArray[Any] | None = None,
+        **arguments: Any,
+    ) -> NDArray[Any]:
+        """One record out, one record in; arguments and result as for `Implementation.conv2d`.
+
+        Raises:
+            Unsupported: the program answers with status 1.
+            RuntimeError: it answers with status 2.
+            Crashed: it ends, cannot be started, or writes something else than an answer.
+        """
+        record = case_record(self._asked, x, kernel, bias, **arguments)
+        if self._running is None:
+            self._running = _Running(self._command)
+        try:
+            header, payload = self._running.ask(record, self._asked)
+        except BaseException:
+            self._running.kill()
+            self._running = None
+            raise
+        finally:
+            self._asked += 1
+        return header.result(payload)
+
+
+class _Running:
+    """A started program."""
+
+    def __init__(self, command: list[str]) -> None:
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            )
+        except OSError as error:
+            raise Crashed(f"cannot be started: {error.strerror}") from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
+        self._writer: threading.Thread | None = None
+
+    def ask(self, record: bytes, number: int) -> tuple[Header, bytearray]:
+        """The answer to a case record: its header and what follows it.
+
+        Raises:
+            Crashed: as `ProgramImplementation.conv2d`.
+        """
+        before = _log_size()
+        # In a thread: a program may answer before it has read everything.
+        self._writer = threading.Thread(target=self._write, args=(record,), daemon=True)
+        self._writer.start()
+        received = bytearray()
+        try:
+            self._read(received, ANSWER_SIZE)
+            header = Header.read(received)
+            if header.number != number:
+                raise RecordError(f"case {header.number} where the answer to {number} is expected")
+            self._read(received, header.length)
+        except RecordError as error:
+            raise Crashed(f"answers with {error}") from None
+        except EOFError:
+            middle = " in the middle of its answer" if received else ""
+            raise Crashed(f"{self._ending()}{middle}{_last_words(before)}") from None
+        self._writer.join()
+        return header, received[ANSWER_SIZE:]
+
+    def close(self) -> None:
+        """End its input, and wait for it; one that does not end is killed."""
+        self._input.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
+        if self._writer is not None:
+            self._writer.join(GRACE)
+        if self._writer is None or not self._writer.is_alive():  # a child of it may hold the pipe
+            self._input.close()
+
+    def _write(self, record: bytes) -> None:
+        rest = memoryview(record)
+        with contextlib.suppress(OSError):  # it is gone: the reader sees that
+            while rest:
+                rest = rest[self._input.write(rest) :]
+
+    def _read(self, received: bytearray, size: int) -> None:
+        """Read until there are `size` bytes, or until these cannot be an answer.
+
+        Raises:
+            RecordError: they cannot.
+            EOFError: its output ends before.
+        """
+        while len(received) < size:
+            chunk = self._output.read(min(size - len(received), CHUNK))
+            if not chunk:
+                raise EOFError
+            received += chunk
+            check_magic(received)
+
+    def _ending(self) -> str:
+        """How it has ended, in words."""
+        try:
+            code = self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            return "closes its stdout without ending"
+        if code == 0:
+            return "ends with exit code 0 before its input does"
+        if code > 0:
+            return f"ends with exit code {code}"
+        with contextlib.suppress(ValueError):
+            return f"ends with {signal.Signals(-code).name}"
+        return f"ends with signal {-code}"
+
+
+def _log_size() -> int | None:
+    """How much stderr holds, where it is a file as in a worker process."""
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) and hasattr(os, "pread") else None
+
+
+def _last_words(start: int | None) -> str:
+    """The last line that went to stderr from `start` on, where it can be read."""
+    if start is None:
+        return ""
+    try:
+        size = os.fstat(2).st_size
+        start = max(start, size - 4096)
+        text = os.pread(2, size - start, start).decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f" ({lines[-1][:200]})" if lines else ""

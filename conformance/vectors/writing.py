@@ -1,0 +1,141 @@
+"""Writing a folder of vectors: cases, what is right for them, and how to read both."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Case
+from conformance.criteria import Expected, expected
+from conformance.data import Arrays
+from conformance.errors import UsageError, first_line
+from conformance.implementations.base import UNDECLARED_FUNCTION
+from conformance.vectors.folder import (
+    CASES,
+    EXPECTED,
+    INDEX,
+    MANIFEST,
+    SCHEMA,
+    arrays_name,
+    case_records,
+    output_name,
+    sha256,
+)
+from conformance.vectors.records import expected_record
+
+FORMAT = "FORMAT.md"
+README = "README.md"
+PACKAGES = ("conv2d-conformance", "numpy")
+
+
+def export(directory: Path | str, cases: Sequence[Case], settings: Mapping[str, Any]) -> None:
+    """Write `cases` and what is right for them into a new folder, as FORMAT.md describes it.
+
+    Cases become those of a function: no activation, no dtype policy, input in C order. What is
+    then equal is written once.
+
+    Args:
+        directory: does not exist, or is empty.
+        cases: at least one.
+        settings: kept in the manifest, such as the seed; must be JSON.
+
+    Raises:
+        UsageError: `directory` is not empty or cannot be written, or there are no cases.
+    """
+    directory = Path(directory)
+    plain = list(dict.fromkeys(map(_of_a_function, cases)))
+    if not plain:
+        raise UsageError(f"there is no case to export to {directory}")
+    try:
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise UsageError(f"{directory} exists and is not an empty folder; give another one")
+        (directory / "arrays").mkdir(parents=True)
+        _write(directory, plain)
+        description = files("conformance.vectors").joinpath(FORMAT).read_bytes()
+        (directory / README).write_bytes(description)
+        # Last: a folder without a manifest is one whose export was interrupted.
+        (directory / MANIFEST).write_text(_manifest(directory, len(plain), settings), "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {directory}: {first_line(error)}") from None
+
+
+def _of_a_function(case: Case) -> Case:
+    return replace(case, activation=None, dtype=case.dtype and case.compute_dtype, view=None)
+
+
+def _write(directory: Path, cases: list[Case]) -> None:
+    with (
+        (directory / CASES).open("wb") as asked,
+        (directory / EXPECTED).open("wb") as wanted,
+        (directory / INDEX).open("w", encoding="utf-8", newline="\n") as index,
+    ):
+        for number, (case, (data, record)) in enumerate(
+            zip(cases, case_records(cases), strict=True)
+        ):
+            want = expected(case, data, UNDECLARED_FUNCTION)
+            bound = np.where(want.overflow, np.inf, want.bound)
+            path = directory / arrays_name(number)
+            _save_arrays(path, data, want, bound)
+            line = {
+                "id": number,
+                "case": str(case),
+                **_described(case, want),
+                "arrays": arrays_name(number),
+                "output": output_name(number),
+                "offset": {CASES: asked.tell(), EXPECTED: wanted.tell()},
+                "sha256": sha256(path),
+            }
+            index.write(json.dumps(line) + "\n")
+            asked.write(record)
+            wanted.write(expected_record(number, want.value, bound, want.rounded, exact=want.exact))
+
+
+def _described(case: Case, want: Expected) -> dict[str, Any]:
+    return {
+        "dtype": case.compute_dtype,
+        "input_shape": case.input_shape,
+        "kernel_shape": case.kernel_shape,
+        "output_shape": want.value.shape,
+        "filters": case.filters,
+        "kernel_size": case.kernel,
+        **case.function_arguments(),
+        "use_bias": case.has_bias,
+        "exact": want.exact,
+    }
+
+
+def _save_arrays(path: Path, data: Arrays, want: Expected, bound: NDArray[np.float64]) -> None:
+    given = {"x": data.x, "kernel": data.kernel, "bias": data.bias, "rounded": want.rounded}
+    named: dict[str, Any] = {k: _storable(a) for k, a in given.items() if a is not None}
+    np.savez_compressed(path, **named, expected=want.value, bound=bound)
+
+
+def _storable(array: NDArray[Any]) -> NDArray[Any]:
+    """bfloat16 as its bits: a file of NumPy has no name for it."""
+    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+
+
+def _manifest(directory: Path, count: int, settings: Mapping[str, Any]) -> str:
+    manifest = {
+        "schema": SCHEMA,
+        "made_by": {name: _version(name) for name in PACKAGES},
+        "settings": dict(settings),
+        "cases": count,
+        "sha256": {name: sha256(directory / name) for name in (INDEX, CASES, EXPECTED)},
+    }
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
