@@ -27,7 +27,7 @@ def keras_alone(examples: int, seed: int) -> dict[str, float]:
 
     keras = KerasTensorFlow()
     keras.setup()
-    subject = Subject(keras.name, keras.kind, keras.version, keras.accumulation, True, 0.0)
+    subject = Subject(name=keras.name, kind=keras.kind, costly_calls=True)
     cases = [
         case
         for planned in plan(seed, examples)

@@ -24,7 +24,7 @@ from reference_impl.geometry import Geometry, Pair, channel_axis, spatial_axes
 POLICIES = (*FLOATS, "mixed_float16", "mixed_bfloat16")
 PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
-DATA_KINDS = ("integers", "normal", "cancelling", "wide")
+DATA_KINDS = ("integers", "normal", "cancelling", "wide", "small")
 VIEWS = ("sliced", "transposed", "reversed")
 
 
@@ -303,11 +303,6 @@ def _refuse_impossible(case: Case, text: str) -> None:
         raise CaseError(
             f"case {text!r}: groups={case.group_count} must divide the {case.channels} channels "
             f"and the {case.filters} filters"
-        )
-    if max(case.stride) > 1 and max(case.dilation) > 1:
-        raise CaseError(
-            f"case {text!r}: strides {case.stride} and dilation_rate {case.dilation} are both "
-            "above 1, which Keras refuses"
         )
     try:
         case.geometry  # noqa: B018 - computed for its refusals

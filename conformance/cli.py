@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 import time
@@ -49,6 +50,28 @@ def _whole_number(least: int) -> Callable[[str], int]:
     return read
 
 
+Examples = Annotated[
+    int | None,
+    typer.Option(
+        parser=_whole_number(1),
+        metavar="N",
+        help="Layer configurations for each implementation. [default: 200]",
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(parser=_whole_number(0), metavar="N", help="The same seed gives the same cases."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        parser=_whole_number(1), metavar="N", help="Worker processes. [default: one a core]"
+    ),
+]
+Xfail = Annotated[Path | None, typer.Option(metavar="FILE", help="Expected failures, as TOML.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")]
+LATEST = Path("reports/latest")
+
 Implementations = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,49 +85,27 @@ Implementations = Annotated[
 @app.command()
 def run(
     impl: Implementations = None,
-    examples: Annotated[
-        int | None,
-        typer.Option(
-            parser=_whole_number(1),
-            metavar="N",
-            help="Layer configurations for each implementation. [default: 200]",
-        ),
-    ] = None,
+    examples: Examples = None,
     max_time: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Stop drawing new cases after this time."),
     ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            parser=_whole_number(0), metavar="N", help="The same seed gives the same cases."
-        ),
-    ] = 0,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            parser=_whole_number(1), metavar="N", help="Worker processes. [default: one a core]"
-        ),
-    ] = None,
-    xfail: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Expected failures, as TOML.")
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")] = Path(
-        "reports/latest"
-    ),
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    xfail: Xfail = None,
+    out: Out = LATEST,
 ) -> None:
     """Measure implementations and write report.html, results.json and junit.xml."""
-    from conformance.campaign.run import DEFAULT_EXAMPLES, Settings, exit_code
-    from conformance.campaign.run import run as run_campaign
+    from conformance.campaign.run import DEFAULT_EXAMPLES, Settings
     from conformance.expectations import load
-    from conformance.report import write_html, write_junit
+    from conformance.implementations import Target, refuse_unknown
 
     if max_time is not None and not max_time > 0:
         raise UsageError(f"--max-time must be a number of seconds above 0, not {max_time:g}")
     if examples is None and max_time is None:
         examples = DEFAULT_EXAMPLES
     settings = Settings(
-        implementations=_distinct(impl or []),
+        implementations=tuple(map(Target, _distinct(impl or []))),
         examples=examples,
         max_time=max_time,
         seed=seed,
@@ -112,25 +113,42 @@ def run(
         expectations=tuple(load(xfail)) if xfail else (),
         xfail=xfail,
     )
+    for target in settings.targets:
+        refuse_unknown(target.name)
+    raise typer.Exit(_campaign(settings, out))
+
+
+def _campaign(settings: Any, out: Path) -> int:
+    """Run a campaign, write its report to `out`, print what was found; the exit code."""
+    from conformance.campaign.run import exit_code
+    from conformance.campaign.run import run as run_campaign
+    from conformance.conditions import describe
+    from conformance.report import write_all
+
     _make_writable(out)
     with _shown_progress() as progress:
         campaign = run_campaign(settings, progress)
     report = campaign.report
-    report.write_json(out / "results.json")
-    write_junit(report, out / "junit.xml")
-    write_html(report, out / "report.html")
+    page = write_all(report, out)
     for line in report.headline:
         typer.echo(line)
     for result in report.implementations:
         for finding in result.findings:
-            if finding.status != "expected_failure":
-                typer.echo(f"  {finding.check}: {finding.cause}")
-                typer.echo(f"    {finding.minimal_case}")
-                typer.echo(f"    {finding.message}")
-                if finding.explanation:
-                    typer.echo(f"    {finding.explanation}")
-    typer.echo(f"Report: {out / 'report.html'}")
-    raise typer.Exit(exit_code(campaign))
+            if finding.status == "expected_failure":
+                continue
+            typer.echo(f"  {finding.check}: {finding.cause}")
+            typer.echo(f"    {finding.minimal_case}")
+            typer.echo(f"    {finding.message}")
+            if finding.explanation:
+                typer.echo(f"    {finding.explanation}")
+            if finding.when:
+                typer.echo(f"    where {describe(finding.when)}")
+        for item in result.unsupported:
+            typer.echo(f"  unsupported in {item.count} cases: {item.reason}")
+        for note in result.notes:
+            typer.echo(f"  {note}")
+    typer.echo(f"Report: {page}")
+    return exit_code(campaign)
 
 
 @app.command()
@@ -144,7 +162,7 @@ def replay(
     from conformance.campaign.pool import WorkerProcess
     from conformance.campaign.run import CASE_LIMIT, KERAS
     from conformance.case import CaseError, parse_sequence
-    from conformance.expectations import shipped
+    from conformance.expectations import carried, shipped
     from conformance.results import BAD, Status
 
     try:
@@ -155,11 +173,13 @@ def replay(
     for name in _distinct(impl or [KERAS]):
         worker = WorkerProcess(name, CASE_LIMIT)
         subject = worker.start()
+        _refuse_unclaimed(cases, subject)
         typer.echo(f"{name} {subject.version}".rstrip())
+        expectations = [*carried(name, subject.expected_failures), *shipped()]
         asked = tuple(adapt((one,), subject)[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked), strict=True):
             typer.echo(f"  {one}")
-            for outcome in outcomes_of(reply, 1, one, subject, shipped()):
+            for outcome in outcomes_of(reply, 1, one, subject, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
                 typer.echo(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD
@@ -170,16 +190,130 @@ def replay(
     raise typer.Exit(Exit.CONFORMS if decided else Exit.INCONCLUSIVE)
 
 
+@app.command()
+def baseline(
+    results: Annotated[
+        Path, typer.Argument(metavar="[DIR|FILE]", help="The run: its folder or results.json.")
+    ] = LATEST,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path(
+        "expected_failures.toml"
+    ),
+) -> None:
+    """Write the findings of a run as expected failures, for --xfail."""
+    from conformance.baseline import entries, read_results, to_toml
+
+    made = entries(read_results(results))
+    if not made:
+        typer.echo("Nothing fails, so there is nothing to expect; no file was written.")
+        return
+    if out.exists():
+        raise UsageError(f"{out} exists and is left as it is; name another file with --out")
+    try:
+        out.write_text(to_toml(made, results), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}") from None
+    typer.echo(f"{out}: {len(made)} expected failure{'s' * (len(made) != 1)}; read it before use.")
+
+
+vectors = typer.Typer(
+    help="Test vectors for implementations in other languages.", no_args_is_help=True
+)
+app.add_typer(vectors, name="vectors")
+
+
+@vectors.command("export")
+def vectors_export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    examples: Examples = None,
+    seed: Seed = 0,
+    dtype: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this dtype; repeatable.")
+    ] = None,
+    data_format: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this data_format; repeatable.")
+    ] = None,
+    padding: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this padding; repeatable.")
+    ] = None,
+    groups: Annotated[bool, typer.Option(help="With more than one group.")] = True,
+    dilation: Annotated[bool, typer.Option(help="With a dilation_rate above 1.")] = True,
+) -> None:
+    """Write cases with inputs, expected values and a bound for each element."""
+    from conformance.campaign.messages import Subject
+    from conformance.campaign.plan import adapt, plan
+    from conformance.campaign.run import DEFAULT_EXAMPLES
+    from conformance.capabilities import CHOICES, Capabilities
+    from conformance.vectors import export
+
+    capabilities = Capabilities(
+        dtypes=dtype or CHOICES["dtypes"],
+        data_formats=data_format or CHOICES["data_formats"],
+        paddings=padding or CHOICES["paddings"],
+        groups=groups,
+        dilation=dilation,
+    )
+    number = examples or DEFAULT_EXAMPLES
+    function = Subject(name="vectors", kind="function")
+    cases = [
+        case
+        for planned in plan(seed, number, capabilities)
+        for case in adapt(planned.example, function)
+    ]
+    export(directory, cases, {"seed": seed, "examples": number})
+    typer.echo(f"{directory}: read README.md there, then conv2d-conformance vectors verify")
+
+
+@vectors.command("verify")
+def vectors_verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with the outputs.")],
+    jobs: Jobs = None,
+    xfail: Xfail = None,
+    out: Out = LATEST,
+) -> None:
+    """Judge the outputs in a folder of test vectors; the same report and exit codes as run."""
+    from conformance.campaign.run import Settings
+    from conformance.expectations import load
+    from conformance.implementations import VECTORS, Target
+    from conformance.vectors import planned_cases
+
+    cases = planned_cases(directory)
+    settings = Settings(
+        implementations=(Target(f"{VECTORS}{directory}"),),
+        examples=len(cases),
+        jobs=jobs,
+        expectations=tuple(load(xfail)) if xfail else (),
+        xfail=xfail,
+        given=tuple((case,) for case in cases),
+        command=shlex.join(["conv2d-conformance", "vectors", "verify", str(directory)]),
+    )
+    raise typer.Exit(_campaign(settings, out))
+
+
+def _refuse_unclaimed(cases: Any, subject: Any) -> None:
+    """Refuse what no Keras layer does, unless it is claimed: it would not be a finding."""
+    for case in cases:
+        both = max(case.stride) > 1 and max(case.dilation) > 1
+        if both and not subject.declared.strides_with_dilation:
+            raise UsageError(
+                f"case '{case}': strides {case.stride} and dilation_rate {case.dilation} are both "
+                f"above 1, which Keras refuses and {subject.name} does not claim"
+            )
+
+
 @app.command("list")
 def list_() -> None:
     """Show the implementations and checks there are."""
     from conformance.checks import CHECKS
-    from conformance.implementations import BUILT_IN
+    from conformance.implementations import ADAPTERS, installed
 
     typer.echo("implementations")
-    for name, factory in BUILT_IN.items():
-        typer.echo(f"  {name:<22} {(factory.__doc__ or '').strip().splitlines()[0]}")
+    for name, adapter in ADAPTERS.items():
+        lacking = f" (not installed: {', '.join(adapter.missing)})" if adapter.missing else ""
+        typer.echo(f"  {name:<22} {adapter.summary}{lacking}")
+    for name, where in installed().items():
+        typer.echo(f"  {name:<22} Registered by an installed package: {where}.")
     typer.echo(f"  {'module:attr':<22} Any importable function or layer.")
+    typer.echo(f"  {'cmd:PROGRAM':<22} A program that reads cases and writes answers.")
     typer.echo("checks")
     for check in CHECKS.values():
         typer.echo(f"  {check.name:<22} {check.rule}")
@@ -187,20 +321,24 @@ def list_() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Tell what is installed here and whether the default campaign can run."""
+    """Tell what is installed here and what can be measured."""
     from conformance.campaign.run import KERAS, available_cores, environment, keras_is_installed
+    from conformance.implementations import ADAPTERS, installed
 
     for name, version in environment().items():
-        typer.echo(f"{name:<20} {version}")
-    typer.echo(f"{'cores':<20} {available_cores()}")
-    if keras_is_installed():
-        typer.echo(f"{KERAS} can be measured.")
-        return
-    typer.echo(
-        f"{KERAS} cannot be measured: pip install 'conv2d-conformance[tensorflow]' brings it. "
-        "Other implementations are judged by the reference alone."
-    )
-    raise typer.Exit(Exit.INCONCLUSIVE)
+        typer.echo(f"{name:<22} {version}")
+    typer.echo(f"{'cores':<22} {available_cores()}")
+    typer.echo("implementations")
+    for name, adapter in ADAPTERS.items():
+        state = (
+            f"lacks {', '.join(adapter.missing)}: {adapter.remedy}" if adapter.missing else "ready"
+        )
+        typer.echo(f"  {name:<22} {state}")
+    for name, where in installed().items():
+        typer.echo(f"  {name:<22} ready, {where}")
+    if not keras_is_installed():
+        typer.echo(f"Without {KERAS}, implementations are judged by the reference alone.")
+        raise typer.Exit(Exit.INCONCLUSIVE)
 
 
 def main() -> None:

@@ -7,6 +7,17 @@ Appl. 34, 2013). The reference's own error adds ``(n + 1) u_ref S``. After that 
 rounds to the output format adds ``u_out`` of what it rounds plus ``eta_out``: Keras rounds a 16-bit
 convolution, then the bias addition, then the activation (measured on Keras 3.15).
 
+Winograd and FFT convolutions make errors that leak between elements, so no bound by an element's
+own ``S`` can hold. Theirs is by ``L = sum_c |x_c| |w_c|_1`` over the channels, where ``|x_c|`` is
+the 2-norm (FFT) or the maximum (Winograd) of a sample's channel:
+
+* FFT: three transforms of ``P`` points, each with a relative error of ``7 u log2 P`` in the 2-norm
+  (Higham, Accuracy and Stability, theorem 24.2), and one product between them.
+* Winograd: F(4, 3) with the points 0, +-1, +-2 and infinity, the largest in use. The greatest row
+  sum of ``|A^T| |G| |B^T|`` is 29.33 along one axis, so 861 for both.
+
+On integers they are right if each element is nearer to the exact integer than to any other.
+
 An activation carries an error on by its Lipschitz constant and adds the error of evaluating it:
 `ELEMENTARY_ROUNDINGS` unit roundoffs of ``1 + |z|``, the largest intermediate value, and the
 smallest normal number, since elementary functions may flush what lies below it.
@@ -20,8 +31,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.data import Arrays
+from conformance.data import INTEGER_KINDS, Arrays
 from reference_impl import activations
 from reference_impl.convolution import accumulate
 from reference_impl.dtypes import FloatFormat, format_of
@@ -38,6 +50,10 @@ AXIS_ACTIVATIONS = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
 ELEMENTARY_ROUNDINGS = 2 * 16 + 8
 # No activation of Keras but exponential is steeper: selu has the largest slope, 1.76.
 LIPSCHITZ = 2.0
+WINOGRAD_AMPLIFICATION = 29.34**2
+# Additions and products on one path through the three transforms of F(4, 3), both axes.
+WINOGRAD_STEPS = 2 * (4 + 3 + 5)
+FFT_ROUNDINGS = 3 * 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +80,16 @@ class Expected:
         return round_to(self.value, self.fmt)
 
 
-def expected(case: Case, data: Arrays, accumulation: str) -> Expected:
-    """Value and bound for `case`, for an implementation that sums in `accumulation` precision."""
+def expected(case: Case, data: Arrays, capabilities: Capabilities) -> Expected:
+    """Value and bound for `case`, for an implementation of these capabilities."""
     exact = is_exact(case)
     sums = accumulate(
         data.x, data.kernel, data.bias, magnitude=not exact, **case.function_arguments()
     )
-    return _expected(case, data, accumulation, sums.value, sums.magnitude)
+    return _expected(case, data, capabilities, sums.value, sums.magnitude)
 
 
-def expected_of(case: Case, data: Arrays, accumulation: str, sums: Reals) -> Expected:
+def expected_of(case: Case, data: Arrays, capabilities: Capabilities, sums: Reals) -> Expected:
     """As `expected`, were `sums` the right values before the activation.
 
     The bound is that of the largest magnitude in the case, since `sums` may have any shape.
@@ -81,34 +97,44 @@ def expected_of(case: Case, data: Arrays, accumulation: str, sums: Reals) -> Exp
     right = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
-    return _expected(case, data, accumulation, sums, None if is_exact(case) else magnitude)
+    return _expected(case, data, capabilities, sums, None if is_exact(case) else magnitude)
 
 
 def is_exact(case: Case) -> bool:
     """Whether only the exact result is right: integers, and an activation that keeps them."""
-    return case.data == "integers" and case.activation in EXACT_ACTIVATIONS
+    return case.data in INTEGER_KINDS and case.activation in EXACT_ACTIVATIONS
 
 
 def _expected(
-    case: Case, data: Arrays, accumulation: str, sums: Reals, magnitude: Reals | None
+    case: Case, data: Arrays, capabilities: Capabilities, sums: Reals, magnitude: Reals | None
 ) -> Expected:
     fmt = format_of(case.compute_dtype)
     value, activation = sums, case.activation or "linear"
     if magnitude is None:
         if activation != "linear":
             value = activations.get(activation)(sums)
-        return Expected(value, np.zeros_like(value), np.zeros(value.shape, bool), fmt, exact=True)
-    bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
-    acc, taps = accumulation_format(case, accumulation), case.geometry.taps
-    bound, overflow = _summation_bound(sums, magnitude, taps, bias, fmt, acc)
+        # Strictly less than half the distance to the next integer.
+        bound = 0.0 if capabilities.algorithm == "direct" else np.nextafter(0.5, 0.0)
+        overflow = np.zeros(value.shape, bool)
+        return Expected(value, np.full_like(value, bound), overflow, fmt, exact=True)
+    bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude)
     if activation != "linear":
         value, bound, overflow = _after_activation(activation, sums, bound, overflow, fmt)
     return Expected(value, bound, overflow, fmt, exact=False)
 
 
-def accumulation_format(case: Case, accumulation: str) -> FloatFormat:
-    """Format of the sums: float32, or for float64 results what `accumulation` says."""
-    return format_of(accumulation if case.compute_dtype == "float64" else "float32")
+def accumulation_format(case: Case, capabilities: Capabilities) -> FloatFormat:
+    """Format of the sums; see `Capabilities.accumulation`."""
+    own = format_of(case.compute_dtype)
+    usual = own if own.precision > format_of("float32").precision else format_of("float32")
+    if capabilities.accumulation is None:
+        return usual
+    declared = format_of(capabilities.accumulation)
+    if declared.precision >= format_of("float32").precision:
+        return declared
+    if own.precision >= format_of("float32").precision:
+        return usual
+    return max(declared, own, key=lambda fmt: fmt.precision)
 
 
 def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
@@ -126,19 +152,55 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
     return ratio
 
 
-def _summation_bound(
-    sums: Reals, magnitude: Reals, taps: int, bias: float, fmt: FloatFormat, acc: FloatFormat
+def _convolution_bound(
+    case: Case, data: Arrays, capabilities: Capabilities, sums: Reals, magnitude: Reals
 ) -> tuple[Reals, NDArray[np.bool_]]:
+    """The largest error of each element before the activation, and where it may overflow."""
+    fmt, acc = format_of(case.compute_dtype), accumulation_format(case, capabilities)
+    flushes = capabilities.flushes_subnormals
+    spacing_acc, spacing = (
+        2.0**f.min_exponent if flushes else f.smallest_subnormal for f in (acc, fmt)
+    )
     # Sums narrower than the result also round both factors and the bias to their format first.
-    steps = taps + 2 + (3 if acc.precision < fmt.precision else 0)
+    steps = case.geometry.taps + 2 + (3 if acc.precision < fmt.precision else 0)
     reference = 2.0**-53
     size = np.abs(sums)
-    error = steps * ((acc.unit_roundoff + reference) * magnitude + acc.smallest_subnormal)
-    overflow = magnitude * (1 + steps * acc.unit_roundoff) >= fmt.largest
+    error = steps * ((acc.unit_roundoff + reference) * magnitude + spacing_acc)
+    overflow = magnitude * (1 + steps * acc.unit_roundoff) >= min(fmt.largest, acc.largest)
+    if capabilities.algorithm != "direct":
+        error = error + acc.unit_roundoff * _leak(case, data, capabilities.algorithm)
+    if flushes:  # factors below the normal range may have been taken for 0
+        lost = max(
+            float(np.abs(a.astype(np.float64)).max(initial=0.0)) for a in (data.x, data.kernel)
+        )
+        error = error + 2 * case.geometry.taps * spacing * (lost + spacing)
+    bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
     roundings = [size] if fmt.precision >= acc.precision else [size + bias, size]
     for rounded in roundings:
-        error = error + fmt.unit_roundoff * (rounded + error) + fmt.smallest_subnormal
+        error = error + fmt.unit_roundoff * (rounded + error) + spacing
     return error, overflow
+
+
+def _leak(case: Case, data: Arrays, algorithm: str) -> Reals:
+    """What a fast algorithm adds, in unit roundoffs, shaped to broadcast over the result."""
+    first = case.layout == "channels_first"
+    x = np.abs(data.x.astype(np.float64))
+    x = np.moveaxis(x, 1, -1) if first else x
+    kernel = np.abs(data.kernel.astype(np.float64)).sum(axis=(0, 1))  # (C // groups, filters)
+    g = case.geometry
+    if algorithm == "fft":
+        size = np.sqrt((x * x).sum(axis=(1, 2)))
+        # Transforms are of the padded input and the extent of the kernel, at most doubled.
+        points = np.prod([2.0 * (n + sum(p) + k * d) for n, p, k, d in zip(
+            g.size, g.pads, g.kernel_size, g.dilation_rate, strict=True)])  # fmt: skip
+        factor = FFT_ROUNDINGS * np.log2(points) + 4 + g.channels
+    else:
+        size = x.max(axis=(1, 2), initial=0.0)
+        factor = WINOGRAD_AMPLIFICATION * (WINOGRAD_STEPS + g.channels)
+    grouped = size.reshape(g.batch, g.groups, -1)
+    weights = kernel.reshape(kernel.shape[0], g.groups, -1)
+    total: Reals = factor * np.einsum("ngc,cgf->ngf", grouped, weights).reshape(g.batch, g.filters)
+    return total[:, :, None, None] if first else total[:, None, None, :]
 
 
 def _after_activation(

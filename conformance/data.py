@@ -1,7 +1,8 @@
 """Input values of a case: a kind and a seed, never drawn element by element.
 
 ``integers`` decide by exact equality: no value is zero, and every partial sum of every order is an
-exactly representable integer. The other kinds are judged by an error bound.
+exactly representable integer. ``small`` are integers too, so small that the errors of a Winograd or
+FFT convolution stay below one half. The other kinds are judged by an error bound.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from reference_impl.dtypes import as_dtype, format_of
 from reference_impl.geometry import spatial_axes
 
 LARGEST_INTEGER = 64
+LARGEST_SMALL = 4
+INTEGER_KINDS = frozenset({"integers", "small"})
 CANARY = 77
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
@@ -58,14 +61,14 @@ def arrays(case: Case) -> Arrays:
     )
 
 
-def integer_limit(taps: int, dtype: str) -> int:
-    """Largest ``m`` with ``taps * m**2 + m <= 2**p``, 0 if there is none.
+def integer_limit(taps: int, dtype: str, largest: int = LARGEST_INTEGER) -> int:
+    """Largest ``m <= largest`` with ``taps * m**2 + m <= 2**p``, 0 if there is none.
 
     ``p`` is the precision of the dtype, at most float32's: a float32 accumulator then holds every
     partial sum exactly, whatever the order.
     """
     room = 2 ** min(format_of(dtype).precision, 24)
-    m = min(int(((room - 1) / max(taps, 1)) ** 0.5) + 1, LARGEST_INTEGER)
+    m = min(int(((room - 1) / max(taps, 1)) ** 0.5) + 1, largest)
     while m > 0 and taps * m * m + m > room:
         m -= 1
     return m
@@ -74,10 +77,10 @@ def integer_limit(taps: int, dtype: str) -> int:
 Triple = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
-def _integers(rng: np.random.Generator, case: Case) -> Triple:
+def _integers(rng: np.random.Generator, case: Case, largest: int = LARGEST_INTEGER) -> Triple:
     *_, depth, _ = case.kernel_shape
     taps = case.kernel[0] * case.kernel[1] * depth
-    m = integer_limit(taps, case.compute_dtype)
+    m = integer_limit(taps, case.compute_dtype, largest)
     kernel = _nonzero_integers(rng, case.kernel_shape, max(m, 1))
     if m == 0:
         # More taps than the format can count: keep as many weights as it can, known to be exact.
@@ -91,6 +94,10 @@ def _integers(rng: np.random.Generator, case: Case) -> Triple:
         kernel,
         _nonzero_integers(rng, (case.filters,), m),
     )
+
+
+def _small(rng: np.random.Generator, case: Case) -> Triple:
+    return _integers(rng, case, LARGEST_SMALL)
 
 
 def _nonzero_integers(rng: np.random.Generator, shape: tuple[int, ...], m: int) -> NDArray[Any]:
@@ -128,6 +135,7 @@ def _wide(rng: np.random.Generator, case: Case) -> Triple:
 
 _KINDS = {
     "integers": _integers,
+    "small": _small,
     "normal": _normal,
     "cancelling": _cancelling,
     "wide": _wide,

@@ -8,7 +8,7 @@ import numpy as np
 
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected_of
-from conformance.errors import Unsupported
+from conformance.errors import Crashed, Unsupported
 from conformance.faults import FAULTS, Fault
 
 
@@ -30,7 +30,7 @@ def diagnose(trials: Sequence[Trial]) -> str | None:
 def _is_wrong(trial: Trial) -> bool:
     try:
         got = trial.output
-    except (CheckFailure, Unsupported):
+    except (CheckFailure, Unsupported, Crashed):
         return False
     want = trial.expected
     return got.shape != want.value.shape or bool((error_ratio(got, want) > 1).any())
@@ -41,5 +41,5 @@ def _explains(fault: Fault, trial: Trial) -> bool:
     got = trial.output
     if value is None:
         return False
-    want = expected_of(trial.case, trial.data, trial.implementation.accumulation, value)
+    want = expected_of(trial.case, trial.data, trial.implementation.declared, value)
     return got.shape == want.value.shape and not np.any(error_ratio(got, want) > 1)

@@ -15,6 +15,10 @@ class Unsupported(Exception):
     """
 
 
+class Crashed(Exception):
+    """A process of the implementation's own ended: *crashed*, as if it had been the worker."""
+
+
 class UsageError(Exception):
     """What the caller asked for cannot be done; says which value, and what is allowed."""
 

@@ -11,7 +11,7 @@ from conformance.case import Case
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import AXIS_ACTIVATIONS, error_ratio
 from conformance.data import Arrays
-from conformance.errors import Unsupported
+from conformance.errors import Crashed, Unsupported
 from conformance.results import Evidence
 from reference_impl import activations
 from reference_impl.exact import Index, exact_sum, terms
@@ -24,7 +24,7 @@ def explain(trial: Trial, check: str) -> Evidence:
     """Evidence for a failure of `check`; empty where there are no values to show."""
     try:
         got = trial.output.astype(np.float64)
-    except (CheckFailure, Unsupported):
+    except (CheckFailure, Unsupported, Crashed):
         return Evidence()
     want = trial.expected
     if check not in VALUE_CHECKS or got.shape != want.value.shape or not got.size:

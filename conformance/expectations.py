@@ -11,6 +11,9 @@ come from a TOML file:
     when = { padding = "same", dilation = "h != w" }
     reason = "pads in the wrong axis order"
     link = "https://example.org/issues/1"
+    strict = true                           # a pass where it applies fails the run; default: false
+
+or from the decorator `expected_failure` on a function, a layer class or an `Implementation`.
 
 A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
 `view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or a pair (`input`, `kernel`,
@@ -25,12 +28,12 @@ import ast
 import contextlib
 import operator
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from conformance.case import DATA_FORMATS, DATA_KINDS, PADDINGS, POLICIES, VIEWS, Case
 from conformance.checks import CHECKS
@@ -39,6 +42,7 @@ from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.dtypes import FLOATS
 
 Predicate = Callable[[Case], bool]
+T = TypeVar("T")
 
 # name: how it is read from a case, and what it can be.
 WORDS: dict[str, tuple[Callable[[Case], object], tuple[object, ...]]] = {
@@ -84,6 +88,7 @@ class Expectation:
     predicate: Predicate
     reason: str
     link: str
+    strict: bool = False
 
     def covers(self, check: str, implementation: str, version: str, case: Case) -> bool:
         """Whether a failure of `check` on `case` is expected."""
@@ -93,6 +98,48 @@ class Expectation:
             and fnmatchcase(version, self.version)
             and self.predicate(case)
         )
+
+
+def expected_failure(
+    *,
+    check: str | list[str],
+    reason: str,
+    when: Mapping[str, Any] | None = None,
+    link: str = "",
+    strict: bool = False,
+) -> Callable[[T], T]:
+    """Decorator that gives a function, layer class or `Implementation` an expected failure.
+
+    Args:
+        check: the check that fails, or several.
+        reason: why, in one sentence.
+        when: a condition on the case, as in an expected-failure file; default: every case.
+        link: where it is tracked.
+        strict: whether a pass where a failure is expected fails the run.
+
+    Raises:
+        UsageError: something is not understood; the message names it and what is allowed.
+    """
+    entry = {
+        "check": check, "reason": reason, "when": dict(when or {}), "link": link, "strict": strict,
+    }  # fmt: skip
+    _entry(entry, "expected_failure")
+
+    def mark(target: T) -> T:
+        known = getattr(target, "expected_failures", ())
+        target.expected_failures = (*known, entry)  # type: ignore[attr-defined]
+        return target
+
+    return mark
+
+
+def carried(name: str, entries: Sequence[Mapping[str, Any]]) -> list[Expectation]:
+    """The expected failures that the implementation called `name` carries itself.
+
+    Raises:
+        UsageError: an entry is not understood.
+    """
+    return [_entry(e, f"expected failure {i} of {name!r}") for i, e in enumerate(entries, start=1)]
 
 
 def shipped() -> list[Expectation]:
@@ -127,7 +174,7 @@ def _read(text: str, source: str) -> list[Expectation]:
 def _entry(entry: Any, where: str) -> Expectation:
     if not isinstance(entry, dict):
         raise UsageError(f"{where}: {entry!r} is not a table; write [[expected_failure]]")
-    known = {"check", "implementation", "version", "when", "reason", "link"}
+    known = {"check", "implementation", "version", "when", "reason", "link", "strict"}
     if set(entry) - known:
         raise UsageError(
             f"{where}: unknown key {sorted(set(entry) - known)[0]!r}; "
@@ -146,18 +193,27 @@ def _entry(entry: Any, where: str) -> Expectation:
     for check in checks:
         if check not in CHECKS:
             raise UsageError(f"{where}: no check {check!r}; checks are {', '.join(CHECKS)}")
+    strict = entry.get("strict", False)
+    if not isinstance(strict, bool):
+        raise UsageError(f"{where}: strict must be true or false, not {strict!r}")
     when = entry.get("when", {})
     if not isinstance(when, dict):
         raise UsageError(f"{where}: when must be a table such as {{ padding = 'same' }}")
-    conditions = [_condition(name, value, where) for name, value in when.items()]
+    conditions = [condition(name, value, where) for name, value in when.items()]
     return Expectation(
         checks=tuple(checks),
         predicate=lambda case: all(condition(case) for condition in conditions),
+        strict=strict,
         **texts,
     )
 
 
-def _condition(name: str, value: Any, where: str) -> Predicate:
+def condition(name: str, value: Any, where: str = "condition") -> Predicate:
+    """What ``name = value`` demands of a case.
+
+    Raises:
+        UsageError: it is not understood; the message starts with `where`.
+    """
     if name in WORDS:
         wanted = value if isinstance(value, list) else [value]
         read, allowed = WORDS[name]

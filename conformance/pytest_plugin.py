@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from conformance.campaign.pool import WorkerProcess
+    from conformance.implementations import Target
 
 DEFAULT_EXAMPLES = 100
-_workers = pytest.StashKey["dict[str, WorkerProcess]"]()
+
+
+class Hooks:
+    """What a conftest.py can add to."""
+
+    def pytest_conv2d_implementations(self, config: pytest.Config) -> Any:
+        """Return a list of implementations that conformance.suite measures.
+
+        Names as for ``--conv-impl``, functions, layer classes, or `conformance.Implementation`
+        objects or classes. Those of every conftest.py and plugin are taken, unless ``--conv-impl``
+        names others.
+        """
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,37 +61,39 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from conformance.campaign.pool import WorkerProcess
     from conformance.errors import UsageError
-    from conformance.implementations import BUILT_IN
+    from conformance.implementations import ADAPTERS, refuse_unknown
 
     duplicates = [name for name in names if names.count(name) > 1]
     if duplicates:
         raise pytest.UsageError(f"--conv-impl {duplicates[0]} is given twice")
     for name in names:
-        if name not in BUILT_IN:
-            probe = WorkerProcess(name, case_limit=1)
-            try:
+        probe = WorkerProcess(name, case_limit=1)
+        try:
+            refuse_unknown(name)
+            if name not in ADAPTERS:
                 probe.start()
-            except UsageError as error:
-                raise pytest.UsageError(str(error)) from None
-            finally:
-                probe.stop()
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        finally:
+            probe.stop()
 
 
-def conv2d_implementations(config: pytest.Config) -> list[str]:
-    """The names to measure: of the command line, else of the ini file, else real Keras."""
-    return config.getoption("--conv-impl") or config.getini("conv_impl") or ["keras-tensorflow"]
+def conv2d_implementations(config: pytest.Config) -> list[Target]:
+    """Who is measured: those of the command line, else of the ini file and the hook, else Keras."""
+    from conformance.errors import UsageError
+    from conformance.implementations import target_of
 
-
-def conv2d_worker(config: pytest.Config, name: str, case_limit: float) -> WorkerProcess:
-    """The process that runs `name`, shared by the tests of this pytest process."""
-    from conformance.campaign.pool import WorkerProcess
-
-    workers = config.stash.setdefault(_workers, {})
-    if name not in workers:
-        workers[name] = WorkerProcess(name, case_limit)
-    return workers[name]
+    given: list[Any] = config.getoption("--conv-impl")
+    if not given:
+        hooked = config.hook.pytest_conv2d_implementations(config=config)
+        given = [*config.getini("conv_impl"), *(one for many in hooked for one in many)]
+    try:
+        return [target_of(one) for one in given or ["keras-tensorflow"]]
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    for worker in config.stash.get(_workers, {}).values():
-        worker.abort()
+    used = sys.modules.get("conformance.campaign.single")
+    if used is not None:
+        used.close_all()

@@ -53,6 +53,7 @@ class Outcome:
         message: the same with the numbers of the case.
         ratio: greatest error over bound, where values were compared with a bound.
         reason, link: for expected failures and unexpected passes, why the failure was expected.
+        strict: whether an unexpected pass fails the run.
     """
 
     check: str
@@ -64,6 +65,26 @@ class Outcome:
     ratio: float | None = None
     reason: str = ""
     link: str = ""
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """What became of the probe of one capability.
+
+    Attributes:
+        need: the capability in words, such as ``dtype float16`` or ``groups``.
+        claimed: whether it is claimed; None where nothing is declared.
+        works: whether the probe passed every check.
+        note: why not, else empty.
+        case: the probe.
+    """
+
+    need: str
+    claimed: bool | None
+    works: bool
+    note: str
+    case: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +124,8 @@ class Finding:
 
     Attributes:
         check, cause: what they share.
-        status: ``failed``, ``crashed``, ``timed_out``, ``harness_error`` or ``expected_failure``.
+        status: ``failed``, ``crashed``, ``timed_out``, ``harness_error``, ``expected_failure``, or
+            ``unexpected_pass`` where that was declared strict.
         count: how many outcomes.
         first_at: configurations tried when it first failed.
         minimal_case: the smallest failing case found, as a case string; several joined by ``+``
@@ -114,6 +136,8 @@ class Finding:
         reproducer: Python source that shows the failure without this suite.
         reason, link: of the expected failure, else empty.
         evidence: what the smallest case shows.
+        when: a condition on the case, as in an expected-failure file, that holds on all failing
+            cases and on `also_passing` of those that pass; empty where nothing tells them apart.
     """
 
     check: str
@@ -129,6 +153,8 @@ class Finding:
     reason: str = ""
     link: str = ""
     evidence: Evidence | None = None
+    when: dict[str, Any] = field(default_factory=dict)
+    also_passing: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +202,11 @@ class ImplementationResult:
         ratios: error over bound, by output dtype.
         accumulation: the precision its float64 sums are held to.
         interrupted: True when not every planned case was run.
+        declared: its capabilities, None where it declares none.
+        capabilities: what became of the probe of each capability.
+        area: ``claimed`` of ``total`` combinations of what a case can need, and ``missing``: what
+            is not claimed.
+        notes: what else was noticed, one sentence each.
     """
 
     name: str
@@ -191,6 +222,10 @@ class ImplementationResult:
     ratios: dict[str, Ratios]
     accumulation: str
     interrupted: bool = False
+    declared: dict[str, Any] | None = None
+    capabilities: list[Capability] = field(default_factory=list)
+    area: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,15 @@ one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby, product
 from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance.case import DATA_KINDS, PADDINGS, VIEWS, AsList, Case, Written
+from conformance.capabilities import EVERYTHING, Capabilities
+from conformance.case import PADDINGS, VIEWS, AsList, Case, Written
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.geometry import Pair, effective_size
 
@@ -34,12 +36,13 @@ def _table(*weighted: tuple[int, Any]) -> list[Any]:
 
 KERNELS = _simplest_first([*product(range(1, 6), repeat=2), (1, 7), (7, 2), (6, 3), (2, 8)])
 _STEPS = _simplest_first(product(range(1, 5), repeat=2))[1:]
-# (strides, dilation_rate): Keras refuses both above 1.
+# (strides, dilation_rate): Keras refuses both above 1, so that is drawn only where it is claimed.
 STEPS: list[tuple[Pair, Pair]] = [
     *[(ONE, ONE)] * 12,
     *[(pair, ONE) for pair in _STEPS],
     *[(ONE, pair) for pair in _STEPS],
 ]
+BOTH_STEPS = [(s, d) for s in ((2, 1), (1, 2), (2, 3)) for d in ((1, 2), (2, 1), (3, 2))]
 # (groups, channels per group, filters per group): sizes just past 4, 8, 16 and 32 included.
 CHANNELS: list[tuple[int, int, int]] = [
     *[(1, c, f) for c in (1, 2, 3, 5) for f in (1, 2, 3, 5, 8, 9, 17)],
@@ -65,13 +68,12 @@ _OTHER_ACTIVATIONS = sorted({*ACTIVATIONS, *ALIASES} - {"linear", "relu", "thres
 ACTIVATION = _table((80, None), (30, "relu"), (8, "linear"), *((1, n) for n in _OTHER_ACTIVATIONS))
 VIEW = _table((16, None), *((1, view) for view in VIEWS))
 # What the inputs of one configuration are: the kind of the second, and whether there is a third.
-INPUTS = [(kind, more) for more in (False, True) for kind in DATA_KINDS]
+KINDS = ("integers", "normal", "cancelling", "wide")
+INPUTS = [(kind, more) for more in (False, True) for kind in KINDS]
 SIBLINGS = _table((12, None), (1, "padding"), (1, "bias"), (1, "swapped"))
 FORMS = list(product(range(3), repeat=3))
 
 _kernels = st.sampled_from(KERNELS)
-_steps = st.sampled_from(STEPS)
-_channels = st.sampled_from(CHANNELS)
 _sizes = st.sampled_from(SIZES)
 _large = st.sampled_from(_table((8, None), (1, LARGE_SIZE)))
 _slack = st.integers(0, 15)
@@ -81,31 +83,64 @@ _siblings = st.sampled_from(SIBLINGS)
 _forms = st.sampled_from(FORMS)
 _seeds = st.integers(0, 2**16 - 1)
 _batches = st.sampled_from(BATCHES)
-_paddings = st.sampled_from(PADDING)
-_formats = st.sampled_from(DATA_FORMAT)
 _biases = st.sampled_from(USE_BIAS)
-_dtypes = st.sampled_from(DTYPES)
 _activations = st.sampled_from(ACTIVATION)
 _views = st.sampled_from(VIEW)
 
 
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """What can be drawn for an implementation of some capabilities."""
+
+    steps: st.SearchStrategy[tuple[Pair, Pair]]
+    channels: st.SearchStrategy[tuple[int, int, int]]
+    paddings: st.SearchStrategy[str | None]
+    formats: st.SearchStrategy[str | None]
+    dtypes: st.SearchStrategy[str | None]
+
+    @classmethod
+    @cache
+    def of(cls, capabilities: Capabilities) -> _Claimed:
+        steps = [s for s in STEPS if capabilities.dilation or s[1] == ONE]
+        if capabilities.dilation and capabilities.strides_with_dilation:
+            steps += BOTH_STEPS
+        return cls(
+            st.sampled_from(steps),
+            st.sampled_from([c for c in CHANNELS if capabilities.groups or c[0] == 1]),
+            st.sampled_from([p for p in PADDING if _mode(p) in capabilities.paddings]),
+            st.sampled_from(
+                [f for f in DATA_FORMAT if (f or "channels_last") in capabilities.data_formats]
+            ),
+            st.sampled_from(
+                [
+                    d
+                    for d in DTYPES
+                    if (d or "float32").removeprefix("mixed_") in capabilities.dtypes
+                ]
+            ),
+        )
+
+
 @st.composite
-def examples(draw: st.DrawFn) -> Example:
+def examples(draw: st.DrawFn, capabilities: Capabilities = EVERYTHING) -> Example:
     """One layer configuration with two or three inputs, sometimes followed by a sibling.
 
     The first two inputs have the same shape and different values: the first integers, the second of
     any kind. The third has another batch, height and width. A sibling differs from the
     configuration in one argument, so that what is remembered under too few arguments is met.
+
+    Nothing is drawn that `capabilities` do not claim; the same are drawn for equal capabilities.
     """
+    claimed = _Claimed.of(capabilities)
     kernel = draw(_kernels)
-    stride, dilation = draw(_steps)
-    groups, depth, per_group = draw(_channels)
-    padding = draw(_paddings)
-    layout = draw(_formats)
+    stride, dilation = draw(claimed.steps)
+    groups, depth, per_group = draw(claimed.channels)
+    padding = draw(claimed.paddings)
+    layout = draw(claimed.formats)
     batch = draw(_batches)
     size = draw(_sizes)
     large = draw(_large)
-    dtype = draw(_dtypes)
+    dtype = draw(claimed.dtypes)
     use_bias = draw(_biases)
     forms = draw(_forms)
     activation = draw(_activations)
@@ -130,7 +165,7 @@ def examples(draw: st.DrawFn) -> Example:
         activation = None  # there the last axis is the width
 
     def input_shape(batch: int, size: Pair, slack: int) -> tuple[int, int, int, int]:
-        mode = (padding or "valid").lower()
+        mode = _mode(padding)
         extra = (slack % 4, slack // 4)
         h, w = (  # what is drawn is the input for `same`, the output for `valid`
             n if mode == "same" else (n - 1) * s + effective_size(k, d) + e % s
@@ -161,8 +196,17 @@ def examples(draw: st.DrawFn) -> Example:
         cases.append(replace(first, input_shape=shape, view=None, seed=seed + 2))
     sibling = draw(_siblings)
     if sibling:
-        cases.append(_SIBLINGS[sibling](first))
+        other = _SIBLINGS[sibling](first)
+        cases += [other] if capabilities.covers(other) else []
     return tuple(cases)
+
+
+def _compute_dtype(policy: str | None) -> str:
+    return (policy or "float32").removeprefix("mixed_")
+
+
+def _mode(padding: str | None) -> str:
+    return (padding or "valid").lower()
 
 
 def configurations(example: Example) -> list[Example]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
-from conformance.campaign.measure import Measured, outcomes_of
+from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
 from conformance.campaign.plan import SHRINK_ATTEMPTS, Planned, adapt, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.case import Case, format_sequence
-from conformance.expectations import Expectation
+from conformance.conditions import separating
 from conformance.faults import FAULTS
-from conformance.reproducer import script
+from conformance.campaign.reproducer import script
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
 from conformance.strategies import Example, configurations
 
@@ -20,7 +21,7 @@ NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or
 DIAGNOSED = frozenset({"output_shape", "exact_values", "bounded_values"})
 DIAGNOSED_CASES = 5
 # A crash costs a process, a hang its time limit: fewer or no further tries.
-ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25}
+ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
 
 Key = tuple[str, str, str, str]
 
@@ -29,19 +30,24 @@ def findings(
     measured: Measured,
     seed: int,
     worker: WorkerProcess,
-    expectations: list[Expectation],
     checks: tuple[str, ...] = (),
 ) -> list[Finding]:
     """All findings of `measured`, in the order in which they were met."""
-    bad = [o for o in measured.outcomes if o.status in BAD or o.status is Status.EXPECTED_FAILURE]
+    bad = [
+        o
+        for o in measured.outcomes
+        if o.status in BAD or o.status is Status.EXPECTED_FAILURE or o.strict
+    ]
     groups: dict[Key, list[Outcome]] = {
         key: list(group) for key, group in groupby(sorted(bad, key=_key), key=_key)
     }
     ordered = sorted(groups.values(), key=lambda group: (group[0].at, _key(group[0])))
-    shrinker = _Shrinker(measured, seed, worker, expectations, checks)
+    shrinker = _Shrinker(measured, seed, worker, checks)
     result = []
     for number, group in enumerate(ordered):
-        attempts = ATTEMPTS.get(group[0].status, 0) if number < MOST_SHRUNK else 0
+        shrinks = number < MOST_SHRUNK and group[0].check != PROBE_CHECK
+        shrinks = shrinks and not measured.subject.recorded
+        attempts = ATTEMPTS.get(group[0].status, 0) if shrinks else 0
         result.append(shrinker.finding(group, attempts))
     return result
 
@@ -56,7 +62,6 @@ class _Shrinker:
     measured: Measured
     seed: int
     worker: WorkerProcess
-    expectations: list[Expectation]
     checks: tuple[str, ...]
 
     def finding(self, group: list[Outcome], attempts: int) -> Finding:
@@ -68,7 +73,11 @@ class _Shrinker:
         if attempts:
             target = self._example_of(first)
             shrunk = smallest(
-                self.seed, target, lambda example: bool(self._failing(example, first)), attempts
+                self.seed,
+                target,
+                lambda example: bool(self._failing(example, first)),
+                self.measured.subject.declared,
+                attempts,
             )
             cases, again = self._alone(self._failing(shrunk, first) or cases, first)
             shown = again or shown
@@ -76,6 +85,7 @@ class _Shrinker:
         evidence = None if note else self._evidence(cases, first)
         diagnosis = None if note else self._diagnosis(cases, group, first)
         subject = self.measured.subject
+        when, also_passing = self._condition(group)
         return Finding(
             check=first.check,
             cause=first.reason or first.cause,
@@ -86,11 +96,25 @@ class _Shrinker:
             message=shown.message + note,
             diagnosis=diagnosis,
             explanation=FAULTS[diagnosis].explanation if diagnosis else "",
-            reproducer=script(cases, subject.name, subject.kind, evidence, first.check),
+            reproducer=script(cases, subject, evidence, first.check),
             reason=first.reason,
             link=first.link,
             evidence=evidence,
+            when=when,
+            also_passing=also_passing,
         )
+
+    def _condition(self, group: list[Outcome]) -> tuple[dict[str, Any], int]:
+        """On what cases the check fails like this, and on how many of them it passes."""
+        first = group[0]
+        passing = {
+            o.case
+            for o in self.measured.outcomes
+            if o.status is Status.PASSED
+            and (o.check == first.check or first.status in (Status.CRASHED, Status.TIMED_OUT))
+        }
+        failing = {o.case for o in group}
+        return separating(*(list(map(Case.parse, sorted(c))) for c in (failing, passing - failing)))
 
     def _example_of(self, outcome: Outcome) -> Planned:
         return next(
@@ -114,7 +138,8 @@ class _Shrinker:
         """For each case, its outcome if that is `like` the given one."""
         found = []
         for case, reply in zip(cases, self.worker.run(cases, self.checks), strict=True):
-            outcomes = outcomes_of(reply, 0, case, self.measured.subject, self.expectations)
+            measured = self.measured
+            outcomes = outcomes_of(reply, 0, case, measured.subject, measured.expectations)
             found.append(next((o for o in outcomes if _key(o) == _key(like)), None))
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -12,15 +13,19 @@ from itertools import islice
 from conformance.campaign.messages import HarnessError, Subject
 from conformance.campaign.plan import Planned, adapt
 from conformance.campaign.pool import Lost, WorkerProcess
+from conformance.capabilities import probes, wording
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
+from conformance.checks.claims import claimed_capability
 from conformance.errors import UsageError
-from conformance.expectations import Expectation
-from conformance.results import Outcome, Status
+from conformance.expectations import Expectation, carried
+from conformance.results import Capability, Outcome, Status
 
 CHUNK = 4
-# After so many cases that end a process there is nothing more to learn from further ones.
-MOST_LOST = {Status.CRASHED: 20, Status.TIMED_OUT: 3}
+# Where lost cases outnumber the others by so many there is nothing more to learn from further ones.
+MOST_LOST = 10
+EXPECTABLE = frozenset({Status.PASSED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT})
+PROBE_CHECK = claimed_capability.__name__
 FIRST_CALL = "output_shape"  # the check that makes the first call, and so meets a crash
 
 
@@ -30,18 +35,24 @@ class Measured:
 
     Attributes:
         subject: who was measured.
+        expectations: what was expected to fail.
         outcomes: every outcome.
         examples: the examples tried.
         cases, configurations: how many were run.
+        probed: what became of the probe of each capability.
+        outgrown: how often a process was started anew because it had grown.
         stopped: why not everything planned was run, or empty.
         cpu: processor seconds of the children, `setup_cpu` of it before the first case.
     """
 
     subject: Subject
+    expectations: list[Expectation] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     examples: list[Planned] = field(default_factory=list)
     cases: int = 0
     configurations: int = 0
+    probed: list[Capability] = field(default_factory=list)
+    outgrown: int = 0
     stopped: str = ""
     cpu: float = 0.0
     setup_cpu: float = 0.0
@@ -62,26 +73,32 @@ class Budget:
 
 def measure(
     workers: list[WorkerProcess],
-    planned: Iterator[Planned],
+    planned: Callable[[Subject], Iterator[Planned]],
     *,
     budget: Budget,
     expectations: list[Expectation],
     checks: tuple[str, ...] = (),
     progress: Callable[[int], None] = lambda configurations: None,
+    probing: bool = True,
 ) -> Measured:
-    """Run `planned` on `workers`, all of the same implementation.
+    """Run what is `planned` for the implementation on `workers`, which all run it.
 
     Raises:
         UsageError: the implementation cannot be measured.
         KeyboardInterrupt: passed on; what was decided is lost then, so set `budget.stop` instead.
     """
-    result = Measured(workers[0].start())
-    run = _Run(result, planned, budget, expectations, checks, progress)
+    subject = workers[0].start()
+    own = carried(subject.name, subject.expected_failures)
+    result = Measured(subject, [*own, *expectations])
+    run = _Run(result, workers, planned(subject), budget, checks, progress)
+    if probing and not (budget.over or subject.recorded) and PROBE_CHECK in (checks or CHECKS):
+        run.probe(workers[0])
     with ThreadPoolExecutor(len(workers)) as threads:
         futures: list[Future[None]] = [threads.submit(run.work, worker) for worker in workers]
         wait(futures)
     for future in futures:
         future.result()
+    result.outgrown = sum(worker.outgrown for worker in workers)
     order = {name: i for i, name in enumerate(CHECKS)}
     result.outcomes.sort(key=lambda o: (o.at, run.position[o.at, o.case], order[o.check]))
     result.examples.sort(key=lambda p: p.at)
@@ -92,17 +109,49 @@ class _Run:
     def __init__(
         self,
         result: Measured,
+        workers: list[WorkerProcess],
         planned: Iterator[Planned],
         budget: Budget,
-        expectations: list[Expectation],
         checks: tuple[str, ...],
         progress: Callable[[int], None],
     ) -> None:
-        self.result, self.planned, self.budget = result, planned, budget
-        self.expectations, self.checks, self.progress = expectations, checks, progress
+        self.result, self.workers, self.planned, self.budget = result, workers, planned, budget
+        self.checks, self.progress = checks, progress
         self.position: dict[tuple[int, str], int] = {}
         self.lock = threading.Lock()
-        self.lost = dict.fromkeys(MOST_LOST, 0)
+        self.lost: Counter[Status] = Counter()
+
+    def probe(self, worker: WorkerProcess) -> None:
+        """Try what is claimed and what is not, each on its smallest case."""
+        subject = self.result.subject
+        asked = probes(subject.capabilities)
+        cases = tuple(dict.fromkeys(probe.case for probe in asked))
+        try:
+            replies = dict(zip(cases, worker.run(cases), strict=True))
+        except UsageError:
+            if not worker.aborted:
+                raise
+            return
+        for probe in asked:
+            outcomes = outcomes_of(
+                replies[probe.case], 1, probe.case, subject, self.result.expectations
+            )
+            note = next(
+                (o.message or o.cause for o in outcomes if o.status is not Status.PASSED), ""
+            )
+            self.result.probed.append(
+                Capability(
+                    need=wording(probe.need),
+                    claimed=probe.claimed,
+                    works=not note,
+                    note=note,
+                    case=str(probe.case),
+                )
+            )
+            for outcome in outcomes:
+                if outcome.check == PROBE_CHECK and outcome not in self.result.outcomes:
+                    self.position[1, outcome.case] = len(self.position)
+                    self.result.outcomes.append(outcome)
 
     def work(self, worker: WorkerProcess) -> None:
         while not self.budget.over and not self.result.stopped:
@@ -128,13 +177,15 @@ class _Run:
         for number, ((at, case), reply) in enumerate(zip(flat, replies, strict=True)):
             if self.budget.stop.is_set():
                 return  # the process was ended under it
-            outcomes = outcomes_of(reply, at, case, subject, self.expectations)
+            outcomes = outcomes_of(reply, at, case, subject, self.result.expectations)
             with self.lock:
                 self.position[at, str(case)] = number
                 self.result.outcomes += outcomes
                 self.result.cases += 1
                 if isinstance(reply, Lost):
                     self._count(reply)
+                    for other in self.workers:  # a hang met by one is not waited for by the others
+                        other.case_limit = min(other.case_limit, worker.case_limit)
         with self.lock:
             self.result.examples.append(planned)
             self.result.configurations += len(parts)
@@ -142,9 +193,11 @@ class _Run:
 
     def _count(self, lost: Lost) -> None:
         self.lost[lost.status] += 1
-        if self.lost[lost.status] >= MOST_LOST[lost.status]:
-            word = "crashed" if lost.status is Status.CRASHED else "timed out"
-            self.result.stopped = f"stopped after {self.lost[lost.status]} cases {word}"
+        total = self.lost.total()
+        if total >= MOST_LOST + (self.result.cases - total):
+            words = {Status.CRASHED: "crashed", Status.TIMED_OUT: "timed out"}
+            kinds = " and ".join(f"{n} {words[s]}" for s, n in sorted(self.lost.items()))
+            self.result.stopped = f"stopped when {kinds} of {self.result.cases} cases"
 
 
 def outcomes_of(
@@ -156,20 +209,20 @@ def outcomes_of(
 ) -> list[Outcome]:
     """A worker's reply for one case as outcomes, expected failures marked as such."""
     if isinstance(reply, Lost):
-        reply = [Judgement(FIRST_CALL, reply.status, reply.cause, reply.cause)]
+        reply = [Judgement(FIRST_CALL, reply.status, reply.cause, reply.message)]
     elif isinstance(reply, HarnessError):
         cause = f"the suite itself failed: {reply.message}"
         reply = [Judgement(FIRST_CALL, Status.HARNESS_ERROR, cause, cause)]
     outcomes = []
     for judgement in reply:
-        status, reason, link = judgement.status, "", ""
+        status, reason, link, strict = judgement.status, "", "", False
         for entry in expectations:
-            if status in (Status.PASSED, Status.FAILED) and entry.covers(
+            if status in EXPECTABLE and entry.covers(
                 judgement.check, subject.name, subject.version, case
             ):
-                failed = status is Status.FAILED
+                failed = status is not Status.PASSED
                 status = Status.EXPECTED_FAILURE if failed else Status.UNEXPECTED_PASS
-                reason, link = entry.reason, entry.link
+                reason, link, strict = entry.reason, entry.link, entry.strict and not failed
         outcomes.append(
             Outcome(
                 check=judgement.check,
@@ -181,6 +234,7 @@ def outcomes_of(
                 ratio=judgement.ratio,
                 reason=reason,
                 link=link,
+                strict=strict,
             )
         )
     return outcomes

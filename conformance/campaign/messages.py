@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """First reply: what is measured. `cpu` is the processor time spent until it was ready."""
+    """First reply: what is measured.
+
+    Attributes:
+        name, kind, version, capabilities, declared, costly_calls, recorded: as in
+            `Implementation`.
+        bare: whether a plain function or layer class was given, not an `Implementation`.
+        named: whether another process can find it by its name.
+        checks: the checks that can apply to it.
+        expected_failures: the entries it carries itself.
+        cpu: processor seconds spent until it was ready.
+    """
 
     name: str
     kind: str
-    version: str
-    accumulation: str
-    costly_calls: bool
-    cpu: float
+    version: str = ""
+    capabilities: Capabilities | None = None
+    declared: Capabilities = EVERYTHING
+    costly_calls: bool = False
+    recorded: bool = False
+    bare: bool = True
+    named: bool = True
+    checks: tuple[str, ...] = ()
+    expected_failures: tuple[dict[str, Any], ...] = ()
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import conformance
 from conformance.campaign.messages import Diagnose, Explain, ProcessorTime, Refused, Run, Subject
 from conformance.case import Case
 from conformance.errors import UsageError
+from conformance.implementations import PROGRAM, Target
 from conformance.results import Status
 
 SETUP_LIMIT = 300.0
 WATCH_INTERVAL = 0.2
+# What one case may take, and by how much a process may grow before it is started anew.
+CASE_MEMORY = PROCESS_GROWTH = 2 * 2**30
+# After a time-out a case gets so many times what the slowest one took, or so many seconds.
+PATIENCE = 20.0
+LEAST_LIMIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +42,12 @@ class Lost:
     Attributes:
         status: ``crashed`` or ``timed_out``.
         cause: how, in one sentence.
+        message: the same with numbers.
     """
 
     status: Status
     cause: str
+    message: str
 
 
 class WorkerProcess:
@@ -45,18 +55,25 @@ class WorkerProcess:
 
     Attributes:
         subject: who is measured, once started.
+        outgrown: how often it was started anew because it had grown.
         aborted: whether it has been told to stop for good.
         cpu: processor seconds of finished children; `setup_cpu` the part before the first case.
     """
 
-    def __init__(self, name: str, case_limit: float) -> None:
-        self.name, self.case_limit = name, case_limit
+    def __init__(self, target: str | Target, case_limit: float) -> None:
+        self.target = Target(target) if isinstance(target, str) else target
+        self.name, self.case_limit = self.target.name, case_limit
         self.subject: Subject | None = None
+        self.outgrown = 0
         self.cpu = self.setup_cpu = 0.0
         self.aborted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Any = None
         self._deadline, self._late = math.inf, False
+        self._slowest = 0.0
+        self._memory: psutil.Process | None = None
+        self._grown_from = self._before_case = 0
+        self._bloated = False
 
     def start(self) -> Subject:
         """Start the child if there is none.
@@ -71,22 +88,25 @@ class WorkerProcess:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(
             # -P: only what the parent imports from, not a source tree that happens to be here.
-            [sys.executable, "-P", "-m", "conformance.campaign.worker", self.name],
+            [sys.executable, "-P", "-m", "conformance.campaign.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, "PYTHONPATH": _import_path()},
             start_new_session=True,  # so that what it starts ends with it
         )
+        self._memory = psutil.Process(self._process.pid)
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
+        self._send(self.target)
         first: Subject | Refused | Lost = self._receive(SETUP_LIMIT)
         if isinstance(first, Lost):
-            raise UsageError(f"setting up {self.name!r} {first.cause}")
+            raise UsageError(f"setting up {self.name!r} {first.message}")
         if isinstance(first, Refused):
             self.stop()
             raise UsageError(first.reason)
         self.subject = first
         self.setup_cpu += first.cpu
+        self._grown_from = self._used()
         return first
 
     def run(self, cases: tuple[Case, ...], checks: tuple[str, ...] = ()) -> Iterator[Any]:
@@ -96,10 +116,18 @@ class WorkerProcess:
             self.start()
             self._send(Run(cases[done:], checks))
             while done < len(cases):
+                began = time.monotonic()
                 reply = self._receive(self.case_limit)
                 done += 1
+                if isinstance(reply, Lost) and reply.status is Status.TIMED_OUT:
+                    self._lose_patience()
                 yield reply
                 if isinstance(reply, Lost):
+                    break
+                self._slowest = max(self._slowest, time.monotonic() - began)
+                if self._before_case - self._grown_from > PROCESS_GROWTH:
+                    self.outgrown += 1
+                    self.restart()
                     break
 
     def explain(self, cases: tuple[Case, ...], check: str) -> Any:
@@ -158,6 +186,7 @@ class WorkerProcess:
         assert self._process is not None
         process, stream = self._process, self._process.stdout
         assert stream is not None
+        self._before_case, self._bloated = self._used(), False
         self._deadline, self._late = time.monotonic() + limit, False
         try:
             return pickle.load(stream)
@@ -168,15 +197,50 @@ class WorkerProcess:
         last_words = self._last_words()
         self._end()
         if self._late:
-            return Lost(Status.TIMED_OUT, f"does not return within {limit:g} s")
-        return Lost(Status.CRASHED, f"ends the process: {_exit_text(code)}{last_words}")
+            return Lost(
+                Status.TIMED_OUT, "does not return in time", f"does not return within {limit:.3g} s"
+            )
+        if self._bloated:
+            most = f"more than {CASE_MEMORY >> 30} GiB of memory"
+            return Lost(Status.CRASHED, "takes too much memory", f"takes {most} for one case")
+        cause = f"ends the process: {_exit_text(code)}{last_words}"
+        return Lost(Status.CRASHED, cause, cause)
+
+    def _lose_patience(self) -> None:
+        """A hang has shown that time is not what it lacks: wait less for the next one."""
+        least = max(LEAST_LIMIT, PATIENCE * self._slowest)
+        self.case_limit = min(self.case_limit, least)
+
+    def _used(self) -> int:
+        """Memory of the child, in bytes."""
+        try:
+            return int(self._memory.memory_info().rss) if self._memory else 0
+        except psutil.Error:
+            return 0
+
+    def _used_by_all(self) -> int:
+        """Memory of the child and of the processes it has started."""
+        total = self._used()
+        with contextlib.suppress(psutil.Error):
+            for child in self._memory.children(recursive=True) if self._memory else ():
+                with contextlib.suppress(psutil.Error):
+                    total += child.memory_info().rss
+        return total
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the child when a reply is overdue, and its children when it ends; in a thread."""
+        """Kill the child when a reply is overdue or it takes too much memory; in a thread.
+
+        When it ends, what it has started is ended too.
+        """
+        used = self._used_by_all if self.name.startswith(PROGRAM) else self._used
         while process.poll() is None:
             if time.monotonic() >= self._deadline:
                 self._late = True
                 break
+            if self._deadline < math.inf and self.subject is not None:
+                self._bloated = used() - self._before_case > CASE_MEMORY
+                if self._bloated:
+                    break
             time.sleep(WATCH_INTERVAL)
         _kill(process)  # also what it has started, which may hold the pipe open
 
@@ -208,4 +272,4 @@ def _exit_text(code: int) -> str:
 def _import_path() -> str:
     """The parent's import path for the child, led by where this package came from."""
     here = str(Path(conformance.__file__).parents[1])
-    return os.pathsep.join(dict.fromkeys([here, *filter(None, sys.path)]))
+    return os.pathsep.join(dict.fromkeys([here, *(path or os.getcwd() for path in sys.path)]))

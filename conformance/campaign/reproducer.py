@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.campaign.messages import Subject
 from conformance.case import Case, format_sequence
 from conformance.data import arrays
 from conformance.results import Evidence
@@ -14,24 +16,23 @@ from conformance.results import Evidence
 MOST_LITERALS = 600
 
 
-def script(
-    cases: tuple[Case, ...], implementation: str, kind: str, evidence: Evidence | None, check: str
-) -> str:
-    """Python source that runs `cases` on `implementation` and prints what the check looked at."""
+# What calls the layer of an adapter of real Keras, besides calling it as it is.
+_COMPILED = {
+    "keras-tensorflow-graph": "tf.function(layer)",
+    "keras-tensorflow-xla": "tf.function(layer, jit_compile=True)",
+}
+
+
+def script(cases: tuple[Case, ...], subject: Subject, evidence: Evidence | None, check: str) -> str:
+    """Python source that runs `cases` on `subject` and prints what the check looked at."""
     lines = ["import numpy as np"]
     if any(case.compute_dtype == "bfloat16" for case in cases):
         lines.append("import ml_dtypes")
-    if implementation == "keras-tensorflow":
-        lines += ["import keras", ""]
-    elif implementation == "reference":
-        lines += ["import reference_impl", ""]
-    else:
-        module, _, attribute = implementation.partition(":")
-        lines += [f"from {module} import {attribute.partition('.')[0]}", ""]
+    lines += [*_imports(subject), ""]
     if sum(_numbers(case) for case in cases) > MOST_LITERALS:
         lines += ["from conformance.case import Case", "from conformance.data import arrays", ""]
     for case in cases:
-        lines += [f"# {case}", *_values(case, len(cases)), *_call(case, implementation, kind)]
+        lines += [f"# {case}", *_values(case, len(cases)), *_call(case, subject)]
         lines += ["print(result.shape, result.dtype)", ""]
     if evidence is not None and evidence.element is not None:
         lines += [
@@ -43,9 +44,43 @@ def script(
     return "\n".join(lines) + "\n"
 
 
-def replay_command(cases: tuple[Case, ...], implementation: str) -> str:
-    """The command line that runs `cases` again."""
-    return f"conv2d-conformance replay '{format_sequence(cases)}' --impl {implementation}"
+def replay_command(cases: tuple[Case, ...], name: str, *, named: bool = True) -> str:
+    """What runs `cases` again: a command line, or a call for an object that has no name."""
+    if named:
+        return f"conv2d-conformance replay '{format_sequence(cases)}' --impl {shlex.quote(name)}"
+    return f"conformance.check({name}, case='{format_sequence(cases)}')"
+
+
+def _imports(subject: Subject) -> list[str]:
+    if subject.name.startswith("keras-"):
+        lines = ["import os", f'os.environ["KERAS_BACKEND"] = "{subject.name.split("-")[1]}"']
+        lines += ["import tensorflow as tf"] if subject.name in _COMPILED else []
+        return [*lines, "import keras"]
+    if subject.name == "reference":
+        return ["import reference_impl"]
+    if subject.bare and subject.named and subject.name.count(":") == 1:
+        module, _, attribute = subject.name.partition(":")
+        return [f"from {module} import {attribute.partition('.')[0]}"]
+    if subject.named:
+        return [
+            "from conformance.implementations import resolve",
+            "",
+            f"implementation = resolve({subject.name!r})",
+            "implementation.setup()",
+        ]
+    return [f"# `implementation` is what was measured: {subject.name}"]
+
+
+def _callable(subject: Subject) -> str:
+    if subject.name.startswith("keras-"):
+        return "keras.layers.Conv2D"
+    if subject.name == "reference":
+        return "reference_impl.Conv2D"
+    if subject.bare and subject.named and subject.name.count(":") == 1:
+        return subject.name.partition(":")[2]
+    if subject.bare:
+        return "implementation"
+    return "implementation.conv2d" if subject.kind == "function" else "implementation.layer"
 
 
 def _values(case: Case, total: int) -> list[str]:
@@ -62,21 +97,18 @@ def _values(case: Case, total: int) -> list[str]:
     ]
 
 
-def _call(case: Case, implementation: str, kind: str) -> list[str]:
-    if kind == "function":
-        called = implementation.partition(":")[2]
+def _call(case: Case, subject: Subject) -> list[str]:
+    called = _callable(subject)
+    if subject.kind == "function":
         arguments = ", ".join(f"{k}={v!r}" for k, v in case.function_arguments().items())
         return [f"result = np.asarray({called}(x, kernel, bias, {arguments}))"]
-    called = {"keras-tensorflow": "keras.layers.Conv2D", "reference": "reference_impl.Conv2D"}.get(
-        implementation, implementation.partition(":")[2]
-    )
     arguments = ", ".join(f"{k}={v!r}" for k, v in case.layer_arguments().items())
     weights = "[kernel, bias]" if case.has_bias else "[kernel]"
     return [
         f"layer = {called}({arguments})",
         "layer.build(x.shape)",
         f"layer.set_weights({weights})",
-        "result = np.asarray(layer(x))",
+        f"result = np.asarray({_COMPILED.get(subject.name, 'layer')}(x))",
     ]
 
 

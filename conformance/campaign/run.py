@@ -8,21 +8,23 @@ import platform
 import shlex
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, Measured, measure
-from conformance.campaign.plan import Planned, plan
+from conformance.campaign.messages import Subject
+from conformance.campaign.plan import Planned, given, plan
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
 from conformance.expectations import Expectation, shipped
+from conformance.implementations import ADAPTERS, Target
 from conformance.results import ImplementationResult, Report, Status, Verdict
+from conformance.strategies import Example
 from reference_impl.convolution import active_path
 
 KERAS = "keras-tensorflow"
@@ -38,7 +40,7 @@ class Settings:
     """What a campaign is asked to do.
 
     Attributes:
-        implementations: names or ``module:attr``; empty means real Keras on TensorFlow.
+        implementations: who is measured; empty means real Keras on TensorFlow.
         examples: configurations for each implementation; None for as many as the time allows.
         max_time: seconds for the campaign, shared evenly by the implementations; None for no limit.
         seed: what the cases are drawn from.
@@ -47,9 +49,11 @@ class Settings:
         expectations: expected failures besides the shipped ones.
         xfail: the file they came from, for the command in the report.
         witness: whether real Keras, where installed, confirms the reference on a sample.
+        given: the examples to run, None to draw them.
+        command: the command line that repeats the campaign; None for that of ``run``.
     """
 
-    implementations: tuple[str, ...] = ()
+    implementations: tuple[Target, ...] = ()
     examples: int | None = DEFAULT_EXAMPLES
     max_time: float | None = None
     seed: int = 0
@@ -58,21 +62,28 @@ class Settings:
     expectations: tuple[Expectation, ...] = ()
     xfail: Path | None = None
     witness: bool = True
+    given: tuple[Example, ...] | None = None
+    command: str | None = None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return self.implementations or (Target(KERAS),)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.implementations or (KERAS,)
+        return tuple(target.name for target in self.targets)
 
     @property
     def processes(self) -> int:
         return self.jobs or available_cores()
 
-    @property
-    def command(self) -> str:
+    def command_line(self) -> str:
         """The command line that repeats the campaign."""
+        if self.command is not None:
+            return self.command
         words = ["conv2d-conformance", "run"]
-        for name in self.implementations:
-            words += ["--impl", name]
+        for target in self.implementations:
+            words += ["--impl", target.name]
         if self.examples is not None:
             words += ["--examples", str(self.examples)]
         if self.max_time is not None:
@@ -133,8 +144,8 @@ class _Campaign:
         stops: list[str] = []
         witness = None
         try:
-            teams = {name: self._team(name) for name in settings.names}
-            witnesses = self._team(KERAS, 1) if self._wants_witness() else []
+            teams = {target.name: self._team(target) for target in settings.targets}
+            witnesses = self._team(Target(KERAS), 1) if self._wants_witness() else []
             self._start_all([team[0] for team in teams.values()] + witnesses)
             for number, (name, team) in enumerate(teams.items(), start=1):
                 if settings.max_time is not None:
@@ -149,7 +160,7 @@ class _Campaign:
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
                 self.budget.deadline = None
-                measured = self._measure(KERAS, witnesses, sample)
+                measured = self._measure(KERAS, witnesses, sample, witness=True)
                 witness = self._summarise(measured, witnesses)
         finally:
             for worker in self.workers:
@@ -162,7 +173,7 @@ class _Campaign:
                 "seed": settings.seed,
                 "examples": settings.examples,
                 "max_time": settings.max_time,
-                "command": settings.command,
+                "command": settings.command_line(),
             },
             rules={name: check.rule for name, check in CHECKS.items()},
             headline=[*_headline(results, witness, settings), *stops],
@@ -176,8 +187,8 @@ class _Campaign:
         )
         return Campaign(report, self.interrupted, self.cpu)
 
-    def _team(self, name: str, size: int | None = None) -> list[WorkerProcess]:
-        team = [WorkerProcess(name, CASE_LIMIT) for _ in range(size or self.settings.processes)]
+    def _team(self, target: Target, size: int | None = None) -> list[WorkerProcess]:
+        team = [WorkerProcess(target, CASE_LIMIT) for _ in range(size or self.settings.processes)]
         self.workers += team
         return team
 
@@ -190,9 +201,10 @@ class _Campaign:
             self.progress(Progress(worker.name, "starting", 0, None))
             worker.start()
 
-    def _measure(self, name: str, team: list[WorkerProcess], limit: int | None) -> Measured:
+    def _measure(
+        self, name: str, team: list[WorkerProcess], limit: int | None, *, witness: bool = False
+    ) -> Measured:
         settings = self.settings
-        cases = plan(settings.seed, limit)
         measured: list[Measured] = []
         failure: list[BaseException] = []
 
@@ -201,11 +213,12 @@ class _Campaign:
                 measured.append(
                     measure(
                         team,
-                        iter(takewhile(self._goes_on, cases)),
+                        lambda subject: self._planned(subject, limit),
                         budget=self.budget,
                         expectations=self.expectations,
                         checks=settings.checks,
                         progress=lambda n: self.progress(Progress(name, "running", n, limit)),
+                        probing=not witness,
                     )
                 )
             except BaseException as error:  # noqa: BLE001 - raised again in the main thread
@@ -230,8 +243,12 @@ class _Campaign:
             measured[0].stopped = measured[0].stopped or "interrupted"
         return measured[0]
 
-    def _goes_on(self, planned: Planned) -> bool:
-        return not self.budget.over
+    def _planned(self, subject: Subject, limit: int | None) -> Iterator[Planned]:
+        if self.settings.given is not None:
+            planned = given(islice(self.settings.given, limit))
+        else:
+            planned = plan(self.settings.seed, limit, subject.declared)
+        return takewhile(lambda _: not self.budget.over, planned)
 
     def _summarise(self, measured: Measured, team: list[WorkerProcess]) -> ImplementationResult:
         found = []
@@ -243,7 +260,6 @@ class _Campaign:
                     measured,
                     self.settings.seed,
                     team[0],
-                    self.expectations,
                     self.settings.checks,
                 )
             except KeyboardInterrupt:
@@ -255,7 +271,7 @@ class _Campaign:
 
 def keras_is_installed() -> bool:
     """Whether Keras and TensorFlow can be imported; neither is imported to find out."""
-    return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
+    return not ADAPTERS[KERAS].missing
 
 
 def exit_code(campaign: Campaign) -> int:
@@ -286,6 +302,12 @@ def environment() -> dict[str, str]:
         "hypothesis",
         "keras",
         "tensorflow",
+        "torch",
+        "jax",
+        "onnxruntime",
+        "openvino",
+        "ai-edge-litert",
+        "scipy",
     ):
         try:
             found[package] = importlib.metadata.version(package)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from conformance.campaign.measure import Measured
+from conformance.capabilities import area, every_need, wording
 from conformance.case import AsList, Case, Written
-from conformance.checks import CHECKS
 from conformance.results import (
     BAD,
     Finding,
@@ -66,21 +68,50 @@ def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult
         verdict=_verdict(measured.outcomes),
         configurations=measured.configurations,
         cases=measured.cases,
-        checks=count(measured.outcomes, _checks(subject.kind)),
+        checks=count(measured.outcomes, list(subject.checks)),
         findings=findings,
         unsupported=_unsupported(measured.outcomes),
         coverage=_coverage(measured.outcomes, subject.kind),
         ratios=_ratios(measured.outcomes),
-        accumulation=subject.accumulation,
+        accumulation=subject.declared.accumulation or "float64",
         interrupted=bool(measured.stopped),
+        declared=None if subject.capabilities is None else asdict(subject.capabilities),
+        capabilities=measured.probed,
+        area=_area(measured),
+        notes=_notes(measured),
     )
 
 
-def _checks(kind: str) -> list[str]:
-    return [name for name in CHECKS if kind == "layer" or name != "compute_output_shape"]
+def _area(measured: Measured) -> dict[str, Any]:
+    """How much of what a case can need is claimed, counted over all combinations."""
+    declared = measured.subject.declared
+    combinations = list(area())
+    claimed = sum(all(map(declared.has, needs)) for needs in combinations)
+    missing = [wording(need) for need in every_need() if not declared.has(need)]
+    return {"claimed": claimed, "total": len(combinations), "missing": missing}
+
+
+def _notes(measured: Measured) -> list[str]:
+    works = [c.need for c in measured.probed if c.claimed is False and c.works]
+    notes = [f"Not claimed, but works on the smallest case: {', '.join(works)}."] if works else []
+    passes: dict[str, int] = Counter(
+        o.reason for o in measured.outcomes if o.status is Status.UNEXPECTED_PASS
+    )
+    notes += [
+        f"Passes in {number} case{'s' * (number != 1)} that should fail: {reason.rstrip('.')}."
+        for reason, number in passes.items()
+    ]
+    if measured.outgrown:
+        notes.append(
+            f"Its process kept memory: it grew by 2 GiB and was started anew {measured.outgrown} "
+            f"time{'s' * (measured.outgrown != 1)}."
+        )
+    return notes
 
 
 def _verdict(outcomes: list[Outcome]) -> Verdict:
+    if any(outcome.strict for outcome in outcomes):
+        return Verdict.FAILS
     statuses = Counter((o.status, o.check in VALUE_CHECKS) for o in outcomes)
     if any(number for (status, _), number in statuses.items() if status in BAD - {"harness_error"}):
         return Verdict.FAILS

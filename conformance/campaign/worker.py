@@ -1,8 +1,9 @@
-"""The child process that runs an implementation: ``python -m conformance.campaign.worker NAME``.
+"""The child process that runs an implementation: ``python -m conformance.campaign.worker``.
 
 Requests and replies are pickles on what were stdin and stdout; whatever the implementation prints
-goes to stderr, which the parent keeps in a file. The first reply tells who is measured, or why
-nobody can be. A case that kills this process costs that case only: the parent starts another one.
+goes to stderr, which the parent keeps in a file. The first request is the `Target`; the first reply
+tells who is measured, or why nobody can be. A case that kills this process costs that case only:
+the parent starts another one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import gc
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -28,7 +28,7 @@ from conformance.campaign.messages import (
 )
 
 
-def main(name: str) -> None:
+def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -36,40 +36,48 @@ def main(name: str) -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    _serve(name, requests, replies)
+    _serve(requests, replies)
 
 
-def _serve(name: str, requests: BinaryIO, replies: BinaryIO) -> None:
-    from conformance.checks import Trial, judge
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    from conformance.checks import Trial, concerning, judge
     from conformance.diagnosis import diagnose
-    from conformance.errors import UsageError
+    from conformance.errors import UsageError, describe
     from conformance.evidence import explain
     from conformance.implementations import resolve
+    from conformance.implementations.base import FunctionImplementation, LayerImplementation
 
     def reply(message: Any) -> None:
         pickle.dump(message, replies)
         replies.flush()
 
+    target = pickle.load(requests)
     try:
-        implementation = resolve(name)
+        implementation = resolve(target)
         implementation.setup()
     except UsageError as error:
         reply(Refused(str(error)))
         return
     except BaseException as error:  # noqa: BLE001 - a stranger's set-up code
         traceback.print_exc()
-        reply(Refused(f"setting up {name!r} fails: {type(error).__name__}: {error}"))
+        reply(Refused(f"setting up {target.name!r} fails: {describe(error)}"))
         return
     gc.collect()
     gc.freeze()  # a big engine's modules are not worth scanning again and again
     reply(
         Subject(
-            name,
-            implementation.kind,
-            implementation.version,
-            implementation.accumulation,
-            implementation.costly_calls,
-            time.process_time(),
+            name=target.name,
+            kind=implementation.kind,
+            version=str(implementation.version),
+            capabilities=implementation.capabilities,
+            declared=implementation.declared,
+            costly_calls=implementation.costly_calls,
+            recorded=implementation.recorded,
+            bare=type(implementation) in (FunctionImplementation, LayerImplementation),
+            named=target.payload is None,
+            checks=concerning(implementation),
+            expected_failures=tuple(dict(e) for e in implementation.expected_failures),
+            cpu=time.process_time(),
         )
     )
     while True:
@@ -111,4 +119,4 @@ def _end_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -24,7 +24,8 @@ def output_shape(trial: Trial) -> None:
 def compute_output_shape(trial: Trial) -> None:
     """compute_output_shape of a layer gives the shape of Conv2D, also where sizes are None."""
     case = trial.case
-    for known in (case.input_shape, _unknown(trial)):
+    symbolic = trial.implementation.declared.symbolic_shapes
+    for known in (case.input_shape, *([_unknown(trial)] if symbolic else [])):
         want = conv_output_shape(
             known,
             case.filters,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from conformance.case import Case
 from conformance.criteria import Expected, expected
 from conformance.data import Arrays, arrays
-from conformance.errors import Unsupported, describe, first_line
+from conformance.errors import Crashed, Unsupported, describe, first_line
 from conformance.implementations.base import Implementation, Prepared
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -59,7 +59,7 @@ class Trial:
 
     @cached_property
     def expected(self) -> Expected:
-        return expected(self.case, self.data, self.implementation.accumulation)
+        return expected(self.case, self.data, self.implementation.declared)
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -78,8 +78,31 @@ class Trial:
 
     def call(self, x: NDArray[Any]) -> NDArray[Any]:
         """A further call; errors as for `output`. The result is a copy."""
+        return self.ask(self.prepared, x)
+
+    def ask(self, prepared: Prepared, x: NDArray[Any]) -> NDArray[Any]:
+        """The result of `prepared` for `x`, as a copy; errors as for `output`."""
+        return self._array(self._ask(lambda: prepared.call(x)))
+
+    def gradients(
+        self, given: Arrays, upstream: NDArray[Any], arguments: dict[str, Any]
+    ) -> list[NDArray[Any] | None]:
+        """The gradients with respect to input, kernel and bias; errors as for `output`."""
+        gradients = self.implementation.gradients
+        assert gradients is not None
+        result = self._ask(
+            lambda: gradients(given.x, given.kernel, given.bias, upstream, **arguments)
+        )
+        if not isinstance(result, tuple | list) or len(result) != 3:
+            raise CheckFailure("gradients does not return three gradients")
+        return [None if part is None else self._array(part) for part in result]
+
+    def output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
+        """compute_output_shape of the layer; errors as for `output`."""
         prepared = self.prepared
-        result = self._ask(lambda: prepared.call(x))
+        return self._ask(lambda: prepared.compute_output_shape(input_shape))
+
+    def _array(self, result: Any) -> NDArray[Any]:
         try:
             return np.array(self.implementation.to_numpy(result), order="C")
         except TypeError as error:
@@ -89,11 +112,6 @@ class Trial:
                 f"returns something that does not convert to an array: {describe(error)}"
             ) from None
 
-    def output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """compute_output_shape of the layer; errors as for `output`."""
-        prepared = self.prepared
-        return self._ask(lambda: prepared.compute_output_shape(input_shape))
-
     def one_in(self, number: int) -> bool:
         """True for one case in `number`, always the same ones."""
         return zlib.crc32(str(self.case).encode()) % number == 0
@@ -101,15 +119,15 @@ class Trial:
     def _ask(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
-        except (KeyboardInterrupt, Unsupported):
+        except (KeyboardInterrupt, Unsupported, Crashed):
             raise
         except self.implementation.unsupported_errors as error:
             raise Unsupported(first_line(error)) from None
         except BaseException as error:  # noqa: BLE001 - SystemExit of an adapter is a finding too
             text = describe(error)
-            raise CheckFailure(f"raises {_generic(text)}", f"raises {text}") from None
+            raise CheckFailure(f"raises {generic(text)}", f"raises {text}") from None
 
 
-def _generic(text: str) -> str:
+def generic(text: str) -> str:
     """`text` without numbers and addresses, so that equal troubles look equal."""
     return _NUMBER.sub("#", _ADDRESS.sub("#", text))

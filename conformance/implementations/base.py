@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.data import Arrays
 from reference_impl.dtypes import as_dtype
 
 Shape = tuple[int | None, ...]
+# A bare function says nothing about its sums, so those of float64 are held to float32 only.
+UNDECLARED_FUNCTION = Capabilities(accumulation="float32")
 
 
 class Prepared(Protocol):
@@ -29,24 +32,54 @@ class Prepared(Protocol):
 
 
 class Implementation:
-    """Something that computes Conv2D.
+    """Something that computes Conv2D. Subclass it and define ``conv2d``, ``layer`` or both.
 
     Attributes:
-        name: as given to ``--impl``.
-        kind: ``function`` or ``layer``; decides which checks apply.
+        name: as given to ``--impl``; a subclass need not set it.
         version: shown in the report.
-        accumulation: the precision its float64 sums are held to.
+        capabilities: what it does; None declares nothing, and then it is asked everything.
+        conv2d: a method ``conv2d(x, kernel, bias=None, *, strides, padding, data_format,
+            dilation_rate, groups)``: x is (N, H, W, C) or (N, C, H, W), kernel (kh, kw, C //
+            groups, filters), bias (filters,) or None; strides and dilation_rate are pairs, padding
+            is ``valid`` or ``same``. Returns an array in the dtype and layout of `x`, or raises
+            `Unsupported`.
+        layer: a method or factory with the signature of Keras' Conv2D that returns a layer. Where
+            there is one, it is what is measured, and ``conv2d`` is compared beside it.
+        gradients: a method ``gradients(x, kernel, bias, upstream, **arguments)``, arguments as for
+            ``conv2d``: returns the gradients with respect to x, kernel and bias (None without one)
+            of a scalar whose gradient with respect to the result is `upstream`.
+        expected_failures: entries as in an expected-failure file; see `expected_failure`.
+        unsupported_errors: exceptions that mean "not on this backend", besides `Unsupported`.
         costly_calls: True where a call costs more than checking it: checks that need further calls
             are then made on a part of the cases.
-        unsupported_errors: exceptions that mean "not on this backend", besides `Unsupported`.
+        recorded: True where results were made beforehand, and no further call can be made.
     """
 
-    name: str
-    kind: str
+    name: str = ""
     version: str = ""
-    accumulation: str = "float64"
-    costly_calls: bool = False
+    capabilities: Capabilities | None = None
+    conv2d: Callable[..., Any] | None = None
+    layer: Callable[..., Any] | None = None
+    gradients: Callable[..., Any] | None = None
+    expected_failures: Sequence[Mapping[str, Any]] = ()
     unsupported_errors: tuple[type[BaseException], ...] = ()
+    costly_calls: bool = False
+    recorded: bool = False
+
+    _key: tuple[Any, ...] | None = None
+    _layer: Any = None
+
+    @property
+    def kind(self) -> str:
+        """``layer`` or ``function``; decides which checks apply."""
+        return "function" if self.layer is None else "layer"
+
+    @property
+    def declared(self) -> Capabilities:
+        """Its capabilities, or what is assumed of one that declares none."""
+        if self.capabilities is not None:
+            return self.capabilities
+        return EVERYTHING if self.kind == "layer" else UNDECLARED_FUNCTION
 
     def setup(self) -> None:
         """Called once in the process that will run it, before the first case."""
@@ -55,8 +88,31 @@ class Implementation:
         """Called once after the last case."""
 
     def prepare(self, case: Case, data: Arrays) -> Prepared:
-        """Bring arguments and weights of `case` in place."""
-        raise TypeError(f"{type(self).__name__} must define prepare")
+        """Bring arguments and weights of `case` in place.
+
+        A layer is built once for consecutive cases that differ only in their inputs and weights,
+        and given new weights through ``set_weights``, as a user would.
+        """
+        if self.layer is None:
+            return FunctionCall(self, data, case)
+        dtype = as_dtype(case.variable_dtype)
+        weights = [w.astype(dtype) for w in (data.kernel, data.bias) if w is not None]
+        key = case.layer_key()
+        if key == self._key:
+            self._layer.set_weights(weights)
+        else:
+            self._key = None
+            self._layer = self.build(case, weights)
+            self._key = key
+        return _LayerCall(self._layer)
+
+    def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
+        """A new layer for `case` that holds `weights`."""
+        assert self.layer is not None
+        layer = self.layer(**case.layer_arguments())
+        layer.build(case.input_shape)
+        layer.set_weights(list(weights))
+        return layer
 
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result as an array.
@@ -72,71 +128,36 @@ class Implementation:
 
 
 class FunctionImplementation(Implementation):
-    """A function with the contract ``conv2d(x, kernel, bias=None, *, strides, padding, ...)``.
-
-    It declares nothing, so its float64 sums are held to float32 precision only.
-    """
-
-    kind = "function"
-    accumulation = "float32"
+    """A function with the contract of `Implementation.conv2d`, which declares nothing."""
 
     def __init__(self, name: str, function: Callable[..., Any], *, version: str = "") -> None:
-        self.name, self.version = name, version
-        self._function = function
-
-    def prepare(self, case: Case, data: Arrays) -> Prepared:
-        return _FunctionCall(self._function, data, case.function_arguments())
+        self.name, self.version, self.conv2d = name, version, function
 
 
-class _FunctionCall:
-    def __init__(
-        self, function: Callable[..., Any], data: Arrays, arguments: dict[str, Any]
-    ) -> None:
-        self._function, self._data, self._arguments = function, data, arguments
+class LayerImplementation(Implementation):
+    """A class or factory with the signature and methods of Keras' Conv2D."""
+
+    def __init__(self, name: str, factory: Callable[..., Any], *, version: str = "") -> None:
+        self.name, self.version, self.layer = name, version, factory
+
+
+class FunctionCall:
+    """The function of an implementation with the arguments and weights of a case."""
+
+    def __init__(self, implementation: Implementation, data: Arrays, case: Case) -> None:
+        self._implementation, self._data = implementation, data
+        self._arguments = case.function_arguments()
 
     def call(self, x: NDArray[Any]) -> Any:
-        return self._function(x, self._data.kernel, self._data.bias, **self._arguments)
+        conv2d = self._implementation.conv2d
+        assert conv2d is not None
+        return conv2d(x, self._data.kernel, self._data.bias, **self._arguments)
 
     def weights(self) -> list[NDArray[Any]]:
         return [w for w in (self._data.kernel, self._data.bias) if w is not None]
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         raise TypeError("a function has no compute_output_shape")
-
-
-class LayerImplementation(Implementation):
-    """A class or factory with the signature and methods of Keras' Conv2D.
-
-    A layer is built once for consecutive cases that differ only in their inputs and weights, and
-    given new weights through ``set_weights``, as a user would.
-    """
-
-    kind = "layer"
-
-    def __init__(self, name: str, factory: Callable[..., Any], *, version: str = "") -> None:
-        self.name, self.version = name, version
-        self._factory = factory
-        self._key: tuple[Any, ...] | None = None
-        self._layer: Any = None
-
-    def prepare(self, case: Case, data: Arrays) -> Prepared:
-        dtype = as_dtype(case.variable_dtype)
-        weights = [w.astype(dtype) for w in (data.kernel, data.bias) if w is not None]
-        key = case.layer_key()
-        if key == self._key:
-            self._layer.set_weights(weights)
-        else:
-            self._key = None
-            self._layer = self.build(case, weights)
-            self._key = key
-        return _LayerCall(self._layer)
-
-    def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
-        """A new layer for `case` that holds `weights`."""
-        layer = self._factory(**case.layer_arguments())
-        layer.build(case.input_shape)
-        layer.set_weights(list(weights))
-        return layer
 
 
 class _LayerCall:

@@ -1,0 +1,237 @@
+"""The suite from Python: a campaign in one call, and the checks as parameters of a test."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance import results
+from conformance.case import CaseError, parse_sequence
+from conformance.checks import CHECKS
+from conformance.errors import UsageError
+from conformance.implementations import Target, target_of
+from conformance.results import Finding, Status, Verdict
+from conformance.strategies import Example
+
+if TYPE_CHECKING:
+    import pandas
+    import pytest
+
+
+class ConformanceError(AssertionError):
+    """An implementation does not conform, or nothing could be decided; says what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(results.Report):
+    """What `check` returns: the records of results.json, and ways to look at them."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """``conforms``, ``fails`` or ``inconclusive``."""
+        return self.implementations[0].verdict
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What fails, without expected failures."""
+        found = self.implementations[0].findings
+        return [finding for finding in found if finding.status is not Status.EXPECTED_FAILURE]
+
+    def raise_for_status(self) -> None:
+        """Nothing if it conforms.
+
+        Raises:
+            ConformanceError: it does not, or nothing could be decided.
+        """
+        if self.verdict is not Verdict.CONFORMS:
+            raise ConformanceError(str(self))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row for each check, one column for each status, with the numbers of outcomes.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise UsageError("to_frame needs pandas: pip install pandas brings it") from None
+        frame = pandas.DataFrame.from_dict(self.implementations[0].checks, orient="index")
+        return frame.rename_axis("check")
+
+    def to_html(self) -> str:
+        """The report as one web page."""
+        from conformance.report.html import render
+
+        return render(self)
+
+    def write(self, directory: str | Path) -> Path:
+        """Write report.html, results.json and junit.xml; returns the path of the first."""
+        from conformance.report import write_all
+
+        return write_all(self, Path(directory))
+
+    def __str__(self) -> str:
+        return "\n".join([*self.headline, *(_lines(finding) for finding in self.findings)])
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.to_html(), quote=True)
+        style = "width: 100%; height: 40em; border: 1px solid #8888"
+        return f'<iframe srcdoc="{page}" style="{style}" title="Conformance report"></iframe>'
+
+
+def check(
+    implementation: Any,
+    *,
+    examples: int | None = None,
+    max_time: float | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    xfail: str | Path | None = None,
+    case: str | None = None,
+) -> Report:
+    """Measure one implementation, in processes of its own.
+
+    Args:
+        implementation: a function, a layer class, an `Implementation` or its class, or a name as
+            for ``--impl``.
+        examples: layer configurations; 200, or no limit with `max_time`.
+        max_time: seconds after which no new case is drawn.
+        seed: the same seed gives the same cases.
+        jobs: worker processes, one a core by default.
+        xfail: file of expected failures.
+        case: a case string, or several joined by ``+``, to run instead of drawing any.
+
+    Raises:
+        UsageError: it cannot be measured, or an argument is out of range.
+    """
+    from conformance.campaign.run import DEFAULT_EXAMPLES, Settings, run
+    from conformance.expectations import load
+
+    _refuse("examples", examples, 1)
+    _refuse("seed", seed, 0)
+    _refuse("jobs", jobs, 1)
+    if max_time is not None and not max_time > 0:
+        raise UsageError(f"max_time must be a number of seconds above 0, not {max_time!r}")
+    if examples is None and max_time is None:
+        examples = DEFAULT_EXAMPLES
+    settings = Settings(
+        implementations=(target_of(implementation),),
+        examples=examples,
+        max_time=max_time,
+        seed=seed,
+        jobs=jobs,
+        expectations=tuple(load(Path(xfail))) if xfail else (),
+        xfail=Path(xfail) if xfail else None,
+        given=None if case is None else (_parsed(case),),
+        witness=case is None,
+    )
+    measured = run(settings).report
+    return Report(**{field.name: getattr(measured, field.name) for field in fields(measured)})
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """A check as a test calls it: ``check(implementation)``.
+
+    Attributes:
+        name: the check.
+        examples, seed: how many configurations it is made on, and what they are drawn from.
+        thing, target: an implementation as given, and the target made of it.
+    """
+
+    name: str
+    examples: int
+    seed: int
+    thing: Any
+    target: Target
+
+    def __call__(self, implementation: Any) -> None:
+        """Fail the test if `implementation` fails the check, skip it if nothing is decided."""
+        import pytest
+
+        from conformance.campaign.single import check_one
+
+        try:
+            target = self.target if implementation is self.thing else target_of(implementation)
+            single = check_one(target, self.name, examples=self.examples, seed=self.seed)
+        except UsageError as error:
+            pytest.fail(str(error), pytrace=False)
+        if single.failure:
+            pytest.fail(single.failure, pytrace=False)
+        if single.skipped:
+            pytest.skip(single.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.target.name}-{self.name}"
+
+
+def parametrize_with_checks(
+    implementations: Iterable[Any], *, examples: int = 100, seed: int = 0
+) -> pytest.MarkDecorator:
+    """Decorator for a test with the parameters ``implementation`` and ``check``.
+
+        @parametrize_with_checks([MyLib(), my_conv.conv2d])
+        def test_conv2d(implementation, check):
+            check(implementation)
+
+    Makes one test for each implementation and check, ``test_conv2d[mylib-exact_values]``.
+
+    Args:
+        implementations: as for `check`.
+        examples: layer configurations for each check.
+        seed: the same seed gives the same cases.
+
+    Raises:
+        UsageError: something cannot be measured, two have one name, or a number is out of range.
+    """
+    import pytest
+
+    _refuse("examples", examples, 1)
+    _refuse("seed", seed, 0)
+    if isinstance(implementations, str) or not isinstance(implementations, Iterable):
+        raise UsageError(f"implementations must be a list, not {implementations!r:.60}")
+    made = checkings(list(implementations), examples=examples, seed=seed)
+    return pytest.mark.parametrize(
+        ("implementation", "check"),
+        [(checking.thing, checking) for checking in made],
+        ids=list(map(str, made)),
+    )
+
+
+def checkings(implementations: Iterable[Any], *, examples: int, seed: int) -> list[Checking]:
+    """Every check of every implementation, their names distinct.
+
+    Raises:
+        UsageError: an implementation cannot be measured, or two have one name.
+    """
+    targets = [(one, one if isinstance(one, Target) else target_of(one)) for one in implementations]
+    for name, number in Counter(target.name for _, target in targets).items():
+        if number > 1:
+            raise UsageError(f"two implementations are called {name!r}")
+    return [
+        Checking(check, examples, seed, thing, target)
+        for thing, target in targets
+        for check in CHECKS
+    ]
+
+
+def _parsed(case: str) -> Example:
+    try:
+        return parse_sequence(case)
+    except CaseError as error:
+        raise UsageError(str(error)) from None
+
+
+def _refuse(name: str, value: int | None, least: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and value >= least):
+        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def _lines(finding: Finding) -> str:
+    return f"  {finding.check}: {finding.cause}\n    {finding.minimal_case}\n    {finding.message}"

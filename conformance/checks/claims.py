@@ -1,0 +1,108 @@
+"""Checks of what else an implementation claims: its capabilities, a function, gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.capabilities import probes, wording
+from conformance.checks.trial import CheckFailure, Trial
+from conformance.criteria import error_ratio, expected
+from conformance.errors import Unsupported
+from conformance.implementations.base import FunctionCall
+from reference_impl import bias_gradient, input_gradient, kernel_gradient
+from reference_impl.dtypes import as_dtype, format_of
+
+
+def claimed_capability(trial: Trial) -> None:
+    """What an implementation claims it does not refuse, on the smallest case that needs it."""
+    try:
+        trial.output  # noqa: B018 - it must have been called
+    except Unsupported as refusal:
+        claimed = probes(trial.implementation.capabilities)
+        names = [wording(p.need) for p in claimed if p.claimed and p.case == trial.case]
+        raise CheckFailure(
+            f"claims {', '.join(names)}, and refuses it", f"refuses {trial.case}: {refusal}"
+        ) from None
+    except CheckFailure:
+        return  # another check tells
+
+
+def function_values(trial: Trial) -> float:
+    """Where an implementation has a function beside its layer, the function is right too."""
+    case = replace(trial.case, activation=None)
+    given = trial.data.copy(case)
+    call = FunctionCall(trial.implementation, given, case)
+    want = expected(case, trial.data, trial.implementation.declared)
+    got = trial.ask(call, given.x)
+    if got.shape != want.value.shape or got.dtype != as_dtype(case.compute_dtype):
+        raise CheckFailure(
+            "the function returns a wrong shape or dtype",
+            f"expected {case.compute_dtype} {want.value.shape}, got {got.dtype.name} {got.shape}",
+        )
+    ratio = float(error_ratio(got, want).max(initial=0.0))
+    if ratio > 1:
+        wrong = int((error_ratio(got, want) > 1).sum())
+        raise CheckFailure(
+            "values of the function are wrong", f"{wrong} of {got.size} elements are wrong", ratio
+        )
+    return ratio
+
+
+def gradient_values(trial: Trial) -> None:
+    """On integers, the gradients with respect to input, kernel and bias are the exact ones."""
+    case, data = trial.case, trial.data
+    arguments = case.function_arguments()
+    dtype = as_dtype(case.compute_dtype)
+    upstream = upstream_gradient(trial)
+    given = trial.data.copy(case)
+    got = trial.gradients(given, upstream.astype(dtype), arguments)
+    x, kernel, bias = (
+        None if a is None else a.astype(np.float64) for a in (data.x, data.kernel, data.bias)
+    )
+    assert x is not None
+    assert kernel is not None
+    wanted: list[tuple[str, NDArray[Any] | None]] = [
+        ("input", input_gradient(upstream, kernel, x.shape, **arguments)),
+        ("kernel", kernel_gradient(upstream, x, case.kernel, **arguments)),
+        ("bias", None if bias is None else bias_gradient(upstream, data_format=case.layout)),
+    ]
+    for (name, want), found in zip(wanted, got, strict=True):
+        if want is None:
+            continue
+        if found is None:
+            raise CheckFailure(f"returns no gradient of the {name}")
+        if found.shape != want.shape or found.dtype != dtype:
+            raise CheckFailure(
+                f"the gradient of the {name} has a wrong shape or dtype",
+                f"expected {dtype.name} {want.shape}, got {found.dtype.name} {found.shape}",
+            )
+        if not np.array_equal(found.astype(np.float64), want):
+            wrong = int((found.astype(np.float64) != want).sum())
+            raise CheckFailure(
+                f"the gradient of the {name} is wrong",
+                f"{wrong} of {want.size} elements of the gradient of the {name} are wrong",
+            )
+
+
+def upstream_gradient(trial: Trial) -> NDArray[np.float64]:
+    """Ones of either sign, shaped as the result."""
+    rng = np.random.Generator(np.random.SFC64(trial.case.seed))
+    return rng.choice([-1.0, 1.0], trial.case.geometry.output_shape)
+
+
+def gradients_are_exact(trial: Trial) -> bool:
+    """Whether every partial sum of every gradient is an integer that the dtype holds exactly."""
+    case = trial.case
+    g = case.geometry
+    largest = max(
+        float(np.abs(a.astype(np.float64)).max(initial=0.0))
+        for a in (trial.data.x, trial.data.kernel)
+    )
+    summed = max(
+        g.batch * g.output[0] * g.output[1], g.kernel_size[0] * g.kernel_size[1] * g.filters
+    )
+    return summed * largest <= 2.0 ** min(format_of(case.compute_dtype).precision, 24)

@@ -1,0 +1,105 @@
+"""Where an implementation fails: the condition on the case that tells failing from passing cases.
+
+It is written as in an expected-failure file, so that a finding can be turned into an entry of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from conformance.case import Case
+from conformance.expectations import NUMBERS, PAIRS, WORDS, Predicate, condition
+
+MOST_TERMS = 3
+_PAIR_TERMS = ("h != w", "h > 1 or w > 1", "h > 1", "w > 1", "h > w", "h < w", "== 1")
+_TERMS: tuple[tuple[str, str], ...] = (
+    ("groups", "> 1"),
+    *((name, term) for name in ("strides", "dilation", "kernel") for term in _PAIR_TERMS),
+    ("groups", "== 1"),
+    ("batch", "> 1"),
+    ("batch", "== 0"),
+    ("channels", "> 1"),
+    ("filters", "> 1"),
+    ("groups", "groups == channels"),
+    ("groups", "groups > 1 and groups < channels"),
+    ("filters", "filters > groups"),
+    ("filters", "filters > channels"),
+    ("filters", "filters == output_w"),
+    ("input", "h != w"),
+    ("output", "h != w"),
+    ("kernel", "h > input_h or w > input_w"),
+    ("kernel", "h < strides_h or w < strides_w"),
+)
+
+
+def separating(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[str, Any], int]:
+    """A condition that holds on all `failing` cases and on few `passing` ones.
+
+    Returns:
+        The condition as a table ``name = value``, empty where nothing tells them apart, and on how
+        many of the `passing` cases it holds as well.
+    """
+    terms = [t for t in _terms(failing) if all(map(t[2], failing))]
+    chosen: list[tuple[str, Any]] = []
+    left = list(passing)
+    while left and len(chosen) < MOST_TERMS:
+        kept = [(sum(map(holds, left)), n) for n, (_, _, holds) in enumerate(terms)]
+        fewest, number = min(kept, default=(len(left), -1))
+        if fewest == len(left):
+            break
+        name, value, holds = terms[number]
+        chosen.append((name, value))
+        left = [case for case in left if holds(case)]
+    return _joined(chosen), len(left)
+
+
+def describe(when: dict[str, Any]) -> str:
+    """The condition in one line: ``padding = same, dilation: h != w``."""
+    return ", ".join(
+        f"{name}: {value}"
+        if isinstance(value, str) and name not in WORDS
+        else f"{name} = {' or '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in when.items()
+    )
+
+
+def _terms(failing: Sequence[Case]) -> Iterator[tuple[str, Any, Predicate]]:
+    """Everything that could be said of the failing cases, the plainest first."""
+    for name, (read, allowed) in WORDS.items():
+        if name in ("dtype", "view"):
+            continue  # compute_dtype says it; a view seldom matters, and would often fit by chance
+        values = sorted({read(case) for case in failing}, key=str)
+        if len(values) * 2 <= len(allowed):
+            value: Any = values[0] if len(values) == 1 else values
+            yield name, value, condition(name, value)
+    for name, term in _TERMS:
+        yield name, term, condition(name, term)
+    for name, read_number in NUMBERS.items():
+        least = min(map(read_number, failing), default=0)
+        if least > 1:
+            yield name, f">= {least}", condition(name, f">= {least}")
+    for name, read_pair in PAIRS.items():
+        pairs = {read_pair(case) for case in failing}
+        if len(pairs) == 1:
+            value = list(pairs.pop())
+            yield name, value, condition(name, value)
+
+
+def _joined(terms: list[tuple[str, Any]]) -> dict[str, Any]:
+    """One entry a name: two comparisons of one name become their conjunction."""
+    joined: dict[str, Any] = {}
+    for name, value in terms:
+        if name in joined:
+            value = " and ".join(f"({_spelled(name, v)})" for v in (joined[name], value))
+        joined[name] = value
+    return joined
+
+
+def _spelled(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return f"h == {value[0]} and w == {value[1]}"
+    if value[0] in "<>=!":
+        names = ("h", "w") if name in PAIRS else (name,)
+        return " and ".join(f"{n} {value}" for n in names)
+    return str(value)
