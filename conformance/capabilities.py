@@ -93,6 +93,8 @@ class Capabilities:
             value = getattr(self, field.name)
             if isinstance(field.default, bool) and not isinstance(value, bool):
                 raise UsageError(_refusal(field.name, value, (True, False)))
+        if self.strides_with_dilation and not self.dilation:
+            raise UsageError("capability strides_with_dilation = True needs dilation = True")
 
     def has(self, need: Need) -> bool:
         """Whether a value of a field, or a feature, is claimed."""

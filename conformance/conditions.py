@@ -12,6 +12,7 @@ from conformance.case import Case
 from conformance.expectations import NUMBERS, PAIRS, WORDS, Predicate, condition
 
 MOST_TERMS = 3
+MOST_WORDS = 2  # a longer list would often fit a few failing cases by chance
 _PAIR_TERMS = ("h != w", "h > 1 or w > 1", "h > 1", "w > 1", "h > w", "h < w", "== 1")
 _TERMS: tuple[tuple[str, str], ...] = (
     ("groups", "> 1"),
@@ -54,27 +55,19 @@ def separating(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[s
     return _joined(chosen), len(left)
 
 
-def describe(when: dict[str, Any]) -> str:
-    """The condition in one line: ``padding = same, dilation: h != w``."""
-    return ", ".join(
-        f"{name}: {value}"
-        if isinstance(value, str) and name not in WORDS
-        else f"{name} = {' or '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in when.items()
-    )
-
-
 def _terms(failing: Sequence[Case]) -> Iterator[tuple[str, Any, Predicate]]:
     """Everything that could be said of the failing cases, the plainest first."""
+    lists: list[tuple[str, Any]] = []
     for name, (read, allowed) in WORDS.items():
         if name in ("dtype", "view"):
             continue  # compute_dtype says it; a view seldom matters, and would often fit by chance
         values = sorted({read(case) for case in failing}, key=str)
-        if len(values) * 2 <= len(allowed):
-            value: Any = values[0] if len(values) == 1 else values
-            yield name, value, condition(name, value)
-    for name, term in _TERMS:
-        yield name, term, condition(name, term)
+        if len(values) == 1:
+            yield name, values[0], condition(name, values[0])
+        elif len(values) <= min(MOST_WORDS, len(allowed) // 2):
+            lists.append((name, values))
+    for name, value in (*_TERMS, *lists):
+        yield name, value, condition(name, value)
     for name, read_number in NUMBERS.items():
         least = min(map(read_number, failing), default=0)
         if least > 1:

@@ -197,7 +197,7 @@ def _leak(case: Case, data: Arrays, algorithm: str) -> Reals:
     else:
         size = x.max(axis=(1, 2), initial=0.0)
         factor = WINOGRAD_AMPLIFICATION * (WINOGRAD_STEPS + g.channels)
-    grouped = size.reshape(g.batch, g.groups, -1)
+    grouped = size.reshape(g.batch, g.groups, kernel.shape[0])
     weights = kernel.reshape(kernel.shape[0], g.groups, -1)
     total: Reals = factor * np.einsum("ngc,cgf->ngf", grouped, weights).reshape(g.batch, g.filters)
     return total[:, :, None, None] if first else total[:, None, None, :]

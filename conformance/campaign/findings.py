@@ -9,10 +9,10 @@ from typing import Any
 from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
 from conformance.campaign.plan import SHRINK_ATTEMPTS, Planned, adapt, smallest
 from conformance.campaign.pool import WorkerProcess
+from conformance.campaign.reproducer import script
 from conformance.case import Case, format_sequence
 from conformance.conditions import separating
 from conformance.faults import FAULTS
-from conformance.campaign.reproducer import script
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
 from conformance.strategies import Example, configurations
 
@@ -85,7 +85,7 @@ class _Shrinker:
         evidence = None if note else self._evidence(cases, first)
         diagnosis = None if note else self._diagnosis(cases, group, first)
         subject = self.measured.subject
-        when, also_passing = self._condition(group)
+        when, also_passing = self._condition(group, cases)
         return Finding(
             check=first.check,
             cause=first.reason or first.cause,
@@ -104,7 +104,7 @@ class _Shrinker:
             also_passing=also_passing,
         )
 
-    def _condition(self, group: list[Outcome]) -> tuple[dict[str, Any], int]:
+    def _condition(self, group: list[Outcome], smallest: Example) -> tuple[dict[str, Any], int]:
         """On what cases the check fails like this, and on how many of them it passes."""
         first = group[0]
         passing = {
@@ -113,7 +113,7 @@ class _Shrinker:
             if o.status is Status.PASSED
             and (o.check == first.check or first.status in (Status.CRASHED, Status.TIMED_OUT))
         }
-        failing = {o.case for o in group}
+        failing = {*(o.case for o in group), str(smallest[-1])}
         return separating(*(list(map(Case.parse, sorted(c))) for c in (failing, passing - failing)))
 
     def _example_of(self, outcome: Outcome) -> Planned:

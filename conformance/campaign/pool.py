@@ -27,6 +27,7 @@ from conformance.implementations import PROGRAM, Target
 from conformance.results import Status
 
 SETUP_LIMIT = 300.0
+CLOSE_LIMIT = 5.0
 WATCH_INTERVAL = 0.2
 # What one case may take, and by how much a process may grow before it is started anew.
 CASE_MEMORY = PROCESS_GROWTH = 2 * 2**30
@@ -154,7 +155,17 @@ class WorkerProcess:
             self._send(ProcessorTime())
             used = self._receive(5.0)
             self.cpu += used if isinstance(used, float) else 0.0
+            self._let_close()
         self._end()
+
+    def _let_close(self) -> None:
+        """Let the implementation close what it has opened; a child that does not leave is killed."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            process.stdin.close()
+            process.wait(CLOSE_LIMIT)
 
     def abort(self) -> None:
         """End the child at once, from any thread, and never start another one."""

@@ -9,11 +9,11 @@ from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, measure
 from conformance.campaign.plan import plan
 from conformance.campaign.pool import WorkerProcess
+from conformance.campaign.reproducer import replay_command
 from conformance.campaign.run import CASE_LIMIT
 from conformance.case import parse_sequence
 from conformance.expectations import shipped
 from conformance.implementations import Target
-from conformance.campaign.reproducer import replay_command
 from conformance.results import BAD, Finding, Status
 
 DEFAULT_EXAMPLES = 100
@@ -76,7 +76,7 @@ def check_one(
 def close_all() -> None:
     """End every process that was kept."""
     while _workers:
-        _workers.popitem()[1].abort()
+        _workers.popitem()[1].stop()
 
 
 def _lines(finding: Finding, target: Target) -> str:

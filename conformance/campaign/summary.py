@@ -73,7 +73,7 @@ def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult
         unsupported=_unsupported(measured.outcomes),
         coverage=_coverage(measured.outcomes, subject.kind),
         ratios=_ratios(measured.outcomes),
-        accumulation=subject.declared.accumulation or "float64",
+        accumulation="float32" if subject.declared.accumulation == "float32" else "float64",
         interrupted=bool(measured.stopped),
         declared=None if subject.capabilities is None else asdict(subject.capabilities),
         capabilities=measured.probed,

@@ -100,7 +100,10 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
             continue
         for case in request.cases:
             reply(_guarded(lambda: judge(Trial(case, implementation), request.checks)))  # noqa: B023
-    implementation.close()
+    try:
+        implementation.close()
+    finally:
+        os._exit(0)  # threads that it has started are not waited for
 
 
 def _guarded(action: Any) -> Any:

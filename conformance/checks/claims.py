@@ -80,8 +80,10 @@ def gradient_values(trial: Trial) -> None:
                 f"the gradient of the {name} has a wrong shape or dtype",
                 f"expected {dtype.name} {want.shape}, got {found.dtype.name} {found.shape}",
             )
-        if not np.array_equal(found.astype(np.float64), want):
-            wrong = int((found.astype(np.float64) != want).sum())
+        # A fast algorithm is right if each element is nearer to the exact integer than to others.
+        room = 0.0 if trial.implementation.declared.algorithm == "direct" else np.nextafter(0.5, 0)
+        wrong = int((~(np.abs(found.astype(np.float64) - want) <= room)).sum())
+        if wrong:
             raise CheckFailure(
                 f"the gradient of the {name} is wrong",
                 f"{wrong} of {want.size} elements of the gradient of the {name} are wrong",

@@ -118,7 +118,8 @@ class Trial:
 
     def _ask(self, action: Callable[[], Any]) -> Any:
         try:
-            return action()
+            with np.errstate():  # what it sets is undone before the suite computes anything
+                return action()
         except (KeyboardInterrupt, Unsupported, Crashed):
             raise
         except self.implementation.unsupported_errors as error:

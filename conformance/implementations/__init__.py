@@ -263,6 +263,13 @@ def _refuse_incomplete(implementation: Implementation) -> None:
     own = type(implementation).prepare is not Implementation.prepare
     if implementation.conv2d is None and implementation.layer is None and not own:
         raise UsageError(f"{name!r} defines neither conv2d nor layer")
+    for method in ("conv2d", "gradients"):
+        static = inspect.getattr_static(type(implementation), method)
+        if inspect.isfunction(static) and _first_parameter(static) == "x":
+            raise UsageError(
+                f"{name!r}: {method} takes x first and would be given the object itself; define it "
+                "with self, or as a staticmethod"
+            )
     if implementation.declared.gradients and implementation.gradients is None:
         raise UsageError(f"{name!r} claims gradients but defines no method gradients")
 

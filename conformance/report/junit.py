@@ -5,7 +5,15 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from conformance.report.text import STATUS_LABELS, clean, plural, replay_command
+from conformance.report.text import (
+    STATUS_LABELS,
+    WHERE_LABELS,
+    clean,
+    condition,
+    plural,
+    replay_command,
+)
+from conformance.report.verdict import split_findings
 from conformance.results import BAD, Finding, ImplementationResult, Report, Status
 
 _OUTCOMES = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -52,10 +60,10 @@ def _testcase(
     result: ImplementationResult, suite: str, check: str, counts: dict[str, int]
 ) -> ET.Element:
     testcase = ET.Element("testcase", name=clean(check), classname=clean(suite))
-    findings = [finding for finding in result.findings if finding.check == check]
-    bad = [finding for finding in findings if finding.status in BAD]
-    expected = [f for f in findings if f.status == Status.EXPECTED_FAILURE]
+    bad, expected = ([f for f in part if f.check == check] for part in split_findings(result))
     failed = any(counts.get(s, 0) for s in BAD if s != Status.HARNESS_ERROR)
+    # Where an entry is strict, its pass is a finding.
+    failed = failed or any(finding.status == Status.UNEXPECTED_PASS for finding in bad)
     if failed or counts.get(Status.HARNESS_ERROR, 0):
         # One element only: a test case with a failure and an error would be counted twice.
         _add_problem(testcase, "failure" if failed else "error", bad, counts, result.name)
@@ -117,6 +125,8 @@ def _describe(finding: Finding, implementation: str) -> str:
         f"case: {finding.minimal_case}",
         f"replay: {replay_command(finding.minimal_case, implementation)}",
     ]
+    if finding.when and finding.status in WHERE_LABELS:
+        lines.insert(2, f"{WHERE_LABELS[finding.status].lower()}: {condition(finding.when)}")
     if finding.diagnosis:
         lines.insert(2, f"diagnosis: {finding.diagnosis}")
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
-from conformance.results import Status
+from conformance.results import Finding, Status
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 # What XML 1.0 does not allow, and what changes the direction of the text after it.
@@ -24,6 +26,15 @@ STATUS_LABELS = {
     Status.EXPECTED_FAILURE: "expected failure",
     Status.PASSED: "passed",
     Status.UNSUPPORTED: "unsupported",
+}
+
+# An unexpected pass has no such label: a condition would only tell it from other passes.
+WHERE_LABELS = {
+    Status.FAILED: "Fails where",
+    Status.EXPECTED_FAILURE: "Fails where",
+    Status.CRASHED: "Crashes where",
+    Status.TIMED_OUT: "Times out where",
+    Status.HARNESS_ERROR: "Goes wrong where",
 }
 
 
@@ -75,3 +86,51 @@ def replay_command(case: str, implementation: str) -> str:
     """The command that runs `case` again; the case is always quoted."""
     quoted = f"'{case}'" if "'" not in case else shlex.quote(case)
     return f"conv2d-conformance replay {quoted} --impl {shlex.quote(implementation)}"
+
+
+def condition(when: dict[str, Any]) -> str:
+    """The condition of a finding in one line: ``padding = same, dilation: h != w``."""
+    return ", ".join(_term(name, value) for name, value in when.items())
+
+
+def expectable(finding: Finding) -> bool:
+    """Whether an expected-failure entry can stand for `finding`: its condition must be known."""
+    known = bool(finding.when) or not finding.also_passing
+    return finding.status in (Status.FAILED, Status.CRASHED, Status.TIMED_OUT) and known
+
+
+def expectation(finding: Finding, implementation: str) -> str:
+    """The entry of an expected-failure file that covers `finding`."""
+    pattern = re.sub(r"([*?\[])", r"[\1]", implementation)
+    lines = [
+        "[[expected_failure]]",
+        f"check = {_toml(finding.check)}",
+        f"implementation = {_toml(pattern)}",
+        f"reason = {_toml(finding.explanation or finding.cause)}",
+        'link = ""',
+        "strict = false",
+    ]
+    if finding.when:
+        terms = ", ".join(f"{name} = {_toml(value)}" for name, value in finding.when.items())
+        lines.insert(3, f"when = {{ {terms} }}")
+    return "\n".join(lines) + "\n"
+
+
+def _term(name: str, value: Any) -> str:
+    if isinstance(value, str) and re.search("[<>=!]", value):
+        return f"{name}: {value}"
+    if isinstance(value, list | tuple):
+        pair = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+        value = f"({', '.join(map(str, value))})" if pair else " or ".join(map(_word, value))
+    return f"{name} = {_word(value)}"
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _toml(value: Any) -> str:
+    """`value` in TOML, whose strings are those of JSON once what cannot be shown is gone."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(clean(value) if isinstance(value, str) else value, ensure_ascii=False)

@@ -9,13 +9,24 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from conformance.report import heatmaps, plots
+from conformance.report import claims, heatmaps, plots
+from conformance.report.claims import Claim
 from conformance.report.heatmaps import Maps
-from conformance.report.text import STATUS_LABELS, percent, replay_command
+from conformance.report.text import (
+    STATUS_LABELS,
+    WHERE_LABELS,
+    condition,
+    expectable,
+    expectation,
+    number,
+    percent,
+    replay_command,
+)
 from conformance.report.verdict import split_findings
 from conformance.results import BAD, Finding, ImplementationResult, Report, Status
 
 _VALUES_OF_AN_ARGUMENT = 24
+_MOST_SPACIOUS = 5  # implementations; with more of them the tables are set closely
 _UNTESTED = frozenset({Status.UNSUPPORTED, Status.HARNESS_ERROR})
 
 
@@ -27,6 +38,9 @@ class Card:
     finding: Finding
     implementation: str
     configurations: int
+    where_label: str
+    where: str
+    entry: str
     calls: list[str]
     replay: str
     diagnosis: str
@@ -39,12 +53,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One check of one implementation."""
+    """One check of one implementation: counts by status, each with the anchor of its finding."""
 
     tone: str
-    counts: list[tuple[Status, int]]
+    counts: list[tuple[Status, int, str]]
     tested: str
-    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,34 @@ class Subject:
     cells: dict[str, Cell]
     distributions: list[Distribution]
     coverage: list[Argument]
+    claims: dict[str, Claim]
+    area: str
+    short_area: str
+    declarations: list[str]
+    held_to: dict[str, str]
+
+    @property
+    def anchor(self) -> str:
+        """Where its findings are."""
+        return f"#{self.id}" if self.cards else ""
+
+    @property
+    def works(self) -> list[Claim]:
+        """Capabilities whose smallest case works."""
+        return [claim for claim in self.claims.values() if claim.works]
+
+    @property
+    def broken(self) -> list[Claim]:
+        """Capabilities that are claimed, and do not work."""
+        return [claim for claim in self.claims.values() if claim.state == "broken"]
+
+    @property
+    def largest(self) -> str:
+        """The largest ratio of all, and how many are too large."""
+        met = [d.largest for d in self.distributions if d.largest is not None]
+        failing = sum(d.failing for d in self.distributions)
+        above = f", {failing:,} above the limit" if failing else ""
+        return f"largest {number(max(met))}{above}" if met else "nothing compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +144,23 @@ class Page:
     witness: Subject | None
     checks: list[str]
     rules: dict[str, str]
+    needs: list[str]
+
+    @property
+    def dense(self) -> bool:
+        """Whether tables by implementation must be set closely."""
+        return len(self.everyone) > _MOST_SPACIOUS
+
+    @property
+    def claiming(self) -> list[Subject]:
+        """Those measured of whom a capability was probed or is declared."""
+        return [s for s in self.subjects if s.claims or s.result.declared is not None]
+
+    @property
+    def states(self) -> dict[str, tuple[str, str]]:
+        """The states that occur among the capabilities, with glyph and words."""
+        met = {claim.state for subject in self.subjects for claim in subject.claims.values()}
+        return {state: shown for state, shown in claims.STATES.items() if state in met}
 
     @property
     def everyone(self) -> list[Subject]:
@@ -119,8 +177,10 @@ def arrange(report: Report) -> Page:
     ]
     witness = _subject(report.witness, side, "findings-witness", True) if report.witness else None
     results = [*report.implementations, *([report.witness] if report.witness else [])]
-    checks = list(dict.fromkeys(check for result in results for check in result.checks))
-    return Page(subjects, witness, checks, report.rules)
+    made = list(dict.fromkeys(check for result in results for check in result.checks))
+    checks = [*(c for c in report.rules if c in made), *(c for c in made if c not in report.rules)]
+    needs = list(dict.fromkeys(c.need for result in results for c in result.capabilities))
+    return Page(subjects, witness, checks, report.rules, needs)
 
 
 def _subject(
@@ -130,9 +190,10 @@ def _subject(
     unexpected, expected = split_findings(result)
     cards = [_card(finding, result, identify(finding), side) for finding in unexpected]
     expected_cards = [_card(finding, result, identify(finding), side) for finding in expected]
-    targets: dict[str, str] = {}
+    targets: dict[tuple[str, Status], str] = {}
     for card in (*cards, *expected_cards):
-        targets.setdefault(card.finding.check, card.id)
+        targets.setdefault((card.finding.check, card.finding.status), card.id)
+    shown = claims.claims_of(result, [(c.finding, c.id) for c in (*cards, *expected_cards)])
     return Subject(
         id=anchor,
         result=result,
@@ -140,10 +201,16 @@ def _subject(
         cards=cards,
         expected=expected_cards,
         cells={
-            check: _cell(counts, targets.get(check, "")) for check, counts in result.checks.items()
+            check: _cell(counts, {s: targets.get((check, s), "") for s in Status})
+            for check, counts in result.checks.items()
         },
         distributions=list(_distributions(result)),
         coverage=[_argument(name, values) for name, values in result.coverage.items()],
+        claims=shown,
+        area=claims.area(result),
+        short_area=claims.short_area(result),
+        declarations=claims.declarations(result),
+        held_to=claims.held_to(result),
     )
 
 
@@ -175,6 +242,9 @@ def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int
         finding=finding,
         implementation=result.name,
         configurations=result.configurations,
+        where_label=WHERE_LABELS.get(finding.status, ""),
+        where=condition(finding.when) if finding.status in WHERE_LABELS else "",
+        entry=expectation(finding, result.name) if expectable(finding) else "",
         calls=finding.minimal_case.split("+"),
         replay=replay_command(finding.minimal_case, result.name),
         diagnosis=re.sub(r"[_-]+", " ", finding.diagnosis or ""),
@@ -186,16 +256,18 @@ def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int
     )
 
 
-def _cell(counts: dict[str, int], target: str) -> Cell:
-    present = [(status, counts[status]) for status in STATUS_LABELS if counts.get(status, 0)]
-    total = sum(number for _, number in present)
-    untested = sum(number for status, number in present if status in _UNTESTED)
-    return Cell(_tone(present), present, percent(total - untested, total), target)
+def _cell(counts: dict[str, int], targets: dict[Status, str]) -> Cell:
+    present = [(s, counts[s], targets[s]) for s in STATUS_LABELS if counts.get(s, 0)]
+    total = sum(number for _, number, _ in present)
+    untested = sum(number for status, number, _ in present if status in _UNTESTED)
+    statuses = {status for status, _, _ in present}
+    # An unexpected pass that is a finding was declared strict.
+    strict = bool(targets[Status.UNEXPECTED_PASS])
+    return Cell(_tone(statuses, strict), present, percent(total - untested, total))
 
 
-def _tone(present: list[tuple[Status, int]]) -> str:
-    statuses = {status for status, _ in present}
-    if statuses & BAD:
+def _tone(statuses: set[Status], strict: bool) -> str:
+    if statuses & BAD or strict:
         return "fail"
     if Status.UNEXPECTED_PASS in statuses:
         return "warn"

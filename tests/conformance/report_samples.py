@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.results import (
+    Capability,
     Evidence,
     Finding,
     ImplementationResult,
@@ -20,11 +21,63 @@ CHECKS = ("value", "shape", "dtype", "repeatable", "refusals", "bound")
 STATEFUL = "in1x4x4x1-f1-k3-same-integers.1+in1x6x6x1-f1-k3-same-integers.2"
 HOSTILE = "\x1b[31mTypeError\x1b[0m: <script>alert('x')</script> & 'quotes'\x07"
 EDGES = [2.0**e for e in range(-12, 5)]
+NEEDS = (
+    *(f"dtype {dtype}" for dtype in ("float32", "float64", "float16", "bfloat16")),
+    "data_format channels_last",
+    "data_format channels_first",
+    "padding valid",
+    "padding same",
+    "groups",
+    "dilation",
+    "strides with dilation",
+)
+DECLARED = {
+    "dtypes": ["float32", "float64", "float16", "bfloat16"],
+    "data_formats": ["channels_last", "channels_first"],
+    "paddings": ["valid", "same"],
+    "groups": True,
+    "dilation": True,
+    "strides_with_dilation": False,
+    "accumulation": None,
+    "algorithm": "direct",
+    "deterministic": True,
+    "flushes_subnormals": False,
+    "gradients": False,
+    "symbolic_shapes": True,
+}
+RULES = {
+    "claimed_capability": "What an implementation claims it does not refuse.",
+    "compute_output_shape": "compute_output_shape of a layer gives the shape of Conv2D.",
+    "output_shape": "A call returns an array of the right shape.",
+    "output_dtype": "The result has the dtype that the layer computes in.",
+    "exact_values": "On integers whose every partial sum is exact, the result is the exact one.",
+    "bounded_values": "No element is further from the exact result than its derived bound.",
+    "repeated_call": "The same input gives the same bits again.",
+    "batch_independence": "A sample alone gives the values it has in a batch.",
+    "unchanged_inputs": "Calls leave the input and the weights as they were.",
+    "function_values": "A function beside a layer is right too.",
+    "gradient_values": "On integers, the gradients are the exact ones.",
+}
 
 
 def counts(**numbers: int) -> dict[str, int]:
     """Outcomes by status, every status present."""
     return {str(status): numbers.get(status, 0) for status in Status}
+
+
+def capabilities(claimed: tuple[str, ...] | None, **notes: str) -> list[Capability]:
+    """Probes of what is `claimed` (None: nothing is declared); those with a note do not work."""
+    reasons = {need: notes.get(need.replace(" ", "_"), "") for need in NEEDS}
+    return [
+        Capability(
+            need=need,
+            claimed=None if claimed is None else need in claimed,
+            works=not reasons[need],
+            note=reasons[need],
+            case=f"in1x6x5x4-f2-k2x3-valid-cl-float32-integers.{number}",
+        )
+        for number, need in enumerate(NEEDS)
+    ]
 
 
 def conforming(name: str = "keras-tensorflow", **changes: Any) -> ImplementationResult:
@@ -69,6 +122,9 @@ def conforming(name: str = "keras-tensorflow", **changes: Any) -> Implementation
             ),
         },
         accumulation="float64",
+        declared=DECLARED,
+        capabilities=capabilities(NEEDS[:-1], strides_with_dilation="raises ValueError: refused"),
+        area={"claimed": 64, "total": 96, "missing": ["strides with dilation"]},
     )
     return replace(result, **changes)
 
@@ -93,6 +149,8 @@ def value_finding(**changes: Any) -> Finding:
             "got = conv2d(x, kernel, padding='same')\n"
             "assert got[0, 2, 1, 0] == 9, got[0, 2, 1, 0]  # a < b & c\n"
         ),
+        when={"padding": "same", "kernel": "h != w"},
+        also_passing=3,
         evidence=Evidence(
             expected=expected,
             got=got,
@@ -128,6 +186,8 @@ def failing(name: str = "mylib:conv2d", **changes: Any) -> ImplementationResult:
             minimal_case="in1x48x48x32-f1-k5x3-s2-same-normal.99",
             message="error 8.1e-4 is 12.4 times the bound 6.5e-5 at [0, 12, 20, 0]",
             diagnosis="sums_in_half_precision",
+            when={"data": ["normal", "wide"], "kernel": [5, 3], "bias": False},
+            also_passing=0,
             evidence=Evidence(
                 expected=large,
                 got=wrong,
@@ -148,6 +208,8 @@ def failing(name: str = "mylib:conv2d", **changes: Any) -> ImplementationResult:
             cause="the result has another shape",
             count=5,
             diagnosis=None,
+            when={},
+            also_passing=12,
             message="expected (1, 2, 2, 1), got (1, 2, 3, 1)",
             evidence=Evidence(expected=[[1, 2], [3, 4]], got=[[1, 2, 0], [3, 4, 0]]),
         ),
@@ -159,6 +221,7 @@ def failing(name: str = "mylib:conv2d", **changes: Any) -> ImplementationResult:
             first_at=19,
             minimal_case="in0x3x3x1-f1-k3-integers.1",
             message=HOSTILE,
+            when={"batch": "== 0"},
         ),
         Finding(
             check="repeatable",
@@ -188,6 +251,7 @@ def failing(name: str = "mylib:conv2d", **changes: Any) -> ImplementationResult:
             message="expected bfloat16, got float32",
             reason="no bfloat16 output before version 2",
             link="https://example.org/mylib/issues/12",
+            when={"compute_dtype": "bfloat16"},
         ),
         Finding(
             check="dtype",
@@ -254,8 +318,110 @@ def failing(name: str = "mylib:conv2d", **changes: Any) -> ImplementationResult:
             "float16": Ratios(),
         },
         accumulation="float32",
+        declared=None,
+        capabilities=capabilities(None, groups="groups > 1 <not yet>", dtype_float64="float64"),
+        notes=["Passes in 1 case that should fail: same cause."],
     )
     return replace(result, **changes)
+
+
+def claiming(name: str = "fast:Winograd", **changes: Any) -> ImplementationResult:
+    """A run in which a claim is broken, another one fails as expected, and one is too modest."""
+    claimed = tuple(need for need in NEEDS if need != "dtype float64")
+    probes = capabilities(
+        claimed,
+        dtype_float16="refuses in1x6x5x4-f2-k2x3-valid-cl-float32-integers.2: no half",
+        groups="refuses in1x6x5x4-f2-k2x3-valid-cl-float32-integers.8: one group only",
+        dilation="2 of 12 values differ",
+    )
+    findings = [
+        Finding(
+            check="claimed_capability",
+            cause=f"claims {probes[number].need}, and refuses it",
+            status=status,
+            count=1,
+            first_at=1,
+            minimal_case=probes[number].case,
+            message=probes[number].note,
+            reason=reason,
+        )
+        for number, status, reason in (
+            (2, Status.FAILED, ""),
+            (8, Status.EXPECTED_FAILURE, "groups come in version 3"),
+        )
+    ]
+    strict = Finding(
+        check="value",
+        cause="pads in the wrong axis order",
+        status=Status.UNEXPECTED_PASS,
+        count=11,
+        first_at=4,
+        minimal_case="in1x3x3x1-f1-k2x1-same-integers.7",
+        message="",
+        reason="pads in the wrong axis order",
+        link="https://example.org/fast/issues/7",
+        when={"padding": "same"},
+    )
+    result = conforming(
+        name=name,
+        verdict=Verdict.FAILS,
+        checks={
+            "claimed_capability": counts(passed=7, failed=1, expected_failure=1),
+            "value": counts(passed=589, unexpected_pass=11),
+        },
+        findings=[*findings, strict],
+        accumulation="float16",
+        declared=DECLARED
+        | {
+            "dtypes": ["float32", "float16", "bfloat16"],
+            "strides_with_dilation": True,
+            "accumulation": "float16",
+            "algorithm": "winograd",
+            "deterministic": False,
+            "flushes_subnormals": True,
+        },
+        capabilities=probes,
+        area={"claimed": 72, "total": 96, "missing": ["dtype float64"]},
+        notes=[
+            "Not claimed, but works on the smallest case: dtype float64.",
+            "Its process kept memory: it grew by 2 GiB and was started anew 2 times.",
+        ],
+    )
+    return replace(result, **changes)
+
+
+def compatibility() -> Report:
+    """Fourteen implementations, eleven checks, and a witness."""
+    names = [
+        *(f"keras-{b}" for b in ("tensorflow-graph", "tensorflow-xla", "jax", "torch", "openvino")),
+        *("torch", "jax", "onnxruntime", "openvino", "litert", "scipy", "scipy-fft", "reference"),
+        "my_package.convolutions.fast:conv2d_winograd",
+    ]
+    results = []
+    for number, name in enumerate(names):
+        make = (conforming, failing, claiming, conforming)[number % 4]
+        part = ("float16", "bfloat16")[: number % 3]
+        lacking = dict.fromkeys((f"dtype_{dtype}" for dtype in part), "not on this device")
+        checks = {
+            check: counts(
+                passed=1455 - 30 * number - 7 * row,
+                failed=(number * row) % 5 if make is failing else 0,
+                crashed=3 if make is failing and row == 4 else 0,
+                unsupported=120 if part and row < 8 else 0,
+            )
+            for row, check in enumerate(RULES)
+            if make is not failing or row not in (1, 9)
+        }
+        result = make(name, checks=checks, version=f"Library {number}.2.0, NumPy 2.3.1")
+        if make is conforming and number:
+            claimed = tuple(n for n in NEEDS[:-1] if n.removeprefix("dtype ") not in part)
+            result = replace(
+                result,
+                capabilities=capabilities(claimed, strides_with_dilation="refused", **lacking),
+            )
+        results.append(result)
+    witness = conforming(checks={check: counts(passed=78) for check in RULES}, capabilities=[])
+    return report(*results, witness=witness, rules=RULES)
 
 
 def inconclusive(name: str = "empty:conv2d") -> ImplementationResult:

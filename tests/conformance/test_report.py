@@ -7,12 +7,24 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import report_samples as samples
 
-from conformance.report import heatmaps, plots, write_html, write_junit
-from conformance.report.text import clean, duration, listing, percent, plural, replay_command
+from conformance.case import Case
+from conformance.expectations import load
+from conformance.report import claims, heatmaps, plots, write_html, write_junit
+from conformance.report.text import (
+    clean,
+    condition,
+    duration,
+    expectation,
+    listing,
+    percent,
+    plural,
+    replay_command,
+)
 from conformance.results import Evidence, Ratios, Report, Status, Verdict
 
 VOID = {"meta", "br", "wbr", "link", "img", "hr"}
@@ -20,6 +32,8 @@ REPORTS = {
     "conforming": samples.report(samples.conforming()),
     "failing": samples.report(samples.failing(), witness=samples.conforming()),
     "mixed": samples.report(samples.conforming(), samples.failing(), samples.inconclusive()),
+    "claiming": samples.report(samples.claiming()),
+    "compatibility": samples.compatibility(),
     "nothing": Report(environment={}, settings={}, rules={}, headline=[], implementations=[]),
 }
 
@@ -103,7 +117,8 @@ class TestEveryPage:
         assert len(page.ids) == len(set(page.ids))
 
     def test_sections_come_in_reading_order(self, page: Document) -> None:
-        order = ["verdict", "checks", "findings", "ratios", "coverage", "unsupported", "method"]
+        order = ["verdict", "checks", "findings", "ratios", "coverage", "capabilities"]
+        order += ["unsupported", "method"]
         assert [i for i in page.ids if i in order] == order
 
     def test_prints_no_python(self, page: Document) -> None:
@@ -144,6 +159,13 @@ class TestTitle:
 
 @pytest.mark.parametrize("page", ["conforming"], indirect=True)
 class TestConformingPage:
+    def test_nothing_declared_and_nothing_tried(self, page: Document, tmp_path: Path) -> None:
+        assert "Nothing is declared" not in page.sections["capabilities"]
+        silent = samples.conforming(declared=None, capabilities=[], area={})
+        document = written(samples.report(silent), tmp_path)
+        text = document.sections["capabilities"]
+        assert "Nothing is declared, and nothing was tried." in text
+
     def test_empty_parts_say_so(self, page: Document) -> None:
         assert "No findings." in page.sections["findings"]
         assert "Nothing was declared unsupported." in page.sections["unsupported"]
@@ -216,6 +238,136 @@ class TestFailingPage:
 
     def test_long_arguments_are_cut_short(self, page: Document) -> None:
         assert "and 15 more values in 480 cases" in page.sections["coverage"]
+
+
+@pytest.mark.parametrize("page", ["claiming"], indirect=True)
+class TestCapabilities:
+    def test_says_how_much_is_claimed(self, page: Document) -> None:
+        text = page.sections["capabilities"]
+        assert (
+            "72 of 96 combinations of what a case can need are claimed; not claimed: dtype float64."
+        ) in text
+
+    def test_tells_each_claim_and_what_became_of_it(self, page: Document) -> None:
+        text = re.sub(r"\s+", " ", page.sections["capabilities"])
+        case = "in1x6x5x4-f2-k2x3-valid-cl-float32-integers"
+        for row in (
+            f"dtype float32yesworks {case}.0",
+            f"dtype float64noworks, though not claimed {case}.1",
+            f"dtype float16yesrefused or fails: refuses {case}.2: no half {case}.2",
+            f"groupsyesfails as expected: refuses {case}.8: one group only {case}.8",
+        ):
+            assert row in text
+        assert [page.count("tr", state) for state in ("broken", "known", "beyond")] == [2, 1, 1]
+
+    def test_a_broken_claim_leads_to_its_finding(self, page: Document) -> None:
+        cards = [a["id"] for tag, a in page.tags if tag == "article" and "claimed" in a["id"]]
+        assert [page.links.count(f"#{card}") for card in cards] == [3, 3]
+
+    def test_lists_what_else_is_declared(self, page: Document) -> None:
+        for sentence in (
+            "Computes with Winograd; judged by a bound for the whole sample.",
+            "Sums of 16-bit data are held to float16.",
+            "A repeated call may give other bits.",
+            "Numbers below the normal range may count as 0.",
+        ):
+            assert sentence in page.sections["capabilities"]
+
+    def test_the_verdict_names_algorithm_and_notes(self, page: Document) -> None:
+        text = page.sections["verdict"]
+        assert re.search("float64 sums held to\\s*float64\\s*16-bit sums held to\\s*float16", text)
+        assert re.search("algorithm\\s*Winograd", text)
+        assert "Not claimed, but works on the smallest case: dtype float64." in text
+
+    def test_a_strict_pass_is_a_finding(self, page: Document) -> None:
+        assert page.title == "2 findings: fast:Winograd fails"
+        assert "That entry is strict" in page.sections["findings"]
+        assert "Tracked at" in page.sections["findings"]
+        assert page.count("td", "fail") == 2
+        assert "padding = same" not in page.sections["findings"]
+
+
+@pytest.mark.parametrize("page", ["compatibility"], indirect=True)
+class TestManyImplementations:
+    def test_has_one_row_a_capability_and_one_column_an_implementation(
+        self, page: Document
+    ) -> None:
+        marks = [a for tag, a in page.tags if tag == "span" and "claim" in a.get("class", "")]
+        tooltips = [a["title"] for a in marks if "title" in a]
+        assert len(tooltips) == 14 * len(samples.NEEDS)
+        assert "groups: claimed, works; in1x6x5x4-f2-k2x3-valid-cl-float32-integers.8" in tooltips
+        assert page.count("td", "broken") == 6
+
+    def test_every_mark_is_also_a_word(self, page: Document) -> None:
+        text = page.sections["capabilities"]
+        for _, words in claims.STATES.values():
+            assert words in text
+        assert "It declares nothing. 64 of 96 combinations" in text
+
+    def test_counts_stay_in_the_table_and_rules_move_out_of_it(self, page: Document) -> None:
+        text = page.sections["checks"]
+        assert page.count("table", "dense") == 2
+        assert "1,455 passed" in text
+        assert "92 % tested" in text
+        assert "100 % tested" not in text
+        assert "What each check demands" in text
+        assert all(text.count(rule) == 1 for rule in samples.RULES.values())
+
+    def test_verdicts_are_a_table(self, page: Document) -> None:
+        text = re.sub(r"\s+", " ", page.sections["verdict"])
+        assert page.count("li", "subject") == 0
+        assert "onnxruntime conforms 0 0 200 600 Library 7.2.0, NumPy 2.3.1 layer float64" in text
+        assert "float64, Winograd" in text
+        assert "Passes in 1 case that should fail: same cause." in text
+
+
+class TestCondition:
+    @pytest.mark.parametrize(
+        ("when", "text"),
+        [
+            ({"padding": "same", "dilation": "h != w"}, "padding = same, dilation: h != w"),
+            ({"data": ["normal", "wide"], "bias": False}, "data = normal or wide, bias = false"),
+            ({"kernel": [5, 3], "filters": 4}, "kernel = (5, 3), filters = 4"),
+        ],
+    )
+    def test_is_one_line(self, when: dict[str, Any], text: str) -> None:
+        assert condition(when) == text
+
+    def test_stands_on_the_card(self, tmp_path: Path) -> None:
+        text = written(REPORTS["failing"], tmp_path).sections
+        assert (
+            "Fails where padding = same, kernel: h != w (and on 3 cases that pass)"
+            in (text["findings"])
+        )
+        assert "Crashes where batch: == 0" in text["findings"]
+        assert "Fails where compute_dtype = bfloat16" in text["expected"]
+
+    def test_an_entry_is_offered_where_it_would_cover_the_finding(self, tmp_path: Path) -> None:
+        findings = samples.failing().findings
+        offered = [f for f in findings if f.status == Status.FAILED and f.check != "shape"]
+        document = written(REPORTS["failing"], tmp_path)
+        assert document.count("details", "entry") == len(offered)
+        for finding in offered:
+            assert expectation(finding, "mylib:conv2d") in document.text
+
+    @pytest.mark.parametrize(
+        "when",
+        [
+            {},
+            {"padding": "same", "kernel": "h != w"},
+            {"data": ["normal", "integers"], "bias": True, "kernel": [2, 1], "batch": 1},
+        ],
+    )
+    def test_the_entry_can_be_given_to_xfail(self, when: dict[str, Any], tmp_path: Path) -> None:
+        cause = 'raises "x"\n\x1b[1m\\ and \x7f\ud800'
+        finding = samples.value_finding(check="exact_values", cause=cause, when=when)
+        (tmp_path / "xfail.toml").write_text(expectation(finding, "my[a]*:f"), encoding="utf-8")
+        (entry,) = load(tmp_path / "xfail.toml")
+        case = Case.parse("in1x3x3x1-f1-k2x1-same-integers.7")
+        assert entry.reason == clean(cause)
+        assert not entry.strict
+        assert entry.covers("exact_values", "my[a]*:f", "", case)
+        assert not entry.covers("exact_values", "mya:f", "", case)
 
 
 class TestDeterminism:
@@ -331,6 +483,23 @@ class TestJunit:
         assert skipped is not None
         assert skipped.get("message") == "no bfloat16 output before version 2"
 
+    def test_a_strict_pass_is_a_failure(self, tmp_path: Path) -> None:
+        root = junit(REPORTS["claiming"], tmp_path)
+        failure = root.find("testsuite/testcase[@name='value']/failure")
+        assert failure is not None
+        assert failure.get("type") == "unexpected pass"
+        assert failure.get("message") == "pads in the wrong axis order"
+        assert (root.get("failures"), root.get("errors")) == ("2", "0")
+
+    def test_a_pass_that_is_not_strict_is_none(self, tmp_path: Path) -> None:
+        result = samples.conforming(checks={"value": samples.counts(passed=9, unexpected_pass=1)})
+        assert junit(samples.report(result), tmp_path).get("failures") == "0"
+
+    def test_a_failure_says_where(self, tmp_path: Path) -> None:
+        failure = junit(REPORTS["failing"], tmp_path).find("testsuite/testcase/failure")
+        assert failure is not None
+        assert "fails where: padding = same, kernel: h != w" in (failure.text or "")
+
     def test_is_xml_whatever_the_message(self, tmp_path: Path) -> None:
         nasty = samples.value_finding(cause="\x00\ud800]]>", message=samples.HOSTILE)
         result = samples.failing(
@@ -377,4 +546,5 @@ class TestText:
 
     def test_every_verdict_has_a_glyph(self, tmp_path: Path) -> None:
         ids = written(REPORTS["nothing"], tmp_path).ids
-        assert {f"i-{name}" for name in (*Status, *Verdict)} <= set(ids)
+        marks = [icon for icon, _ in claims.STATES.values()]
+        assert {f"i-{name}" for name in (*Status, *Verdict, *marks)} <= set(ids)

@@ -20,6 +20,15 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine"),
 ]
 
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 UNNAMED = """() => [...document.querySelectorAll("a, button, [role], nav, article, section")]
   .filter((e) => {
     const label = e.getAttribute("aria-labelledby");
@@ -35,9 +44,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield chromium
         chromium.close()
 
@@ -47,6 +54,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
     report = samples.report(samples.failing(), samples.inconclusive(), witness=samples.conforming())
     write_html(report, path)
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_html(samples.compatibility(), path)
     return path.as_uri()
 
 
@@ -93,6 +107,35 @@ def test_fits_the_screen(page: Page, address: str, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [400, 1000, 1400])
+def test_many_implementations_fit_the_screen(page: Page, crowded: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(crowded)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_name_above_a_column_stays_in_it(page: Page, crowded: str) -> None:
+    page.goto(crowded)
+    wide = """() => [...document.querySelectorAll(".dense thead .name")].filter((name) => {
+      const inner = name.getBoundingClientRect();
+      const outer = name.parentElement.getBoundingClientRect();
+      return inner.left < outer.left || inner.right > outer.right + 1 || inner.top < outer.top;
+    }).map((name) => name.textContent)"""
+    assert page.evaluate(wide) == []
+
+
+def test_marks_of_capabilities_have_words(page: Page, crowded: str) -> None:
+    page.goto(crowded)
+    assert page.evaluate(UNNAMED) == []
+    table = page.get_by_role("region", name="Capabilities by implementation")
+    assert table.get_by_role("cell", name="claimed, refused or fails", exact=True).count() == 6
+    table.locator("td.broken a").first.click()
+    assert page.locator("article.card:target h4").inner_text() == (
+        "claims dtype float16, and refuses it"
+    )
+
+
 def test_everything_has_a_name(page: Page, address: str) -> None:
     page.goto(address)
     assert page.evaluate(UNNAMED) == []
@@ -108,6 +151,16 @@ def test_copies_the_case(page: Page, address: str) -> None:
     page.get_by_text("Copied").first.wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "in1x3x3x1-f1-k2-same-integers.7"
+
+
+def test_copies_the_entry(page: Page, address: str) -> None:
+    page.goto(address)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_text("Expect this failure").first.click()
+    page.get_by_role("button", name="Copy expected-failure entry").first.click()
+    page.get_by_text("Copied").first.wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith('[[expected_failure]]\ncheck = "value"\n')
 
 
 def test_a_link_leads_to_its_card(page: Page, address: str) -> None:
