@@ -10,8 +10,8 @@ import inspect
 import os
 import pickle
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -122,10 +122,12 @@ class Target:
     Attributes:
         name: as shown, and as given to ``--impl`` where `payload` is None.
         payload: the object itself, pickled, where no other process could import it by name.
+        expected_failures: the entries it carries here, which an import elsewhere may not show.
     """
 
     name: str
     payload: bytes | None = None
+    expected_failures: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
 
 
 def target_of(thing: Any, name: str = "") -> Target:
@@ -136,12 +138,15 @@ def target_of(thing: Any, name: str = "") -> Target:
     """
     if isinstance(thing, str):
         return Target(thing)
-    own = wrap(name or _own_name(thing), thing).name
+    wrapped = wrap(name or _own_name(thing), thing)
     is_plain = not isinstance(thing, Implementation) and not (
         inspect.isclass(thing) and issubclass(thing, Implementation)
     )
     importable = _importable_name(thing) if is_plain and not name else ""
-    return Target(importable) if importable else Target(own, _pickled(thing))
+    entries = tuple(wrapped.expected_failures)
+    if importable:
+        return Target(importable, expected_failures=entries)
+    return Target(wrapped.name, _pickled(thing), entries)
 
 
 def installed() -> dict[str, str]:
@@ -241,7 +246,7 @@ def wrap(name: str, target: Any) -> Implementation:
         return target
     if not callable(target):
         raise UsageError(
-            f"{name!r} is {type(target).__name__} {target!r:.60}, not a function or a layer class"
+            f"{name!r} is {type(target).__name__} {_shown(target)}, not a function or a layer class"
         )
     made: Implementation
     if (inspect.isclass(target) and hasattr(target, "build")) or (
@@ -258,7 +263,7 @@ def _refuse_incomplete(implementation: Implementation) -> None:
     name, capabilities = implementation.name, implementation.capabilities
     if capabilities is not None and not isinstance(capabilities, Capabilities):
         raise UsageError(
-            f"{name!r}: capabilities must be a conformance.Capabilities, not {capabilities!r:.60}"
+            f"{name!r}: capabilities must be a conformance.Capabilities, not {_shown(capabilities)}"
         )
     own = type(implementation).prepare is not Implementation.prepare
     if implementation.conv2d is None and implementation.layer is None and not own:
@@ -354,6 +359,10 @@ def _pickled(thing: Any) -> bytes:
             f"{_own_name(thing)!r} cannot be sent to a process of its own ({describe(error)}); "
             "put it in a module and give module:attr, or make in setup() what cannot be copied"
         ) from None
+
+
+def _shown(value: object) -> str:
+    return " ".join(repr(value).split())[:60]
 
 
 def _first_parameter(target: Callable[..., Any]) -> str | None:

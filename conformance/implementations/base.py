@@ -18,6 +18,10 @@ Shape = tuple[int | None, ...]
 UNDECLARED_FUNCTION = Capabilities(accumulation="float32")
 
 
+class NotAnArrayError(TypeError):
+    """What was returned is no array; says what it is."""
+
+
 class Prepared(Protocol):
     """An implementation set up for one case: arguments and weights are in place."""
 
@@ -118,13 +122,13 @@ class Implementation:
         """The result as an array.
 
         Raises:
-            TypeError: it is not an array.
+            NotAnArrayError: it is not an array.
         """
         if isinstance(result, np.ndarray):
             return result
         if hasattr(result, "__array__"):
             return np.asarray(result)
-        raise TypeError(f"returns {_describe(result)} instead of an array")
+        raise NotAnArrayError(f"returns {_describe(result)} instead of an array")
 
 
 class FunctionImplementation(Implementation):

@@ -1,72 +1,74 @@
-"""Real ``keras.layers.Conv2D`` on the TensorFlow backend, called eagerly."""
+"""Real ``keras.layers.Conv2D`` on TensorFlow: called eagerly, as a graph, and compiled by XLA."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from numpy.typing import NDArray
 
+from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.errors import UsageError
-from conformance.implementations.base import LayerImplementation
+from conformance.errors import Unsupported
+from conformance.implementations.keras import Keras
 
-NAME = "keras-tensorflow"
 # oneDNN is on by default on some processors only; pinned, a report means the same on all of them.
-ENVIRONMENT = {
-    "KERAS_BACKEND": "tensorflow",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "OMP_NUM_THREADS": "1",
-}
+ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-class KerasTensorFlow(LayerImplementation):
-    """Keras' own layer. Initializers hand the weights over: cheaper than assigning them later."""
+class KerasTensorFlow(Keras):
+    """Called eagerly. It declares nothing: TensorFlow has ``channels_first`` on the CPU in part."""
 
-    costly_calls = True
-
-    def __init__(self) -> None:
-        super().__init__(NAME, _not_imported)
+    name = "keras-tensorflow"
+    backend = "tensorflow"
+    engine = "TensorFlow"
+    distribution = "tensorflow"
+    environment = ENVIRONMENT
 
     def setup(self) -> None:
-        """Import Keras with one thread for this process.
+        """Import Keras and TensorFlow with one thread for this process."""
+        super().setup()
+        import tensorflow as tf
 
-        Raises:
-            UsageError: Keras is not installed, or was already imported with another backend.
-        """
-        os.environ.update(ENVIRONMENT)
-        try:
-            import keras
-            import tensorflow as tf
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"{NAME} needs {error.name}, which is not installed; "
-                "pip install 'conv2d-conformance[tensorflow]' brings it"
-            ) from None
-        if keras.config.backend() != "tensorflow":
-            raise UsageError(
-                f"{NAME} needs the TensorFlow backend, but Keras was imported with "
-                f"{keras.config.backend()!r}; set KERAS_BACKEND=tensorflow"
-            )
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        keras.config.disable_traceback_filtering()  # raw messages, not wrapped ones
-        self._factory = keras.layers.Conv2D
-        self.version = f"Keras {keras.__version__}, TensorFlow {version('tensorflow')}"
+        self._tensorflow: Any = tf
         self.unsupported_errors = (tf.errors.UnimplementedError,)
 
+
+class KerasTensorFlowGraph(KerasTensorFlow):
+    """Called through ``tf.function``, which traces it for each shape and rewrites the graph."""
+
+    name = "keras-tensorflow-graph"
+    jit_compile = False
+
     def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
-        arguments = case.layer_arguments()
-        for name, values in zip(("kernel_initializer", "bias_initializer"), weights, strict=False):
-            arguments[name] = lambda shape, dtype=None, values=values: values
-        layer = self._factory(**arguments)
-        layer.build(case.input_shape)
-        return layer
+        layer = super().build(case, weights)
+        traced = self._tensorflow.function(layer, autograph=False, jit_compile=self.jit_compile)
+        return _Traced(layer, traced, self._tensorflow.errors.UnimplementedError)
 
 
-def _not_imported(**_: Any) -> Any:
-    raise RuntimeError("setup() imports Keras and must be called first")
+class KerasTensorFlowXLA(KerasTensorFlowGraph):
+    """Called through ``tf.function(jit_compile=True)``: XLA compiles it for each shape."""
+
+    name = "keras-tensorflow-xla"
+    jit_compile = True
+    capabilities = Capabilities(flushes_subnormals=True)
+
+
+class _Traced:
+    """A layer whose calls go through a traced function; all else is the layer's own."""
+
+    def __init__(self, layer: Any, function: Any, refusal: type[Exception]) -> None:
+        self._layer, self._function, self._refusal = layer, function, refusal
+
+    def __call__(self, x: Any) -> Any:
+        try:
+            return self._function(x)
+        except self._refusal as error:
+            # TensorFlow's own words follow the place in the graph, before the name of the node.
+            words = [line for line in str(error).splitlines() if "{{node" not in line]
+            raise Unsupported(words[-1].strip()) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._layer, name)

@@ -7,9 +7,12 @@ real Keras and against `reference_impl.exact` elsewhere.
 from __future__ import annotations
 
 import reference_impl
-from conformance.implementations.base import LayerImplementation
+from conformance.implementations.base import Implementation
 
 
-class Reference(LayerImplementation):
-    def __init__(self) -> None:
-        super().__init__("reference", reference_impl.Conv2D)
+class Reference(Implementation):
+    """The layer, with the function beside it."""
+
+    name = "reference"
+    layer = reference_impl.Conv2D
+    conv2d = staticmethod(reference_impl.conv2d)

@@ -1,0 +1,40 @@
+"""Real ``keras.layers.Conv2D`` on the JAX backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from conformance.capabilities import Capabilities
+from conformance.case import Case
+from conformance.implementations.jax import ENVIRONMENT, SHAPES_KEPT
+from conformance.implementations.keras import Keras
+
+WITH_64_BITS = {**ENVIRONMENT, "JAX_ENABLE_X64": "1"}
+
+
+class KerasJax(Keras):
+    """Called eagerly, with the 64-bit types that JAX leaves out unless asked."""
+
+    name = "keras-jax"
+    backend = "jax"
+    engine = "JAX"
+    distribution = "jax"
+    environment = WITH_64_BITS
+    capabilities = Capabilities(flushes_subnormals=True)
+    _layers = 0
+
+    def setup(self) -> None:
+        """Import Keras and JAX with one thread for this process."""
+        super().setup()
+        import jax
+
+        self._jax: Any = jax
+
+    def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
+        self._layers += 1
+        if self._layers % SHAPES_KEPT == 0:
+            self._jax.clear_caches()
+        return super().build(case, weights)
