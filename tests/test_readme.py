@@ -1,15 +1,71 @@
-"""What README says of the checks is what the checks say of themselves."""
+"""What README says of names, options, checks and records is what the program says of itself."""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
-from conformance.checks import CHECKS
+import pytest
+from typer.main import get_command
 
-README = Path(__file__).parents[1].joinpath("README.md").read_text("utf-8")
+from conformance import results
+from conformance.checks import CHECKS
+from conformance.cli import app
+from conformance.implementations import ADAPTERS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def rows(head: str) -> list[list[str]]:
+    """The cells of the table whose first line begins with `head`."""
+    _, _, rest = README.partition(f"\n{head}")
+    assert rest, f"README has no table {head}"
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def test_the_table_of_checks_is_complete():
-    for check in CHECKS.values():
-        assert f"| `{check.name}` |" in README
-        assert check.rule in README
+    assert rows("| name | rule |") == [[f"`{c.name}`", c.rule] for c in CHECKS.values()]
+
+
+def test_the_table_of_commands_is_complete():
+    named = [row[0].strip("`") for row in rows("| command | what it does |")]
+    wanted = [
+        f"conv2d-conformance {name} {part}".strip()
+        for name, command in get_command(app).commands.items()
+        for part in getattr(command, "commands", [""])
+    ]
+    assert len(named) == len(wanted)
+    for command in wanted:
+        assert any(f"{name} ".startswith(f"{command} ") for name in named), command
+
+
+def test_the_table_of_options_is_complete():
+    named = [re.match(r"`(--[a-z-]+)", row[0])[1] for row in rows("| option | meaning |")]
+    run = get_command(app).commands["run"]
+    options = {option for parameter in run.params for option in parameter.opts}
+    assert {*named} == options - {"--help"}
+
+
+def test_the_table_of_adapters_is_complete():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    named = [(name, extra) for name, _, extra in rows("| name | what it is | extra |")]
+    for name, adapter in ADAPTERS.items():
+        extra = f"`{adapter.extra}`" if adapter.extra else ""
+        assert (f"`{name}`", extra) in named
+        assert not adapter.extra or adapter.extra in extras
+    assert len(named) == len(ADAPTERS)
+
+
+@pytest.mark.parametrize(
+    "record", [results.Report, results.ImplementationResult, results.Finding, results.Capability]
+)
+def test_every_key_of_a_record_is_named(record: type):
+    section = README.partition("## results.json")[2].partition("\n## ")[0]
+    for key in fields(record):
+        assert f"`{key.name}`" in section
