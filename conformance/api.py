@@ -112,15 +112,19 @@ def check(
     from conformance.campaign.run import DEFAULT_EXAMPLES, Settings, run
     from conformance.expectations import load
 
-    _refuse("examples", examples, 1)
+    _refuse("examples", examples, 1, optional=True)
     _refuse("seed", seed, 0)
-    _refuse("jobs", jobs, 1)
-    if max_time is not None and not max_time > 0:
+    _refuse("jobs", jobs, 1, optional=True)
+    if max_time is not None and not (isinstance(max_time, int | float) and max_time > 0):
         raise UsageError(f"max_time must be a number of seconds above 0, not {max_time!r}")
     if examples is None and max_time is None:
         examples = DEFAULT_EXAMPLES
+    target = target_of(implementation)
+    given = {"examples": examples, "max_time": max_time, "seed": seed, "xfail": xfail, "case": case}
+    words = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    again = f"conformance.check({', '.join([target.name, *words])})"
     settings = Settings(
-        implementations=(target_of(implementation),),
+        implementations=(target,),
         examples=examples,
         max_time=max_time,
         seed=seed,
@@ -129,6 +133,7 @@ def check(
         xfail=Path(xfail) if xfail else None,
         given=None if case is None else (_parsed(case),),
         witness=case is None,
+        command=None if target.payload is None and case is None else again,
     )
     measured = run(settings).report
     return Report(**{field.name: getattr(measured, field.name) for field in fields(measured)})
@@ -221,15 +226,18 @@ def checkings(implementations: Iterable[Any], *, examples: int, seed: int) -> li
 
 
 def _parsed(case: str) -> Example:
+    if not isinstance(case, str):
+        raise UsageError(f"case must be a case string, not {case!r}")
     try:
         return parse_sequence(case)
     except CaseError as error:
         raise UsageError(str(error)) from None
 
 
-def _refuse(name: str, value: int | None, least: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not (whole and value >= least):
+def _refuse(name: str, value: int | None, least: int, *, optional: bool = False) -> None:
+    if value is None and optional:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 

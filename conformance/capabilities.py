@@ -57,8 +57,9 @@ class Capabilities:
         dilation: a dilation_rate above 1.
         strides_with_dilation: strides and dilation_rate both above 1, which Keras refuses.
         accumulation: the precision its sums are held to. None: float32, and float64 for float64
-            data. ``float32``: for float64 data too. ``float64``: for all data. ``float16`` or
-            ``bfloat16``: for data of 16 bits; wider data as with None.
+            data. ``float32``: for float64 data too. ``float64``: for all data. ``float16``: for
+            data of 16 bits; ``bfloat16``: for data of 16 bits, each in its own format; wider data
+            as with None.
         algorithm: ``direct``, ``winograd`` or ``fft``. The last two are judged by a bound for the
             whole sample, since their errors leak between elements.
         deterministic: a repeated call gives the same bits.

@@ -64,7 +64,7 @@ def _terms(failing: Sequence[Case]) -> Iterator[tuple[str, Any, Predicate]]:
         values = sorted({read(case) for case in failing}, key=str)
         if len(values) == 1:
             yield name, values[0], condition(name, values[0])
-        elif len(values) <= min(MOST_WORDS, len(allowed) // 2):
+        elif 1 < len(values) <= min(MOST_WORDS, len(allowed) // 2):
             lists.append((name, values))
     for name, value in (*_TERMS, *lists):
         yield name, value, condition(name, value)

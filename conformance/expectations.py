@@ -19,7 +19,8 @@ A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `a
 `view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or a pair (`input`, `kernel`,
 `strides`, `dilation`, `output`). A word is compared with a value or a list of them. A number or
 pair takes a value or a comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other
-numbers, and pairs as ``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``.
+numbers, and pairs as ``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``, and add,
+subtract and multiply: ``kernel = "h + 3 <= strides_h"``.
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
 }
 
 
@@ -271,11 +277,21 @@ def _understood(node: ast.AST, names: set[str]) -> bool:
         return all(_understood(value, names) for value in node.values)
     if isinstance(node, ast.Compare):
         return all(type(op) in _COMPARISONS for op in node.ops) and all(
-            (isinstance(part, ast.Name) and part.id in names)
-            or (isinstance(part, ast.Constant) and type(part.value) is int)
-            for part in (node.left, *node.comparators)
+            _is_number(part, names) for part in (node.left, *node.comparators)
         )
     return False
+
+
+def _is_number(node: ast.AST, names: set[str]) -> bool:
+    if isinstance(node, ast.BinOp):
+        return type(node.op) in _ARITHMETIC and all(
+            _is_number(part, names) for part in (node.left, node.right)
+        )
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.USub) and _is_number(node.operand, names)
+    return (isinstance(node, ast.Name) and node.id in names) or (
+        isinstance(node, ast.Constant) and type(node.value) is int
+    )
 
 
 def _evaluate(node: ast.AST, values: dict[str, int]) -> Any:
@@ -288,6 +304,11 @@ def _evaluate(node: ast.AST, values: dict[str, int]) -> Any:
             _COMPARISONS[type(op)](a, b)
             for op, a, b in zip(node.ops, parts, parts[1:], strict=False)
         )
+    if isinstance(node, ast.BinOp):
+        left, right = _evaluate(node.left, values), _evaluate(node.right, values)
+        return _ARITHMETIC[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp):
+        return -_evaluate(node.operand, values)
     if isinstance(node, ast.Name):
         return values[node.id]
     assert isinstance(node, ast.Constant)

@@ -79,18 +79,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def conv2d_implementations(config: pytest.Config) -> list[Target]:
-    """Who is measured: those of the command line, else of the ini file and the hook, else Keras."""
-    from conformance.errors import UsageError
+    """Who is measured: those of the command line, else of the ini file and the hook, else Keras.
+
+    Raises:
+        conformance.UsageError: something cannot be measured.
+    """
     from conformance.implementations import target_of
 
     given: list[Any] = config.getoption("--conv-impl")
     if not given:
         hooked = config.hook.pytest_conv2d_implementations(config=config)
-        given = [*config.getini("conv_impl"), *(one for many in hooked for one in many)]
-    try:
-        return [target_of(one) for one in given or ["keras-tensorflow"]]
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        given = list(config.getini("conv_impl"))
+        for returned in hooked:
+            given += returned if isinstance(returned, list | tuple) else [returned]
+    return [target_of(one) for one in given or ["keras-tensorflow"]]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -169,7 +169,7 @@ class _DoubleDouble:
             (math.frexp(a), math.frexp(b))
             for a, b in zip(left.tolist(), right.tolist(), strict=True)
         ]
-        scale = min(ea + eb for (_, ea), (_, eb) in factors) - 106
+        scale = min((ea + eb for (_, ea), (_, eb) in factors), default=0) - 106
         total = sum(
             int(a * 2**53) * int(b * 2**53) << (ea + eb - 106 - scale)
             for (a, ea), (b, eb) in factors

@@ -18,6 +18,7 @@ from conformance.strategies import Example, configurations
 
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
+UNEXPECTED = "passes, where a strict entry expects a failure"
 DIAGNOSED = frozenset({"output_shape", "exact_values", "bounded_values"})
 DIAGNOSED_CASES = 5
 # A crash costs a process, a hang its time limit: fewer or no further tries.
@@ -93,7 +94,7 @@ class _Shrinker:
             count=len(group),
             first_at=min(o.at for o in group),
             minimal_case=format_sequence(cases),
-            message=shown.message + note,
+            message=(shown.message or UNEXPECTED) + note,
             diagnosis=diagnosis,
             explanation=FAULTS[diagnosis].explanation if diagnosis else "",
             reproducer=script(cases, subject, evidence, first.check),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class Subject:
     bare: bool = True
     named: bool = True
     checks: tuple[str, ...] = ()
-    expected_failures: tuple[dict[str, Any], ...] = ()
+    expected_failures: tuple[Mapping[str, Any], ...] = ()
     cpu: float = 0.0
 
 

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,11 @@ class WorkerProcess:
         if isinstance(first, Refused):
             self.stop()
             raise UsageError(first.reason)
-        self.subject = first
+        entries = self.target.expected_failures
+        self.subject = replace(first, expected_failures=entries) if entries else first
         self.setup_cpu += first.cpu
         self._grown_from = self._used()
-        return first
+        return self.subject
 
     def run(self, cases: tuple[Case, ...], checks: tuple[str, ...] = ()) -> Iterator[Any]:
         """A reply for each case: judgements, a HarnessError, or `Lost`. It costs one case."""
@@ -159,7 +160,7 @@ class WorkerProcess:
         self._end()
 
     def _let_close(self) -> None:
-        """Let the implementation close what it has opened; a child that does not leave is killed."""
+        """Let the implementation close what it opened; a child that does not leave is killed."""
         process = self._process
         if process is None or process.stdin is None:
             return

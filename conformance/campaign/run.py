@@ -21,6 +21,7 @@ from conformance.campaign.plan import Planned, given, plan
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
+from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
 from conformance.implementations import ADAPTERS, Target
 from conformance.results import ImplementationResult, Report, Status, Verdict
@@ -32,6 +33,7 @@ DEFAULT_EXAMPLES = 200
 WITNESSED = (
     40  # configurations on which Keras confirms the reference when something else is measured
 )
+MOST_AT_ONCE = 4  # implementations that are started before the first is measured
 CASE_LIMIT = 20.0  # seconds for one case; a common one takes milliseconds
 
 
@@ -151,7 +153,7 @@ class _Campaign:
                 if settings.max_time is not None:
                     share = settings.max_time * number / len(teams)
                     self.budget.deadline = self.began + share
-                measured = self._measure(name, team, settings.examples)
+                measured = self._measure_or_say_why(name, team, settings.examples)
                 results.append(self._summarise(measured, team))
                 if self.interrupted:
                     break
@@ -196,10 +198,28 @@ class _Campaign:
         return self.settings.witness and KERAS not in self.settings.names and keras_is_installed()
 
     def _start_all(self, workers: Sequence[WorkerProcess]) -> None:
-        """Start the first worker of every implementation, so that a wrong name is told at once."""
+        """Start the first worker of every implementation, so that a wrong name is told at once.
+
+        Of many, the adapters are started in their turn: their engines take much memory each.
+        """
+        many = len(workers) > MOST_AT_ONCE
         for worker in workers:
+            if many and worker.name in ADAPTERS:
+                continue
             self.progress(Progress(worker.name, "starting", 0, None))
             worker.start()
+
+    def _measure_or_say_why(
+        self, name: str, team: list[WorkerProcess], limit: int | None
+    ) -> Measured:
+        """As `_measure`; one of many that cannot be measured does not end the others."""
+        try:
+            return self._measure(name, team, limit)
+        except UsageError as error:
+            if team[0].subject is not None or len(self.settings.targets) <= MOST_AT_ONCE:
+                raise
+            reason = f"cannot be measured ({error})"
+            return Measured(Subject(name=name, kind="function"), stopped=reason)
 
     def _measure(
         self, name: str, team: list[WorkerProcess], limit: int | None, *, witness: bool = False

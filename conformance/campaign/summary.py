@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.campaign.measure import Measured
+from conformance.campaign.measure import PROBE_CHECK, Measured
 from conformance.capabilities import area, every_need, wording
 from conformance.case import AsList, Case, Written
 from conformance.results import (
@@ -136,6 +136,8 @@ def _unsupported(outcomes: list[Outcome]) -> list[Unsupported]:
 def _coverage(outcomes: list[Outcome], kind: str) -> dict[str, dict[str, dict[str, int]]]:
     worst: dict[tuple[int, str], Status] = {}
     for outcome in outcomes:
+        if outcome.check == PROBE_CHECK:
+            continue  # made on the probes, which are not drawn
         key = outcome.at, outcome.case
         worst[key] = min((worst.get(key, Status.PASSED), outcome.status), key=_WORST_FIRST.index)
     counts: dict[str, dict[str, Counter[str]]] = {

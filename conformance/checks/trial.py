@@ -15,7 +15,7 @@ from conformance.case import Case
 from conformance.criteria import Expected, expected
 from conformance.data import Arrays, arrays
 from conformance.errors import Crashed, Unsupported, describe, first_line
-from conformance.implementations.base import Implementation, Prepared
+from conformance.implementations.base import Implementation, NotAnArrayError, Prepared
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
@@ -105,12 +105,11 @@ class Trial:
     def _array(self, result: Any) -> NDArray[Any]:
         try:
             return np.array(self.implementation.to_numpy(result), order="C")
-        except TypeError as error:
+        except NotAnArrayError as error:
             raise CheckFailure(str(error)) from None
         except Exception as error:  # noqa: BLE001 - a stranger's __array__
-            raise CheckFailure(
-                f"returns something that does not convert to an array: {describe(error)}"
-            ) from None
+            start, text = "returns something that does not convert to an array", describe(error)
+            raise CheckFailure(f"{start}: {generic(text)}", f"{start}: {text}") from None
 
     def one_in(self, number: int) -> bool:
         """True for one case in `number`, always the same ones."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import pytest
 
 from conformance.api import Checking, checkings
+from conformance.errors import UsageError
 from conformance.implementations import Target
 from conformance.pytest_plugin import conv2d_implementations
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
-    made = checkings(
-        conv2d_implementations(config),
-        examples=config.getoption("--conv-examples"),
-        seed=config.getoption("--conv-seed"),
-    )
+    try:
+        made = checkings(
+            conv2d_implementations(config),
+            examples=config.getoption("--conv-examples"),
+            seed=config.getoption("--conv-seed"),
+        )
+    except UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize(
         ("implementation", "check"),
         [(checking.target, checking) for checking in made],

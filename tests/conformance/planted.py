@@ -1,4 +1,4 @@
-"""Implementations with one thing wrong each; tests name them as ``planted:attr``."""
+"""Right implementations and ones with one thing wrong each; named as ``planted:attr``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
+import zlib
 from typing import Any
 
 import numpy as np
 
 import reference_impl
-from conformance import Unsupported
+from conformance import Capabilities, Implementation, Unsupported, expected_failure
 
 right = reference_impl.conv2d
 not_callable = 3
@@ -113,3 +114,217 @@ def announces_itself(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any
         os.write(pipe, b"!")
         os.close(pipe)
     return right(x, kernel, bias, **given)
+
+
+# What happens to the process ---------------------------------------------------------------------
+
+
+def ends_the_process_often(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """On three kernels of ten, always the same ones."""
+    if zlib.crc32(kernel.tobytes()) % 10 < 3:
+        os._exit(5)
+    return right(x, kernel, bias, **given)
+
+
+def always_ends_the_process(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    os._exit(5)
+
+
+def hoards(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Takes 16 MiB after 16 MiB where there are two groups, until it is stopped."""
+    taken: list[Any] = []
+    while given["groups"] == 2 and len(taken) < 200:
+        taken.append(np.ones(2**21))
+    return right(x, kernel, bias, **given)
+
+
+_leaked: list[Any] = []
+
+
+def leaks(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Right, but keeps 20 MB of every call."""
+    _leaked.append(np.ones(20_000_000, np.uint8))
+    return right(x, kernel, bias, **given)
+
+
+class _Returned:
+    """An array as a stranger's library would wrap it."""
+
+    def __init__(self, array: Any, says: Any = None) -> None:
+        self._array, self.dtype = array, np.dtype(says or array.dtype)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self._array
+
+
+def wraps_its_result(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return _Returned(right(x, kernel, bias, **given))
+
+
+def lies_about_its_dtype(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """float32 in what says it is float64."""
+    y = right(x, kernel, bias, **given)
+    return _Returned(y.astype(np.float32), y.dtype) if y.dtype == np.float64 else y
+
+
+class _Unreadable:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise RuntimeError("device 3 was lost")
+
+
+def cannot_be_read(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return _Unreadable()
+
+
+# What is claimed ---------------------------------------------------------------------------------
+
+
+class Declared(Implementation):
+    """Right, and declares all that a convolution of Keras does."""
+
+    capabilities: Capabilities | None = Capabilities()
+
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return right(x, kernel, bias, **given)
+
+
+class WithoutGroups(Declared):
+    """Does no groups, and declares so."""
+
+    capabilities = Capabilities(groups=False)
+
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return without_groups(x, kernel, bias, **given)
+
+
+class ClaimsGroups(WithoutGroups):
+    capabilities = Capabilities()
+
+
+class Modest(Declared):
+    """Does more than it declares."""
+
+    capabilities = Capabilities(groups=False, dtypes=("float32", "float64"))
+
+
+class StridesWithDilation(Declared):
+    """Does what Keras refuses."""
+
+    capabilities = Capabilities(strides_with_dilation=True)
+
+
+class WithFunction(Implementation):
+    """A right layer with a right function beside it."""
+
+    layer = reference_impl.Conv2D
+
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return right(x, kernel, bias, **given)
+
+
+class WithWrongFunction(WithFunction):
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return off_by_one(x, kernel, bias, **given)
+
+
+class WithFunctionOfAnotherDtype(WithFunction):
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return right(x, kernel, bias, **given).astype(np.float64)
+
+
+class WithFunctionThatRefuses(WithFunction):
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return does_nothing(x, kernel, bias, **given)
+
+
+class WithGradients(Declared):
+    capabilities = Capabilities(gradients=True)
+
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        return (
+            reference_impl.input_gradient(upstream, kernel, x.shape, **given),
+            reference_impl.kernel_gradient(upstream, x, kernel.shape[:2], **given),
+            None
+            if bias is None
+            else reference_impl.bias_gradient(upstream, data_format=given["data_format"]),
+        )
+
+
+class WithWrongInputGradient(WithGradients):
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        dx, dk, db = super().gradients(x, kernel, bias, upstream, **given)
+        return dx[:, ::-1], dk, db
+
+
+class WithWrongKernelGradient(WithGradients):
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        dx, dk, db = super().gradients(x, kernel, bias, upstream, **given)
+        return dx, dk[::-1, ::-1], db
+
+
+class WithWrongBiasGradient(WithGradients):
+    """The mean over the batch, where the sum is meant."""
+
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        dx, dk, db = super().gradients(x, kernel, bias, upstream, **given)
+        return dx, dk, None if db is None else (db / max(len(x), 1)).astype(db.dtype)
+
+
+class WithWideGradients(WithGradients):
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        found = super().gradients(x, kernel, bias, upstream, **given)
+        return tuple(None if one is None else one.astype(np.float64) for one in found)
+
+
+class WithoutBiasGradient(WithGradients):
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        return *super().gradients(x, kernel, bias, upstream, **given)[:2], None
+
+
+class WithTwoGradients(WithGradients):
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        return super().gradients(x, kernel, bias, upstream, **given)[:2]
+
+
+class WithGradientsThatRaise(WithGradients):
+    def gradients(self, x: Any, kernel: Any, bias: Any, upstream: Any, **given: Any) -> Any:
+        raise ValueError("no gradient of stride 2")
+
+
+# What is expected --------------------------------------------------------------------------------
+
+SWAPS = {
+    "check": ["output_shape", "exact_values", "bounded_values"],
+    "reason": "swaps the two dilations",
+}
+
+
+@expected_failure(**SWAPS, when={"dilation": "h != w"}, link="https://example.org/1")
+def swapped_as_expected(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return swapped_dilation(x, kernel, bias, **given)
+
+
+@expected_failure(**SWAPS, when={"dilation": "h != w"}, strict=True)
+def mended(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Right, where a failure is expected and a pass is not allowed."""
+    return right(x, kernel, bias, **given)
+
+
+@expected_failure(**SWAPS, when={"dilation": "h != w"})
+def mended_quietly(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Right, where a failure is expected and a pass is noted."""
+    return right(x, kernel, bias, **given)
+
+
+@expected_failure(check="exact_values", reason="adds one", when={"groups": "> 1"})
+@expected_failure(check="exact_values", reason="adds one as well", when={"groups": 1})
+@expected_failure(check="bounded_values", reason="adds one everywhere")
+class OffByOne(Implementation):
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return off_by_one(x, kernel, bias, **given)
+
+
+@expected_failure(check="compute_output_shape", reason="knows no shapes")
+class WithoutShapes(reference_impl.Conv2D):
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return None

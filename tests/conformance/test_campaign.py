@@ -15,15 +15,16 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign import findings, measure, run
+from conformance.campaign import findings, measure, pool, run
 from conformance.campaign.messages import Subject
 from conformance.campaign.plan import BATCH, Planned, adapt, plan, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.case import Case, parse_sequence
-from conformance.checks import CHECKS
+from conformance.checks import concerning
 from conformance.errors import UsageError
 from conformance.expectations import load
+from conformance.implementations import Target, resolve
 from conformance.results import Finding, ImplementationResult, Status, Verdict
 from conformance.strategies import configurations
 
@@ -32,7 +33,7 @@ def campaign(*attributes: str, **settings: Any) -> Campaign:
     """A campaign on functions of ``planted``, without real Keras."""
     names = tuple(f"planted:{attribute}" for attribute in attributes)
     given = {"examples": 20, "jobs": 1, "witness": False} | settings
-    return run.run(Settings(implementations=names, **given))
+    return run.run(Settings(implementations=tuple(map(Target, names)), **given))
 
 
 def measured(attribute: str, **settings: Any) -> ImplementationResult:
@@ -60,6 +61,13 @@ def one_finding(result: ImplementationResult) -> Finding:
 def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every attempt to shrink a crash costs a process."""
     monkeypatch.setitem(findings.ATTEMPTS, Status.CRASHED, 1)
+
+
+@pytest.fixture
+def no_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings are shown as they were met."""
+    for status in (Status.CRASHED, Status.TIMED_OUT):
+        monkeypatch.setitem(findings.ATTEMPTS, status, 0)
 
 
 @pytest.fixture
@@ -105,7 +113,7 @@ def test_without_a_limit_the_plan_goes_on():
 
 
 def subject(kind: str, *, costly: bool = False) -> Subject:
-    return Subject("planted:right", kind, "", "float32", costly, 0.0)
+    return Subject(name="planted:right", kind=kind, costly_calls=costly)
 
 
 def test_a_function_is_asked_without_activation_and_policy():
@@ -164,16 +172,18 @@ def test_a_right_function_conforms():
     assert result.cases > 80
     assert result.findings == []
     assert result.kind == "function"
-    assert set(result.checks) == {*CHECKS} - {"compute_output_shape"}
+    assert set(result.checks) == set(concerning(resolve("planted:right")))
+    assert "compute_output_shape" not in result.checks
     assert totals(result, Status.PASSED) == sum(sum(c.values()) for c in result.checks.values())
     assert not result.interrupted
 
 
 def test_a_right_layer_conforms():
-    done = run.run(Settings(implementations=("reference",), examples=20, jobs=1, witness=False))
+    settings = Settings(implementations=(Target("reference"),), examples=20, jobs=1, witness=False)
+    done = run.run(settings)
     (result,) = done.report.implementations
     assert exit_code(done) == 0
-    assert set(result.checks) == set(CHECKS)
+    assert set(result.checks) == set(concerning(resolve("reference")))
     assert result.checks["compute_output_shape"]["passed"] == result.cases
 
 
@@ -196,6 +206,13 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
         assert 1 <= finding.first_at <= 60
         assert finding.count >= 1
         assert finding.reproducer
+
+
+def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
+    (result,) = swapped.report.implementations
+    for finding in result.findings:
+        assert finding.when["dilation"] == "h != w"
+        assert finding.also_passing < finding.count
 
 
 def test_a_fault_on_every_case_shrinks_to_the_smallest_case():
@@ -264,10 +281,77 @@ def test_a_time_limit_leaves_something_for_every_implementation():
     assert [r.verdict for r in done.report.implementations] == [Verdict.CONFORMS] * 2
 
 
+# What is claimed ---------------------------------------------------------------------------------
+
+
+def test_who_claims_what_it_refuses_fails_although_nothing_is_wrong():
+    result = measured("ClaimsGroups", examples=10)
+    finding = one_finding(result)
+    assert result.verdict is Verdict.FAILS
+    assert (finding.check, finding.count) == ("claimed_capability", 1)
+    assert finding.cause == "claims groups, and refuses it"
+    assert Case.parse(finding.minimal_case).group_count == 2
+    (unsupported,) = result.unsupported
+    assert unsupported.reason == "this library has no groups"
+
+
+def test_who_declares_what_it_refuses_is_not_asked_it():
+    result = measured("WithoutGroups", examples=25)
+    assert result.verdict is Verdict.CONFORMS
+    assert result.unsupported == result.findings == []
+    assert set(result.coverage["groups"]) == {"1"}
+    (groups,) = (c for c in result.capabilities if c.need == "groups")
+    assert (groups.claimed, groups.works, groups.note) == (
+        False,
+        False,
+        "this library has no groups",
+    )
+
+
+def test_what_is_declared_is_shown_with_how_much_of_everything_it_is():
+    result = measured("Modest", examples=10)
+    assert result.verdict is Verdict.CONFORMS
+    assert result.declared is not None
+    assert result.declared["dtypes"] == ("float32", "float64")
+    assert {c.need: (c.claimed, c.works) for c in result.capabilities} == {
+        "dtype float32": (True, True),
+        "dtype float64": (True, True),
+        "dtype float16": (False, True),
+        "dtype bfloat16": (False, True),
+        "data_format channels_last": (True, True),
+        "data_format channels_first": (True, True),
+        "padding valid": (True, True),
+        "padding same": (True, True),
+        "groups": (False, True),
+        "dilation": (True, True),
+        "strides with dilation": (False, True),
+    }
+    missing = ["dtype float16", "dtype bfloat16", "groups", "strides with dilation"]
+    assert result.area == {"claimed": 2 * 2 * 2 * 2, "total": 96, "missing": missing}
+    assert result.notes == [f"Not claimed, but works on the smallest case: {', '.join(missing)}."]
+
+
+def test_who_declares_nothing_is_asked_everything_and_promises_nothing():
+    result = measured("right", examples=3)
+    assert result.declared is None
+    assert {c.claimed for c in result.capabilities} == {None}
+    assert result.area == {"claimed": 64, "total": 96, "missing": ["strides with dilation"]}
+    assert result.notes == []
+    assert "claimed_capability" not in result.checks
+
+
+def test_what_is_asked_about_claims_is_not_counted_among_the_cases():
+    """The probes come on top: they neither use up the budget nor show in the coverage."""
+    declared, silent = campaign("Declared", "right", examples=12).report.implementations
+    assert declared.configurations == silent.configurations == 12
+    assert declared.cases == silent.cases
+    assert declared.coverage == silent.coverage
+
+
 # What an implementation may do to its process ----------------------------------------------------
 
 
-@pytest.mark.parametrize("attribute", ["talkative", "recycles_its_buffer"])
+@pytest.mark.parametrize("attribute", ["talkative", "recycles_its_buffer", "wraps_its_result"])
 def test_odd_but_right_behaviour_is_right(attribute: str):
     assert measured(attribute).verdict is Verdict.CONFORMS
 
@@ -303,19 +387,99 @@ def test_leaving_by_sys_exit_is_a_failure_like_any_other_exception():
     assert result.checks["output_shape"]["passed"] == result.cases - finding.count
 
 
-def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch):
+HANGS = Case.parse("in1x4x4x2-f2-k3-g2-integers.0")
+RETURNS = Case.parse("in1x4x4x2-f2-k3-integers.0")
+
+
+@pytest.mark.usefixtures("no_attempts")
+def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run, "CASE_LIMIT", 2.0)
-    done = campaign("never_returns", examples=60)
-    (result,) = done.report.implementations
+    monkeypatch.setattr(pool, "LEAST_LIMIT", 1.0)
+    result = measured("never_returns", examples=4, checks=("output_shape",))
     finding = one_finding(result)
-    assert finding.status is Status.TIMED_OUT
-    assert finding.cause == "does not return within 2 s"
+    assert (finding.status, finding.cause) == (Status.TIMED_OUT, "does not return in time")
     assert Case.parse(finding.minimal_case).groups == 2
     hung = totals(result, Status.TIMED_OUT)
-    assert 3 <= hung < 6  # the other cases of the third one's example are still run
+    assert finding.count == hung > 1
     assert result.checks["output_shape"]["passed"] == result.cases - hung
+    assert result.configurations == 4
+    assert not result.interrupted
+
+
+def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
+    worker = WorkerProcess("planted:never_returns", 1.5)
+    try:
+        lost = list(worker.run((HANGS, HANGS)))
+    finally:
+        worker.stop()
+    assert [one.status for one in lost] == [Status.TIMED_OUT] * 2
+    assert [one.message for one in lost] == [
+        "does not return within 1.5 s",
+        "does not return within 0.2 s",
+    ]
+
+
+def test_who_is_slow_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch):
+    """The wait is a multiple of the slowest case that did return."""
+    monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
+    monkeypatch.setattr(pool, "PATIENCE", 1e9)
+    worker = WorkerProcess("planted:never_returns", 2.0)
+    try:
+        _, lost = worker.run((RETURNS, HANGS))
+    finally:
+        worker.stop()
+    assert lost.status is Status.TIMED_OUT
+    assert worker.case_limit == 2.0
+
+
+@pytest.mark.usefixtures("no_attempts")
+def test_a_crash_on_many_cases_does_not_end_the_campaign():
+    result = measured("ends_the_process_often", examples=15, checks=("output_shape",))
+    crashed = one_finding(result).count
+    assert 0.15 < crashed / result.cases < 0.45
+    assert result.configurations == 15
+    assert result.checks["output_shape"]["passed"] == result.cases - crashed
+    assert not result.interrupted
+
+
+@pytest.mark.usefixtures("no_attempts")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_who_does_little_but_crash_is_given_up(monkeypatch: pytest.MonkeyPatch, jobs: int):
+    monkeypatch.setattr(measure, "MOST_LOST", 4)
+    done = campaign("always_ends_the_process", examples=60, checks=("output_shape",), jobs=jobs)
+    (result,) = done.report.implementations
+    crashed = totals(result, Status.CRASHED)
+    assert 4 <= crashed == result.cases <= 4 + 3 * jobs  # an example begun is run to its end
     assert result.interrupted
-    assert any(f"stopped after {hung} cases timed out" in line for line in done.report.headline)
+    assert done.report.headline[-1] == (
+        f"planted:always_ends_the_process: stopped when {crashed} crashed of {crashed} cases; "
+        "the rest was not run."
+    )
+
+
+@pytest.mark.usefixtures("no_attempts")
+def test_a_case_that_takes_too_much_memory_costs_that_case_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "CASE_MEMORY", 2**28)
+    monkeypatch.setattr(pool, "WATCH_INTERVAL", 0.02)
+    result = measured("hoards", examples=4, checks=("output_shape",))
+    finding = one_finding(result)
+    assert (finding.status, finding.cause) == (Status.CRASHED, "takes too much memory")
+    assert Case.parse(finding.minimal_case).groups == 2
+    assert result.configurations == 4
+    assert result.checks["output_shape"]["passed"] == result.cases - finding.count > 0
+
+
+def test_who_keeps_memory_is_started_anew_and_conforms(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "PROCESS_GROWTH", 2**28)
+    result = measured("leaks", examples=12, checks=("exact_values",))
+    assert result.verdict is Verdict.CONFORMS
+    assert result.findings == []
+    assert any(note.startswith("Its process kept memory") for note in result.notes)
+
+
+def test_who_keeps_little_memory_is_left_alone():
+    assert measured("right", examples=3).notes == []
 
 
 def test_a_crash_is_noticed_although_a_child_of_the_process_lives_on():

@@ -47,6 +47,11 @@ STABLE: dict[str, dict[str, Any]] = {
         "input_shape": (1, 4, 4, 1), "filters": 1, "kernel_size": 1, "dtype": "float32",
         "activation": "hard_swish", "data": "integers", "seed": 3,
     },
+    "in1x6x5x4-f2-k2x3-s2-d1x2-valid-cl-float32-small.5": {
+        "input_shape": (1, 6, 5, 4), "filters": 2, "kernel_size": (2, 3), "strides": 2,
+        "dilation_rate": (1, 2), "padding": "valid", "data_format": "channels_last",
+        "dtype": "float32", "data": "small", "seed": 5,
+    },
 }  # fmt: skip
 
 
@@ -76,7 +81,10 @@ def test_published_case_strings_keep_their_meaning(text: str):
     assert written(Case.parse(text)) == written(Case(**STABLE[text]))
 
 
-@pytest.mark.parametrize("text", list(STABLE)[:-1])
+REORDERED = "in1x4x4x1-f1-k1-float32-a.hard_swish-integers.3"  # tokens may come in any order
+
+
+@pytest.mark.parametrize("text", [text for text in STABLE if text != REORDERED])
 def test_published_case_strings_are_still_written_so(text: str):
     assert str(Case(**STABLE[text])) == text
 
@@ -175,7 +183,6 @@ def test_one_layer_serves_the_cases_that_share_arguments_and_channels(example: E
         ("in1x4x4x1-f1-k5-integers.0", "zero or negative"),
         ("in1x4x4x3-f4-k3-g2-integers.0", "groups=2 must divide the 3 channels"),
         ("in1x4x4x4-f3-k3-g2-integers.0", "and the 3 filters"),
-        ("in1x4x4x1-f1-k2-s2-d2-integers.0", "strides"),
         ("in1x4x4x0-f1-k2-integers.0", "in1x4x4x0"),
         ("in1x0x4x1-f1-k2-same-integers.0", "in1x0x4x1"),
         ("in1x４x4x1-f1-k2-integers.0", "in1x４x4x1"),

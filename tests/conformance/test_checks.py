@@ -8,20 +8,23 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+import planted
 import pytest
 
 import reference_impl
-from conformance import Unsupported
+from conformance import Unsupported, implementations
+from conformance.capabilities import EVERYTHING, Capabilities, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, judge
 from conformance.errors import UsageError
-from conformance.implementations import BUILT_IN, resolve, wrap
+from conformance.implementations import ADAPTERS, Implementation, known_names, resolve, wrap
 from conformance.results import Status
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
 BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")
 SLICED = Case.parse("in1x5x6x4-f3-k3x2-view.sliced-integers.1")
 SINGLE = Case.parse("in1x5x6x4-f3-k3x2-integers.1")
+GROUPED = next(p.case for p in probes(EVERYTHING) if p.need == ("groups", ""))
 right = reference_impl.conv2d
 
 
@@ -76,11 +79,20 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
     "repeated_call": (changes_at_the_third_call, SINGLE),
     "batch_independence": (lambda: knows_no_single_samples, EXACT),
     "unchanged_inputs": (lambda: writes_around_its_input, SLICED),
+    "claimed_capability": (lambda: planted.ClaimsGroups, GROUPED),
+    "function_values": (lambda: planted.WithWrongFunction, EXACT),
+    "gradient_values": (lambda: planted.WithWrongKernelGradient, EXACT),
+}
+# Who passes where the planted one fails, if that is not the reference layer.
+RIGHT = {
+    "claimed_capability": planted.Declared,
+    "function_values": planted.WithFunction,
+    "gradient_values": planted.WithGradients,
 }
 
 
 def test_every_check_has_a_planted_fault():
-    assert list(PLANTED) == list(CHECKS)
+    assert set(PLANTED) == set(CHECKS)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -92,7 +104,7 @@ def test_a_planted_fault_fails_its_check_and_no_other(check: str):
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_right_one_passes_where_the_planted_one_fails(check: str):
     _, case = PLANTED[check]
-    judgement = judged(reference_impl.Conv2D, case)[check]
+    judgement = judged(RIGHT.get(check, reference_impl.Conv2D), case)[check]
     assert (judgement.status, judgement.cause, judgement.message) == (Status.PASSED, "", "")
 
 
@@ -138,9 +150,8 @@ def test_unsupported_is_passed_on_to_every_check():
     made = judged(refuses)
     assert {j.status for j in made.values()} == {Status.UNSUPPORTED}
     assert {j.cause for j in made.values()} == {"no such thing here"}
-    assert list(made) == [
-        name for name in CHECKS if name not in ("compute_output_shape", "bounded_values")
-    ]
+    concerned = [name for name, check in CHECKS.items() if check.concerns(wrap("it", refuses))]
+    assert list(made) == [name for name in concerned if name != "bounded_values"]
 
 
 def test_unsupported_without_a_reason_says_so():
@@ -173,9 +184,9 @@ class Mute(Exception):
         raise RuntimeError("no message")
 
 
-class Unreadable:
+class OnADevice:
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise RuntimeError("device lost")
+        raise TypeError("cannot convert a tensor on gpu:0 to an array\ncopy it first")
 
 
 CAUSES: list[tuple[Callable[..., Any], str]] = [
@@ -183,8 +194,13 @@ CAUSES: list[tuple[Callable[..., Any], str]] = [
     (function(lambda y: y.tolist()), "returns a list instead of an array"),
     (function(lambda y: 3), "returns an int instead of an array"),
     (
-        function(lambda y: Unreadable()),
-        "returns something that does not convert to an array: RuntimeError: device lost",
+        planted.cannot_be_read,
+        "returns something that does not convert to an array: RuntimeError: device # was lost",
+    ),
+    (
+        function(lambda y: OnADevice()),
+        "returns something that does not convert to an array: "
+        "TypeError: cannot convert a tensor on gpu:# to an array",
     ),
     (function(lambda y: y[0]), "returns a wrong output shape"),
     (function(lambda y: y[:, :-1]), "returns a wrong output shape"),
@@ -269,6 +285,15 @@ def test_a_result_that_is_a_view_of_a_reused_buffer_is_read_at_once():
     assert failing(conv2d) == []
 
 
+def test_the_dtype_that_counts_is_that_of_the_array_and_not_what_is_said_of_it():
+    wide = replace(EXACT, dtype="float64")
+    assert failing(planted.wraps_its_result, wide) == []
+    assert failing(planted.lies_about_its_dtype, wide) == ["output_dtype"]
+    lie = judged(planted.lies_about_its_dtype, wide)["output_dtype"]
+    assert lie.message == "expected dtype float64, got float32"
+    assert failing(planted.lies_about_its_dtype, EXACT) == []
+
+
 def test_minus_zero_is_zero():
     class Negative(reference_impl.Conv2D):
         def __call__(self, inputs: Any, *, training: Any = None) -> Any:
@@ -343,7 +368,7 @@ def test_a_factory_is_judged_as_the_layer_it_makes():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("refrence", ["'refrence'", "keras-tensorflow, reference", "did you mean 'reference'?"]),
+        ("refrence", ["'refrence'", ", ".join(known_names()), "did you mean 'reference'?"]),
         ("nothing-like-it", ["'nothing-like-it'", "module:attr"]),
         ("planted:swaped_dilation", ["'swaped_dilation'", "did you mean 'swapped_dilation'?"]),
         ("planted:not_callable", ["'planted:not_callable'", "int 3"]),
@@ -361,5 +386,57 @@ def test_what_is_no_implementation_is_refused_by_name(name: str, words: list[str
         assert word in str(caught.value)
 
 
-def test_naming_a_built_in_implementation_keeps_its_name():
-    assert [resolve(name).name for name in BUILT_IN] == list(BUILT_IN)
+def test_naming_an_adapter_keeps_its_name():
+    here = [name for name, adapter in ADAPTERS.items() if not adapter.missing]
+    assert [resolve(name).name for name in here] == here
+
+
+def test_an_adapter_without_its_engine_says_what_installs_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(implementations, "find_spec", lambda name: None)
+    with pytest.raises(UsageError) as caught:
+        resolve("keras-jax")
+    assert str(caught.value) == (
+        "keras-jax needs keras and jax, which is not installed; "
+        "pip install 'conv2d-conformance[keras-jax]' brings it"
+    )
+    assert "keras-jax" not in known_names()
+    assert "reference" in known_names()
+
+
+class Lacks(Implementation):
+    """Neither conv2d nor layer."""
+
+
+class CannotBeMade(Implementation):
+    def __init__(self) -> None:
+        raise OSError("no licence found")
+
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any: ...
+
+
+class Promises(planted.Declared):
+    capabilities = Capabilities(gradients=True)
+
+
+class SaysItInADict(planted.Declared):
+    capabilities = {"groups": False}  # type: ignore[assignment]  # noqa: RUF012
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (Lacks, ["'mine'", "neither conv2d nor layer"]),
+        (Lacks(), ["'mine'", "neither conv2d nor layer"]),
+        (CannotBeMade, ["making 'mine' fails", "OSError: no licence found"]),
+        (Promises, ["'mine'", "claims gradients", "no method gradients"]),
+        (SaysItInADict, ["'mine'", "conformance.Capabilities", "{'groups': False}"]),
+        (3, ["'mine'", "int 3"]),
+        (None, ["'mine'", "NoneType None"]),
+    ],
+)
+def test_an_implementation_that_lacks_something_is_refused_by_name(target: Any, words: list[str]):
+    with pytest.raises(UsageError) as caught:
+        wrap("mine", target)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)

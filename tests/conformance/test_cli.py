@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from conformance import cli
+from conformance import cli, implementations
 from conformance.campaign import run as campaign_run
 from conformance.case import Case
-from conformance.checks import CHECKS
-from conformance.implementations import BUILT_IN
+from conformance.checks import CHECKS, concerning
+from conformance.implementations import ADAPTERS, known_names, resolve
 from conformance.results import Status
 
 RIGHT = ("--impl", "planted:right")
@@ -79,7 +80,7 @@ BROKEN = {
 REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "unknown implementation": (
         ("run", "--impl", "refrence"),
-        ["'refrence'", "keras-tensorflow, reference", "did you mean 'reference'?"],
+        ["'refrence'", ", ".join(known_names()), "did you mean 'reference'?"],
     ),
     "no such module": (("run", "--impl", "no_module:conv2d"), ["'no_module'"]),
     "no such submodule": (("run", "--impl", "package.conv:conv2d"), ["'package.conv'"]),
@@ -126,7 +127,13 @@ REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ("replay", "in1x4x4x1-f1-k5-integers.0", *RIGHT),
         ["in1x4x4x1-f1-k5-integers.0", "zero or negative"],
     ),
+    "case that the implementation does not claim": (
+        ("replay", "in1x6x5x4-f2-k2x3-s2-d1x2-integers.0", *RIGHT),
+        ["(2, 2)", "(1, 2)", "Keras refuses", "planted:right does not claim"],
+    ),
     "empty case": (("replay", "", *RIGHT), ["''"]),
+    "baseline of nothing": (("baseline", "absent"), ["absent"]),
+    "baseline of another file": (("baseline", "raises.py"), ["raises.py", "results.json"]),
     "replay on nobody": (
         ("replay", "in1x4x4x1-f1-k3-integers.0", "--impl", "nobody"),
         ["'nobody'"],
@@ -198,6 +205,26 @@ def test_expected_failures_give_exit_code_0(command: Command, tmp_path: Path):
     assert command(*arguments, "--xfail", "known.toml").code == 0
 
 
+def test_a_baseline_turns_todays_failures_into_expected_ones(command: Command):
+    arguments = ("run", "--impl", "planted:swapped_dilation", "--examples", 15, "--jobs", 1)
+    assert command(*arguments, "--out", "out").code == 1
+    done = command("baseline", "out", "--out", "known.toml")
+    assert (done.code, done.errors) == (0, "")
+    assert re.search(r"known\.toml: \d+ expected failures?; read it before use", done.out)
+    assert command(*arguments, "--xfail", "known.toml").code == 0
+    again = command("baseline", "out", "--out", "known.toml")
+    assert again.code == 2
+    assert "known.toml exists" in again.errors
+
+
+def test_a_baseline_of_what_conforms_is_no_file(command: Command):
+    command("run", *RIGHT, "--examples", 2, "--jobs", 1)
+    done = command("baseline")
+    assert (done.code, done.errors) == (0, "")
+    assert "no file was written" in done.out
+    assert not Path("expected_failures.toml").exists()
+
+
 def test_results_json_has_the_published_form(command: Command, tmp_path: Path):
     command("run", *WRONG, "--impl", "reference", "--examples", 4, "--jobs", 1, "--out", "out")
     content = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
@@ -216,7 +243,8 @@ def test_results_json_has_the_published_form(command: Command, tmp_path: Path):
                 "crashed", "timed_out", "harness_error",
             }  # fmt: skip
             assert all(isinstance(n, int) and n >= 0 for n in counts.values())
-    assert set(right["checks"]) == set(CHECKS)
+    assert set(right["checks"]) == set(concerning(resolve("reference")))
+    assert set(wrong["checks"]) == set(concerning(resolve("planted:off_by_one")))
     assert right["findings"] == []
     assert wrong["findings"]
     for finding in wrong["findings"]:
@@ -283,6 +311,7 @@ def test_the_current_folder_is_importable(command: Command, tmp_path: Path):
             ["failed", "output_shape", "(1, 4, 4, 1)"],
         ),
         ("forgets_the_padding", "in1x4x4x1-f1-k3-same-integers.0", 0, ["passed"]),
+        ("StridesWithDilation", "in1x6x5x4-f2-k2x3-s2-d1x2-integers.0", 0, ["passed"]),
     ],
 )
 def test_replay_says_what_each_check_finds(
@@ -303,22 +332,168 @@ def test_replay_on_several_implementations_shows_each(command: Command):
 def test_list_shows_every_implementation_and_every_check_with_its_rule(command: Command):
     done = command("list")
     assert (done.code, done.errors) == (0, "")
-    for word in (*BUILT_IN, "module:attr", *CHECKS, *(c.rule for c in CHECKS.values())):
+    for word in (*ADAPTERS, "module:attr", *CHECKS, *(c.rule for c in CHECKS.values())):
         assert word in done.out
 
 
-def test_doctor_without_keras_says_what_brings_it(command: Command):
+def lines(done: Done) -> dict[str, str]:
+    """What stands after the first word of each line."""
+    return dict(line.split(maxsplit=1) for line in done.out.splitlines() if " " in line.strip())
+
+
+def test_doctor_says_what_installs_each_adapter_that_is_not_ready(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    there = {"keras", "tensorflow", "scipy"}
+    monkeypatch.setattr(implementations, "find_spec", lambda name: name if name in there else None)
+    states = lines(command("doctor"))
+    assert {name for name in ADAPTERS if states[name] == "ready"} == {
+        "keras-tensorflow", "keras-tensorflow-graph", "keras-tensorflow-xla", "scipy", "scipy-fft",
+        "reference",
+    }  # fmt: skip
+    assert states["torch"] == "lacks torch: pip install 'conv2d-conformance[torch]'"
+    assert states["keras-jax"] == "lacks jax: pip install 'conv2d-conformance[keras-jax]'"
+
+
+def test_doctor_without_keras_gives_exit_code_3_and_says_who_judges(command: Command):
     done = command("doctor")
-    assert done.code == 3
-    assert "pip install 'conv2d-conformance[tensorflow]'" in done.out
+    assert (done.code, done.errors) == (3, "")
+    assert "implementations are judged by the reference alone" in done.out
 
 
 def test_doctor_with_keras_shows_versions(command: Command, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(campaign_run, "keras_is_installed", lambda: True)
     done = command("doctor")
     assert (done.code, done.errors) == (0, "")
-    for word in ("python", "numpy", "hypothesis", "tensorflow", "keras-tensorflow can be measured"):
-        assert word in done.out
+    shown = lines(done)
+    for name in ("python", "numpy", "hypothesis", "tensorflow", "keras", "cores"):
+        assert shown[name]
+    assert {*ADAPTERS} <= {*shown}
+    assert "reference alone" not in done.out
+
+
+# What installed packages register -----------------------------------------------------------------
+
+GROUP = "conv2d_conformance.implementations"
+MYLIB = """
+import reference_impl
+from conformance import Capabilities, Implementation
+
+conv2d = reference_impl.conv2d
+
+class MyLib(Implementation):
+    version = "MyLib 1.0"
+    capabilities = Capabilities(dtypes=("float32",), groups=False)
+
+    def conv2d(self, x, kernel, bias=None, **given):
+        return conv2d(x, kernel, bias, **given)
+"""
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a distribution where Python looks for them, as an installer would."""
+
+    def put(distribution: str, module: str = "", **registered: str) -> None:
+        site = tmp_path / f"site-{distribution}"
+        info = site / f"{distribution}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", "utf-8"
+        )
+        lines = [f"[{GROUP}]", *(f"{n.replace('_', '-')} = {t}" for n, t in registered.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n", "utf-8")
+        (site / f"{distribution}.py").write_text(module or MYLIB, "utf-8")
+        monkeypatch.syspath_prepend(site)
+
+    return put
+
+
+def test_an_installed_package_is_measured_by_the_name_it_registers(
+    command: Command, install: Install
+):
+    install("mylib", mylib="mylib:MyLib")
+    done = command("run", "--impl", "mylib", "--examples", 5, "--jobs", 1, "--out", "out")
+    assert (done.code, done.errors) == (0, "")
+    assert "mylib conforms" in done.out
+    (result,) = json.loads(Path("out/results.json").read_text("utf-8"))["implementations"]
+    assert (result["name"], result["version"]) == ("mylib", "MyLib 1.0")
+    assert result["declared"]["dtypes"] == ["float32"]
+    assert result["checks"]["claimed_capability"]["failed"] == 0
+    done = command("replay", "in1x4x4x1-f1-k3-integers.0", "--impl", "mylib")
+    assert done.code == 0
+    assert done.out.startswith("mylib MyLib 1.0\n")
+
+
+def test_list_and_doctor_show_what_is_registered_without_importing_it(
+    command: Command, install: Install
+):
+    install("mylib", "raise RuntimeError('imported')", mylib="mylib:MyLib", mylib_plain="mylib:f")
+    shown = lines(command("list"))
+    assert shown["mylib"] == "Registered by an installed package: mylib:MyLib."
+    assert shown["mylib-plain"] == "Registered by an installed package: mylib:f."
+    assert lines(command("doctor"))["mylib"] == "ready, mylib:MyLib"
+
+
+def test_a_plain_function_may_be_registered(command: Command, install: Install):
+    install("mylib", mylib_plain="mylib:conv2d")
+    done = command("run", "--impl", "mylib-plain", "--examples", 2, "--jobs", 1)
+    assert done.code == 0
+    assert "mylib-plain conforms" in done.out
+
+
+@pytest.mark.parametrize(
+    ("registered", "words"),
+    [
+        ({"torch": "mylib:MyLib"}, ["'torch'", "torch:Torch", "mylib:MyLib"]),
+        ({"other": "mylib:MyLib"}, ["'other'", "other:MyLib", "mylib:MyLib"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "asked", [("list",), ("doctor",), ("run", "--impl", "other")], ids=" ".join
+)
+def test_a_name_that_is_registered_twice_is_refused_in_one_line(
+    command: Command,
+    install: Install,
+    registered: dict[str, str],
+    words: list[str],
+    asked: tuple[str, ...],
+):
+    install("other", other="other:MyLib")
+    install("mylib", **registered)
+    done = command(*asked)
+    assert done.code == 2
+    assert done.errors.count("\n") == 1
+    for word in ["two implementations are called", *words]:
+        assert word in done.errors
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("mylib:MyLob", ["'mylib'", "no attribute 'MyLob'", "did you mean 'MyLib'?"]),
+        ("mylob:MyLib", ["'mylob'", "no module"]),
+        ("mylib", ["'mylib'", "module:attr"]),
+    ],
+)
+def test_a_registration_that_leads_nowhere_is_told_in_one_line(
+    command: Command, install: Install, target: str, words: list[str]
+):
+    install("mylib", mylib=target)
+    done = command("run", "--impl", "mylib")
+    assert done.code == 2
+    assert done.errors.count("\n") == 1
+    for word in words:
+        assert word in done.errors
+
+
+def test_a_typing_error_in_a_registered_name_is_noticed(command: Command, install: Install):
+    install("mylib", mylib="mylib:MyLib")
+    done = command("run", "--impl", "mylip")
+    assert done.code == 2
+    assert "did you mean 'mylib'?" in done.errors
+    assert "reference, mylib, and anything importable" in done.errors
 
 
 def test_python_m_conformance_is_the_same_program(tmp_path: Path):

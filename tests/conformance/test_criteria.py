@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from patches import Patches, in_pairs, in_sequence, is_small, patches
 
+from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.criteria import (
     AXIS_ACTIVATIONS,
@@ -24,7 +25,7 @@ from conformance.criteria import (
     error_ratio,
     expected,
 )
-from conformance.data import arrays
+from conformance.data import Arrays, arrays
 from conformance.strategies import examples
 from reference_impl import activations
 from reference_impl.dtypes import FORMATS, as_dtype, format_of
@@ -33,6 +34,7 @@ Array = NDArray[Any]
 Sum = Callable[[Patches, Any], Array]  # float32 or float64 sums of the products, without the bias
 RNG = np.random.default_rng(0)
 NAMES = sorted({*activations.ACTIVATIONS, *activations.ALIASES} - {"threshold"})
+SUMS_IN_FLOAT32 = Capabilities(accumulation="float32")
 KINDS = ("normal", "cancelling", "wide")
 
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid|underflow|divide):RuntimeWarning")
@@ -46,9 +48,13 @@ def cases(draw: Callable[..., Any], **changes: Any) -> Case:
     return replace(case, **({"data": kind, "activation": None} | changes))
 
 
-def judged(case: Case, got: Array, accumulation: str = "float64") -> float:
+def judged(case: Case, got: Array, capabilities: Capabilities = EVERYTHING) -> float:
     """The greatest error over bound."""
-    return float(error_ratio(got, expected(case, arrays(case), accumulation)).max(initial=0.0))
+    return float(error_ratio(got, expected(case, arrays(case), capabilities)).max(initial=0.0))
+
+
+def bound(case: Case, capabilities: Capabilities = EVERYTHING) -> Array:
+    return expected(case, arrays(case), capabilities).bound
 
 
 def as_keras(p: Patches, sums: Array) -> Array:
@@ -128,7 +134,7 @@ def test_sums_in_float64_are_within_the_bound_of_every_dtype(way: str, case: Cas
 def test_float64_summed_in_float32_is_within_the_bound_of_who_declares_it(case: Case):
     p = patches(case, arrays(case))
     got = rounded_once(p, in_sequence(products(p, np.float32), np.float32))
-    assert judged(case, got, "float32") <= 1
+    assert judged(case, got, SUMS_IN_FLOAT32) <= 1
 
 
 def test_float64_summed_in_float32_is_not_within_the_bound_of_float64():
@@ -139,8 +145,113 @@ def test_float64_summed_in_float32_is_not_within_the_bound_of_float64():
 
 @given(cases())
 def test_the_reference_is_at_most_its_last_rounding_away(case: Case):
-    want = expected(case, arrays(case), "float64")
+    want = expected(case, arrays(case), EVERYTHING)
     assert error_ratio(want.rounded, want).max(initial=0.0) <= 1
+
+
+# What is declared --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sums_kept_in_16_bits_are_within_the_bound_of_who_declares_it(dtype: str):
+    """Each product and each partial sum is rounded to the format of the data."""
+    beyond = []
+
+    @settings(max_examples=80, database=None)
+    @given(cases(dtype=dtype))
+    def judge(case: Case) -> None:
+        p = patches(case, arrays(case))
+        narrow = in_sequence(products(p, np.float32), as_dtype(dtype))
+        for got in (as_keras(p, narrow), rounded_once(p, narrow)):
+            assert judged(case, got, Capabilities(accumulation=dtype)) <= 1
+        beyond.append(judged(case, as_keras(p, narrow)) > 1)
+
+    judge()
+    assert sum(beyond) > len(beyond) / 10
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("accumulation", ["float16", "bfloat16"])
+@pytest.mark.parametrize("fmt", ["float32", "float64"])
+def test_sums_of_16_bits_give_wider_data_no_more_room(dtype: str, accumulation: str, fmt: str):
+    case = Case.parse("in1x5x6x3-f4-k3-normal.0")
+    narrow, wide = replace(case, dtype=dtype), replace(case, dtype=fmt)
+    declared = Capabilities(accumulation=accumulation)
+    assert (bound(narrow, declared) > bound(narrow)).all()
+    assert (bound(wide, declared) == bound(wide)).all()
+
+
+def test_who_claims_sums_in_float64_and_keeps_them_in_float32_is_caught():
+    """With float64 sums a float32 result is right but for its last rounding."""
+    claimed = Capabilities(accumulation="float64")
+    ratios: dict[str, list[float]] = {"float32": [], "float64": []}
+    for seed in range(10):
+        case = replace(Case.parse(SMALL), seed=seed)
+        p = patches(case, arrays(case))
+        for dtype, found in ratios.items():
+            sums = in_sequence(products(p, np.dtype(dtype).type), np.dtype(dtype).type)
+            found.append(judged(case, rounded_once(p, sums), claimed))
+            assert judged(case, rounded_once(p, sums)) <= 1
+    assert min(ratios["float32"]) > 1
+    assert max(ratios["float64"]) <= 1
+
+
+def flushed(values: Array, dtype: Any = np.float32) -> Array:
+    """Numbers below the normal range as 0 of their sign."""
+    narrow = values.astype(dtype)
+    least = 2.0 ** format_of(np.dtype(dtype)).min_exponent
+    return np.where(abs(narrow.astype(np.float64)) < least, narrow * 0, narrow)
+
+
+def with_flushing(p: Patches) -> Array:
+    """Sums of the products in float32 by a unit that knows no subnormal numbers."""
+    dtype = as_dtype(p.case.compute_dtype)
+    read, weights, bias = (
+        flushed(flushed(values, dtype)) for values in (p.read, p.weights, p.bias)
+    )
+    total = np.zeros(len(read), np.float32)
+    for column in flushed(read * weights).T:
+        total = flushed(total + column)
+    return p.arranged(flushed(flushed(total, dtype) + bias.astype(dtype), dtype))
+
+
+def subnormal_arrays(case: Case, scale: float) -> Arrays:
+    """Values on either side of `scale`, below the normal range or just above it."""
+    dtype = as_dtype(case.compute_dtype)
+    data = arrays(case)
+    return Arrays(
+        x=(data.x.astype(np.float64) * scale).astype(dtype),
+        owner=data.owner,
+        kernel=data.kernel,
+        bias=None if data.bias is None else (data.bias.astype(np.float64) * scale).astype(dtype),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("offset", [-6, -1, 0, 2])
+def test_who_flushes_subnormals_is_within_the_bound_only_if_it_is_declared(dtype: str, offset: int):
+    """Of what is drawn only a little float16 is that small, so these arrays are made for it."""
+    beyond = []
+    for seed in range(20):
+        case = replace(Case.parse("in1x5x6x3-f4-k2x3-normal.0"), dtype=dtype, seed=seed)
+        data = subnormal_arrays(case, 2.0 ** (format_of(dtype).min_exponent + offset))
+        got = with_flushing(patches(case, data))
+        declared, undeclared = (
+            error_ratio(got, expected(case, data, Capabilities(flushes_subnormals=flushes))).max()
+            for flushes in (True, False)
+        )
+        assert declared <= 1
+        beyond.append(undeclared > 1)
+    assert any(beyond)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_may_flush_subnormals_is_given_no_more_room_in_the_normal_range(dtype: str, kind: str):
+    case = replace(Case.parse("in2x5x6x3-f4-k2x3-normal.0"), dtype=dtype, data=kind)
+    room = bound(case, Capabilities(flushes_subnormals=True)) / bound(case)
+    assert (room >= 1).all()
+    assert room.max() < 1 + 1e-6
 
 
 # Slightly wrong ----------------------------------------------------------------------------------
@@ -218,7 +329,7 @@ def test_a_slightly_wrong_sum_is_caught_on_what_is_drawn(name: str):
 
 @given(examples().map(lambda e: e[0]))
 def test_exact_data_allows_no_error(case: Case):
-    want = expected(case, arrays(case), "float32")
+    want = expected(case, arrays(case), SUMS_IN_FLOAT32)
     assert want.exact == (case.activation in EXACT_ACTIVATIONS)
     if want.exact:
         assert not want.bound.any()
@@ -228,7 +339,7 @@ def test_exact_data_allows_no_error(case: Case):
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_on_exact_data_one_last_bit_is_an_infinite_error(dtype: str):
     case = replace(Case.parse("in1x4x4x2-f2-k3-integers.0"), dtype=dtype)
-    want = expected(case, arrays(case), "float64")
+    want = expected(case, arrays(case), EVERYTHING)
     wrong = want.rounded.copy()
     assert error_ratio(wrong, want).max() == 0
     wrong[0, 0, 0, 0] = np.nextafter(wrong[0, 0, 0, 0], as_dtype(dtype).type(1000))
@@ -249,7 +360,7 @@ def test_infinity_is_right_only_where_the_range_may_be_left():
     data = arrays(case)
     for x, near in ((60000, True), (200, False)):
         data.x[...], data.kernel[...] = x, 2
-        want = expected(case, data, "float32")
+        want = expected(case, data, SUMS_IN_FLOAT32)
         for wrong in (np.inf, np.nan):
             ratio = error_ratio(np.full((1, 1, 1, 1), wrong, fmt.dtype), want).item()
             assert ratio == (0 if near else np.inf)

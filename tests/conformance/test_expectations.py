@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import planted
 import pytest
 
+from conformance.campaign import run
 from conformance.campaign.measure import outcomes_of
 from conformance.campaign.pool import WorkerProcess
+from conformance.campaign.run import Settings
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.expectations import Expectation, load, shipped
-from conformance.results import Outcome, Status
+from conformance.expectations import Expectation, carried, expected_failure, load, shipped
+from conformance.implementations import Target, wrap
+from conformance.results import ImplementationResult, Outcome, Status, Verdict
 
 CASE = Case.parse("in2x8x9x6-f4-k3x2-s1x2-same-g2-a.relu-float16-integers.1")  # output 8 x 5
 
@@ -140,6 +144,8 @@ HEAD = '[[expected_failure]]\ncheck = "exact_values"\nreason = "known"\n'
         (HEAD + "version = 3\n", ["entry 1", "version"]),
         (HEAD.replace('"known"', "3"), ["entry 1", "reason"]),
         (HEAD.replace('"exact_values"', "3"), ["entry 1", "check"]),
+        (HEAD + "strict = 1\n", ["entry 1", "strict", "true or false"]),
+        (HEAD + 'strict = "yes"\n', ["entry 1", "strict", "'yes'"]),
         (HEAD + 'when = "same"\n', ["entry 1", "when"]),
         (HEAD + "when = { pading = 'same' }\n", ["entry 1", "'pading'", "padding"]),
         (HEAD + "when = { padding = 'sane' }\n", ["entry 1", "'sane'", "same"]),
@@ -182,6 +188,141 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
     (tmp_path / "xfail.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match=r"xfail\.toml"):
         load(tmp_path / "xfail.toml")
+
+
+# On what is measured itself -----------------------------------------------------------------------
+
+
+def campaign(attribute: str, examples: int = 30, **settings: Any) -> ImplementationResult:
+    """A campaign on an implementation of ``planted``, without real Keras."""
+    given = {"examples": examples, "jobs": 1, "witness": False} | settings
+    target = Target(f"planted:{attribute}")
+    (result,) = run.run(Settings(implementations=(target,), **given)).report.implementations
+    return result
+
+
+def marked(target: Any) -> list[Expectation]:
+    return carried("planted", wrap("planted", target).expected_failures)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        planted.swapped_as_expected,
+        planted.OffByOne,
+        planted.OffByOne(),
+        planted.WithoutShapes,
+    ],
+)
+def test_a_function_a_layer_class_and_an_implementation_carry_what_is_expected_of_them(target: Any):
+    assert marked(target)
+
+
+def test_what_is_marked_is_what_was_written():
+    (known,) = marked(planted.swapped_as_expected)
+    assert known.checks == ("output_shape", "exact_values", "bounded_values")
+    assert (known.reason, known.link) == ("swaps the two dilations", "https://example.org/1")
+    assert not known.strict
+    assert known.covers("exact_values", "any name", "any version", Case.parse(
+        "in1x9x9x1-f1-k3-d1x2-integers.0"))  # fmt: skip
+    assert not known.covers("exact_values", "any name", "any version", CASE)
+
+
+def test_marks_add_up_and_a_mark_is_not_passed_up_to_the_parent():
+    class Child(planted.OffByOne):
+        pass
+
+    expected_failure(check="repeated_call", reason="throws dice")(Child)
+    assert [entry.reason for entry in marked(Child)] == [
+        *(entry.reason for entry in marked(planted.OffByOne)),
+        "throws dice",
+    ]
+    assert len(marked(planted.OffByOne)) == 3
+    assert marked(planted.Declared) == []
+
+
+def test_marking_changes_nothing_else():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return x
+
+    assert expected_failure(check="exact_values", reason="returns its input")(conv2d) is conv2d
+    assert conv2d(1, 2) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"check": "exact_value"}, ["'exact_value'", "exact_values"]),
+        ({"check": []}, ["check is missing"]),
+        ({"reason": ""}, ["reason is missing"]),
+        ({"reason": None}, ["reason must be text"]),
+        ({"when": {"pading": "same"}}, ["'pading'", "padding"]),
+        ({"when": {"dilation": "h <> w"}}, ["dilation", "cannot read this"]),
+        ({"strict": 1}, ["strict", "true or false"]),
+    ],
+)
+def test_a_mark_that_is_not_understood_is_refused_where_it_is_written(
+    given: dict[str, Any], words: list[str]
+):
+    with pytest.raises(UsageError) as caught:
+        expected_failure(**({"check": "exact_values", "reason": "known"} | given))
+    assert "\n" not in str(caught.value)
+    for word in ["expected_failure", *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("attribute", ["swapped_as_expected", "OffByOne", "WithoutShapes"])
+def test_who_fails_as_it_says_conforms(attribute: str):
+    result = campaign(attribute)
+    assert result.verdict is Verdict.CONFORMS
+    assert result.findings
+    assert {finding.status for finding in result.findings} == {Status.EXPECTED_FAILURE}
+    carried_reasons = {entry.reason for entry in marked(getattr(planted, attribute))}
+    assert {finding.reason for finding in result.findings} <= carried_reasons
+
+
+def test_a_pass_where_a_strict_failure_is_expected_is_a_finding():
+    result = campaign("mended")
+    assert result.verdict is Verdict.FAILS
+    assert {(f.status, f.reason) for f in result.findings} == {
+        (Status.UNEXPECTED_PASS, "swaps the two dilations")
+    }
+    passes = {name: counts["unexpected_pass"] for name, counts in result.checks.items()}
+    for finding in result.findings:
+        dilation = Case.parse(finding.minimal_case).dilation
+        assert dilation[0] != dilation[1]
+        assert finding.count == passes[finding.check] > 0
+        assert finding.message == "passes, where a strict entry expects a failure"
+
+
+def test_a_pass_where_a_failure_is_expected_is_a_note():
+    result = campaign("mended_quietly")
+    assert result.verdict is Verdict.CONFORMS
+    assert result.findings == []
+    (note,) = result.notes
+    passes = sum(counts["unexpected_pass"] for counts in result.checks.values())
+    assert note == f"Passes in {passes} cases that should fail: swaps the two dilations."
+
+
+def test_a_crash_may_be_expected_like_any_other_failure(tmp_path: Path):
+    (known,) = entries(
+        tmp_path,
+        '[[expected_failure]]\ncheck = "output_shape"\nreason = "ends the process"\n'
+        "when = { groups = 2 }\n",
+    )
+    result = campaign("ends_the_process", 3, expectations=(known,))
+    assert result.verdict is Verdict.CONFORMS
+    assert result.checks["output_shape"]["expected_failure"] > 0
+    assert result.checks["output_shape"]["crashed"] == 0
+
+
+@pytest.mark.parametrize("strict", ["true", "false"])
+def test_a_file_may_be_strict_as_well(tmp_path: Path, strict: str):
+    known = entry(tmp_path, 'padding = "same"', strict=strict)
+    assert known.strict is (strict == "true")
+    result = campaign("right", 8, expectations=(known,))
+    assert result.checks["exact_values"]["unexpected_pass"] > 0
+    assert result.verdict is (Verdict.FAILS if known.strict else Verdict.CONFORMS)
 
 
 # The shipped ones, on real Keras ------------------------------------------------------------------
@@ -244,7 +385,7 @@ def test_a_pass_where_a_failure_is_expected_is_told(tmp_path: Path):
     from conformance.campaign.messages import Subject
     from conformance.checks import Judgement
 
-    subject = Subject("mylib:conv", "function", "1.2", "float64", False, 0.0)
+    subject = Subject(name="mylib:conv", kind="function", version="1.2")
     reply = [
         Judgement("exact_values", Status.PASSED),
         Judgement("output_shape", Status.PASSED),

@@ -20,7 +20,7 @@ from reference_impl import conv2d
 from reference_impl.dtypes import format_of
 from reference_impl.rounding import round_to
 
-FUNCTION = Subject("fault", "function", "", "float32", costly_calls=False, cpu=0.0)
+FUNCTION = Subject(name="fault", kind="function")
 CONFIGURATIONS = 200  # what a campaign tries unless told otherwise
 ENOUGH = 25  # failing cases to name a cause from
 # Needs as many filters as the output is wide, in channels_first: not met in every campaign.

@@ -344,7 +344,8 @@ class TestCondition:
 
     def test_an_entry_is_offered_where_it_would_cover_the_finding(self, tmp_path: Path) -> None:
         findings = samples.failing().findings
-        offered = [f for f in findings if f.status == Status.FAILED and f.check != "shape"]
+        coverable = (Status.FAILED, Status.CRASHED, Status.TIMED_OUT)
+        offered = [f for f in findings if f.status in coverable and f.check != "shape"]
         document = written(REPORTS["failing"], tmp_path)
         assert document.count("details", "entry") == len(offered)
         for finding in offered:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from conformance import strategies
 from conformance.campaign.plan import plan
-from conformance.case import DATA_KINDS, POLICIES, VIEWS, AsList, Case
-from conformance.strategies import Example, configurations, examples
+from conformance.case import POLICIES, VIEWS, AsList, Case
+from conformance.strategies import KINDS, Example, configurations, examples
 from conformance.triggers import SEQUENCE_TRIGGERS, TRIGGERS, frequency
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
@@ -59,7 +59,7 @@ VALUES: dict[str, tuple[Callable[[Case], object], set[object]]] = {
     "padding": (lambda c: c.padding, {None, "valid", "same", "SAME", "Valid"}),
     "data_format": (lambda c: c.data_format, {None, "channels_last", "channels_first"}),
     "use_bias": (lambda c: c.use_bias, {None, True, False}),
-    "data": (lambda c: c.data, set(DATA_KINDS)),
+    "data": (lambda c: c.data, set(KINDS)),
     "view": (lambda c: c.view, {None, *VIEWS}),
     "groups": (lambda c: c.groups, {None, 1, 2, 3, 4, 5}),
     "batch": (lambda c: c.batch, {0, 1, 2, 3, 5}),

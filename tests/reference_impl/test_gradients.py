@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from reference_impl import bias_gradient, conv2d, exact, input_gradient, kernel_gradient
+from reference_impl.dtypes import FORMATS, as_dtype
 from reference_impl.geometry import output_shape
 
 FINITE = ("normal", "integers", "wide", "cancelling")
@@ -104,6 +105,19 @@ def test_gradients_are_adjoint_to_the_convolution(case: Convolution):
     assert (
         kernel_gradient(upstream, x, kernel.shape[:2], **case.arguments) * kernel
     ).sum() == inner
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_gradients_of_an_empty_batch_are_zero(dtype: str):
+    upstream, x = (np.zeros(shape, as_dtype(dtype)) for shape in ((0, 3, 4, 2), (0, 4, 4, 3)))
+    kernel = np.ones((2, 1, 3, 2), as_dtype(dtype))
+    for gradient, like in (
+        (input_gradient(upstream, kernel, x.shape), x),
+        (kernel_gradient(upstream, x, (2, 1)), kernel),
+        (bias_gradient(upstream), kernel[0, 0, 0]),
+    ):
+        assert (gradient.shape, gradient.dtype) == (like.shape, like.dtype)
+        assert not gradient.any()
 
 
 def test_an_upstream_gradient_of_another_shape_is_refused():

@@ -1,0 +1,136 @@
+"""What fails today can be written down as expected, and tomorrow nothing but that is accepted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import planted
+import pytest
+
+import conformance
+from conformance import UsageError
+from conformance.baseline import read_findings, to_toml
+from conformance.campaign import findings, run
+from conformance.case import Case
+from conformance.expectations import load
+from conformance.results import Finding, Status
+
+SMALL: dict[str, Any] = {"examples": 40, "jobs": 1}
+FINDING = Finding(
+    check="exact_values",
+    cause='differs by "one"\x07',
+    status=Status.FAILED,
+    count=3,
+    first_at=1,
+    minimal_case="in1x1x1x1-f1-k1-integers.0",
+    message="expected 1, got 2",
+    when={"padding": "same", "groups": "> 1", "kernel": [3, 2], "bias": False},
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quickly() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "keras_is_installed", lambda: False)
+        patch.setitem(findings.ATTEMPTS, Status.FAILED, 0)
+        yield
+
+
+def baseline(report: conformance.Report, folder: Path) -> Path:
+    report.write(folder)
+    path = folder / "known.toml"
+    path.write_text(to_toml(read_findings(folder), folder), "utf-8")
+    return path
+
+
+def test_with_its_baseline_an_implementation_conforms(tmp_path: Path):
+    before = conformance.check(planted.swapped_dilation, **SMALL)
+    assert before.verdict == "fails"
+    known = baseline(before, tmp_path)
+    after = conformance.check(planted.swapped_dilation, xfail=known, **SMALL)
+    assert after.verdict == "conforms"
+    assert {f.status for f in after.implementations[0].findings} == {Status.EXPECTED_FAILURE}
+    after.write(tmp_path / "after")
+    assert read_findings(tmp_path / "after") == []
+
+
+def test_a_baseline_of_one_fault_does_not_cover_another(tmp_path: Path):
+    known = baseline(conformance.check(planted.swapped_dilation, **SMALL), tmp_path)
+
+    def worse(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        y = planted.swapped_dilation(x, kernel, bias, **given)
+        return y + y.dtype.type(given["groups"] > 1)
+
+    worse.__name__ = "planted:swapped_dilation"
+    report = conformance.check(worse, xfail=known, **SMALL)
+    assert report.implementations[0].name == "planted:swapped_dilation"
+    assert report.verdict == "fails"
+    for finding in report.findings:
+        assert Case.parse(finding.minimal_case).group_count > 1
+
+
+def test_an_entry_says_what_fails_on_whom_where_and_why(tmp_path: Path):
+    path = tmp_path / "known.toml"
+    path.write_text(to_toml([("mylib:conv[1]*", FINDING)], tmp_path), "utf-8")
+    (known,) = load(path)
+    assert known.checks == ("exact_values",)
+    assert known.reason.startswith('differs by "one"')
+    assert not known.strict
+    for text, name, covered in (
+        ("in1x6x6x4-f2-k3x2-same-g2-nobias-integers.0", "mylib:conv[1]*", True),
+        ("in1x6x6x4-f2-k3x2-same-g2-nobias-integers.0", "mylib:conv1x", False),
+        ("in1x6x6x4-f2-k3x2-same-g2-integers.0", "mylib:conv[1]*", False),
+        ("in1x6x6x4-f2-k3x2-g2-nobias-integers.0", "mylib:conv[1]*", False),
+        ("in1x6x6x4-f2-k2x3-same-g2-nobias-integers.0", "mylib:conv[1]*", False),
+        ("in1x6x6x4-f2-k3x2-same-nobias-integers.0", "mylib:conv[1]*", False),
+    ):
+        assert known.covers("exact_values", name, "", Case.parse(text)) is covered
+
+
+@pytest.mark.parametrize("status", [Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS])
+def test_what_is_expected_already_is_not_written_again(tmp_path: Path, status: Status):
+    path = results(tmp_path, replace(FINDING, status=status))
+    assert read_findings(path) == []
+
+
+def results(folder: Path, *found: Finding) -> Path:
+    """A results.json with these findings."""
+    report = conformance.check(planted.does_nothing, examples=1, jobs=1)
+    content = json.loads(json.dumps(report.to_json()))
+    content["implementations"][0]["findings"] = [finding_record(f) for f in found]
+    path = folder / "results.json"
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    return {name: getattr(finding, name) for name in finding.__dataclass_fields__}
+
+
+def test_a_folder_or_its_file_may_be_given(tmp_path: Path):
+    path = results(tmp_path, FINDING)
+    assert read_findings(path) == read_findings(tmp_path)
+    ((name, finding),) = read_findings(tmp_path)
+    assert (name, finding) == ("planted:does_nothing", FINDING)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot read"),
+        ("", "is not a results.json"),
+        ("[]", "schema 1"),
+        ('{"schema": 2}', "schema 1"),
+        ("{}", "schema 1"),
+    ],
+)
+def test_what_is_no_results_json_is_refused_by_name(tmp_path: Path, text: str | None, words: str):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text, "utf-8")
+    with pytest.raises(UsageError, match=words) as caught:
+        read_findings(tmp_path)
+    assert str(tmp_path / "results.json") in str(caught.value)
+    assert "\n" not in str(caught.value)

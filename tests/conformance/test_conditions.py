@@ -1,0 +1,127 @@
+"""A condition is found where there is one, and it can be used as an expected failure as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.campaign.plan import plan
+from conformance.case import Case
+from conformance.conditions import MOST_TERMS, separating
+from conformance.expectations import condition, expected_failure, load
+
+CASES = [case for planned in plan(0, 300) for case in planned.example]
+
+# What is planted, and the condition that has to be found for it.
+PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
+    "dilations differ": (lambda c: c.dilation[0] != c.dilation[1], {"dilation": "h != w"}),
+    "strided under same": (
+        lambda c: c.padding_mode == "same" and max(c.stride) > 1,
+        {"padding": "same", "strides": "h > 1 or w > 1"},
+    ),
+    "several groups": (lambda c: c.group_count > 1, {"groups": "> 1"}),
+    "float16": (lambda c: c.compute_dtype == "float16", {"compute_dtype": "float16"}),
+    "16 bits": (
+        lambda c: c.compute_dtype in ("float16", "bfloat16"),
+        {"compute_dtype": ["bfloat16", "float16"]},
+    ),
+    "as many filters as the output is wide": (
+        lambda c: c.filters == c.geometry.output[1],
+        {"filters": "filters == output_w"},
+    ),
+    "channels_first": (
+        lambda c: c.layout == "channels_first", {"data_format": "channels_first"},
+    ),
+    "no bias": (lambda c: not c.has_bias, {"bias": False}),
+    "depthwise": (
+        lambda c: c.group_count == c.channels > 1,
+        {"groups": "(groups > 1) and (groups == channels)"},
+    ),
+    "kernel beyond the input": (
+        lambda c: c.kernel[0] > c.size[0] or c.kernel[1] > c.size[1],
+        {"kernel": "h > input_h or w > input_w"},
+    ),
+    "one activation": (lambda c: c.activation == "relu", {"activation": "relu"}),
+    "no samples": (lambda c: c.batch == 0, {"batch": "== 0"}),
+}  # fmt: skip
+
+
+def holds(when: dict[str, Any], case: Case) -> bool:
+    return all(condition(name, value)(case) for name, value in when.items())
+
+
+def split(fails: Callable[[Case], bool]) -> tuple[list[Case], list[Case]]:
+    return [c for c in CASES if fails(c)], [c for c in CASES if not fails(c)]
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_the_condition_that_was_planted_is_found(name: str):
+    fails, when = PLANTED[name]
+    failing, passing = split(fails)
+    assert len(failing) >= 5
+    assert separating(failing, passing) == (when, 0)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_condition_holds_on_the_failing_cases_and_on_no_other(name: str):
+    failing, passing = split(PLANTED[name][0])
+    when, also = separating(failing, passing)
+    assert all(holds(when, case) for case in failing)
+    assert sum(holds(when, case) for case in passing) == also == 0
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_condition_is_an_expected_failure_as_it_is(tmp_path: Path, name: str):
+    failing, passing = split(PLANTED[name][0])
+    when, _ = separating(failing, passing)
+    entry = {"check": "exact_values", "reason": "planted", "when": when}
+    (tmp_path / "known.toml").write_text(tomli_w.dumps({"expected_failure": [entry]}), "utf-8")
+    (known,) = load(tmp_path / "known.toml")
+    covered = [case for case in CASES if known.covers("exact_values", "mylib", "", case)]
+    assert covered == [case for case in CASES if case in failing]
+    expected_failure(check="exact_values", reason="planted", when=when)
+
+
+def test_what_cannot_be_told_apart_has_no_condition():
+    failing, passing = (
+        [Case.parse(f"in1x4x4x1-f2-k2-integers.{first + k}") for k in range(5)]
+        for first in (0, 100)
+    )
+    assert separating(failing, passing) == ({}, 5)
+
+
+def test_what_always_fails_has_no_condition():
+    assert separating(CASES, []) == ({}, 0)
+
+
+def test_without_failing_cases_nothing_is_claimed_of_them():
+    when, also = separating([], CASES)
+    assert sum(holds(when, case) for case in CASES) == also
+
+
+FEW = CASES[:120]
+
+
+@settings(max_examples=40)
+@given(st.sets(st.sampled_from(FEW), min_size=1, max_size=40))
+def test_a_condition_of_any_failures_holds_on_all_of_them_and_counts_the_others(chosen: set[Case]):
+    failing = [case for case in FEW if case in chosen]
+    passing = [case for case in FEW if case not in chosen]
+    when, also = separating(failing, passing)
+    assert all(holds(when, case) for case in failing)
+    assert sum(holds(when, case) for case in passing) == also
+    assert len(when) <= MOST_TERMS
+
+
+def test_a_chance_failure_among_many_is_not_dressed_up_as_a_rule():
+    """What holds on the failures holds on many others, and their number says so."""
+    failing = CASES[::7]
+    passing = [case for case in CASES if case not in failing]
+    _, also = separating(failing, passing)
+    assert also > len(passing) / 2
