@@ -14,6 +14,7 @@ from conformance.case import CaseError, parse_sequence
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.implementations import Target, target_of
+from conformance.report.text import finding_lines, replay_command
 from conformance.results import Finding, Status, Verdict
 from conformance.strategies import Example
 
@@ -59,7 +60,9 @@ class Report(results.Report):
         try:
             import pandas
         except ModuleNotFoundError:
-            raise UsageError("to_frame needs pandas: pip install pandas brings it") from None
+            raise UsageError(
+                "to_frame needs pandas: pip install 'conv2d-conformance[notebook]' brings it"
+            ) from None
         frame = pandas.DataFrame.from_dict(self.implementations[0].checks, orient="index")
         return frame.rename_axis("check")
 
@@ -76,7 +79,8 @@ class Report(results.Report):
         return write_all(self, Path(directory))
 
     def __str__(self) -> str:
-        return "\n".join([*self.headline, *(_lines(finding) for finding in self.findings)])
+        found = [line for finding in self.findings for line in finding_lines(finding)]
+        return "\n".join([*self.headline, *(f"  {line}" for line in found)])
 
     def _repr_html_(self) -> str:
         page = html.escape(self.to_html(), quote=True)
@@ -159,15 +163,21 @@ class Checking:
         """Fail the test if `implementation` fails the check, skip it if nothing is decided."""
         import pytest
 
-        from conformance.campaign.single import check_one
+        from conformance.campaign.single import Single, check_one
 
+        refusal, single, target = "", Single(), self.target
         try:
-            target = self.target if implementation is self.thing else target_of(implementation)
+            if implementation is not self.thing:
+                target = target_of(implementation)
             single = check_one(target, self.name, examples=self.examples, seed=self.seed)
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
-        if single.failure:
-            pytest.fail(single.failure, pytrace=False)
+            refusal = str(error)
+        lines = [refusal or single.blocked]
+        for finding in single.findings:
+            again = replay_command(finding.minimal_case, target.name, named=target.payload is None)
+            lines += finding_lines(finding, again)
+        if any(lines):
+            pytest.fail("\n".join(filter(None, lines)), pytrace=False)
         if single.skipped:
             pytest.skip(single.skipped)
 
@@ -239,7 +249,3 @@ def _refuse(name: str, value: int | None, least: int, *, optional: bool = False)
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
-
-
-def _lines(finding: Finding) -> str:
-    return f"  {finding.check}: {finding.cause}\n    {finding.minimal_case}\n    {finding.message}"

@@ -76,7 +76,7 @@ Implementations = Annotated[
     list[str] | None,
     typer.Option(
         "--impl",
-        metavar="NAME|module:attr",
+        metavar="NAME|module:attr|cmd:PROGRAM",
         help="What to measure; may be given several times. Default: real Keras on TensorFlow.",
     ),
 ]
@@ -96,6 +96,9 @@ def run(
     seed: Seed = 0,
     jobs: Jobs = None,
     xfail: Xfail = None,
+    witness: Annotated[
+        bool, typer.Option(help="Ask real Keras, where installed, for a sample of the same cases.")
+    ] = True,
     out: Out = LATEST,
 ) -> None:
     """Measure implementations and write report.html, results.json and junit.xml."""
@@ -119,6 +122,7 @@ def run(
         jobs=jobs,
         expectations=tuple(load(xfail)) if xfail else (),
         xfail=xfail,
+        witness=witness,
     )
     for target in settings.targets:
         refuse_unknown(target.name)
@@ -130,7 +134,7 @@ def _campaign(settings: Any, out: Path) -> int:
     from conformance.campaign.run import exit_code
     from conformance.campaign.run import run as run_campaign
     from conformance.report import write_all
-    from conformance.report.text import condition
+    from conformance.report.text import finding_lines
 
     _make_writable(out)
     with _shown_progress() as progress:
@@ -143,13 +147,8 @@ def _campaign(settings: Any, out: Path) -> int:
         for finding in result.findings:
             if finding.status == "expected_failure":
                 continue
-            typer.echo(f"  {finding.check}: {finding.cause}")
-            typer.echo(f"    {finding.minimal_case}")
-            typer.echo(f"    {finding.message}")
-            if finding.explanation:
-                typer.echo(f"    {finding.explanation}")
-            if finding.when:
-                typer.echo(f"    where {condition(finding.when)}")
+            for text in finding_lines(finding):
+                typer.echo(f"  {text}")
         for item in result.unsupported:
             typer.echo(f"  unsupported in {item.count} cases: {item.reason}")
         for note in result.notes:
@@ -162,35 +161,39 @@ def _campaign(settings: Any, out: Path) -> int:
 def replay(
     case: Annotated[str, typer.Argument(help="A case string, or several joined by '+'.")],
     impl: Implementations = None,
+    xfail: Xfail = None,
 ) -> None:
-    """Run one case again and say what each check finds."""
+    """Run one case again: what each check finds, and what the implementation printed."""
     from conformance.campaign.measure import outcomes_of
-    from conformance.campaign.plan import adapt
+    from conformance.campaign.plan import adapt, refuse_unclaimed
     from conformance.campaign.pool import WorkerProcess
     from conformance.campaign.run import CASE_LIMIT, KERAS
     from conformance.case import CaseError, parse_sequence
-    from conformance.expectations import carried, shipped
+    from conformance.expectations import carried, load, shipped
     from conformance.results import BAD, Status
 
     try:
         cases = parse_sequence(case)
     except CaseError as error:
         raise UsageError(str(error)) from None
+    known = [*(load(xfail) if xfail else ()), *shipped()]
     bad = decided = False
     for name in _distinct(impl or [KERAS]):
         worker = WorkerProcess(name, CASE_LIMIT)
         subject = worker.start()
-        _refuse_unclaimed(cases, subject)
+        refuse_unclaimed(cases, subject)
         typer.echo(f"{name} {subject.version}".rstrip())
-        expectations = [*carried(name, subject.expected_failures), *shipped()]
+        expectations = [*carried(name, subject.expected_failures), *known]
         asked = tuple(adapt((one,), subject)[0] for one in cases)
-        for one, reply in zip(asked, worker.run(asked), strict=True):
+        for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
             for outcome in outcomes_of(reply, 1, one, subject, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
                 typer.echo(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD
                 decided |= outcome.status is not Status.UNSUPPORTED
+        for line in worker.printed():
+            typer.echo(f"  | {line}")
         worker.stop()
     if bad:
         raise typer.Exit(Exit.FAILS)
@@ -259,7 +262,7 @@ def vectors_export(
     from conformance.campaign.plan import adapt, plan
     from conformance.campaign.run import DEFAULT_EXAMPLES
     from conformance.capabilities import CHOICES, Capabilities
-    from conformance.vectors import export
+    from conformance.vectors import export, planned_cases
 
     capabilities = Capabilities(
         dtypes=dtype or CHOICES["dtypes"],
@@ -276,7 +279,11 @@ def vectors_export(
         for case in adapt(planned.example, function)
     ]
     export(directory, cases, {"seed": seed, "examples": number})
-    typer.echo(f"{directory}: read README.md there, then conv2d-conformance vectors verify")
+    written = len(planned_cases(directory))
+    typer.echo(
+        f"{directory}: {written} cases, described in README.md there. When the outputs are there: "
+        f"conv2d-conformance vectors verify {shlex.quote(str(directory))}"
+    )
 
 
 @vectors.command("verify")
@@ -303,17 +310,6 @@ def vectors_verify(
         command=shlex.join(["conv2d-conformance", "vectors", "verify", str(directory)]),
     )
     raise typer.Exit(_campaign(settings, out))
-
-
-def _refuse_unclaimed(cases: Any, subject: Any) -> None:
-    """Refuse what no Keras layer does, unless it is claimed: it would not be a finding."""
-    for case in cases:
-        both = max(case.stride) > 1 and max(case.dilation) > 1
-        if both and not subject.declared.strides_with_dilation:
-            raise UsageError(
-                f"case '{case}': strides {case.stride} and dilation_rate {case.dilation} are both "
-                f"above 1, which Keras refuses and {subject.name} does not claim"
-            )
 
 
 @app.command("list")

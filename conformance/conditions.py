@@ -12,6 +12,8 @@ from conformance.case import Case
 from conformance.expectations import NUMBERS, PAIRS, WORDS, Predicate, condition
 
 MOST_TERMS = 3
+CHANCE = 0.05
+FEW = 3
 MOST_WORDS = 2  # a longer list would often fit a few failing cases by chance
 _PAIR_TERMS = ("h != w", "h > 1 or w > 1", "h > 1", "w > 1", "h > w", "h < w", "== 1")
 _TERMS: tuple[tuple[str, str], ...] = (
@@ -37,11 +39,18 @@ _TERMS: tuple[tuple[str, str], ...] = (
 def separating(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[str, Any], int]:
     """A condition that holds on all `failing` cases and on few `passing` ones.
 
+    A term that as many cases as fail would share by chance is not used; one or two failing cases
+    share so much that all of it is.
+
     Returns:
         The condition as a table ``name = value``, empty where nothing tells them apart, and on how
         many of the `passing` cases it holds as well.
     """
-    terms = [t for t in _terms(failing) if all(map(t[2], failing))]
+    terms = [
+        term
+        for term in _terms(failing)
+        if all(map(term[2], failing)) and not _by_chance(term[2], failing, passing)
+    ]
     chosen: list[tuple[str, Any]] = []
     left = list(passing)
     while left and len(chosen) < MOST_TERMS:
@@ -53,6 +62,11 @@ def separating(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[s
         chosen.append((name, value))
         left = [case for case in left if holds(case)]
     return _joined(chosen), len(left)
+
+
+def _by_chance(holds: Predicate, failing: Sequence[Case], passing: Sequence[Case]) -> bool:
+    share = (1 + sum(map(holds, passing))) / (1 + len(passing))
+    return len(failing) >= FEW and share ** len(failing) > CHANCE
 
 
 def _terms(failing: Sequence[Case]) -> Iterator[tuple[str, Any, Predicate]]:

@@ -207,6 +207,7 @@ class ImplementationResult:
         area: ``claimed`` of ``total`` combinations of what a case can need, and ``missing``: what
             is not claimed.
         notes: what else was noticed, one sentence each.
+        named: whether ``--impl`` finds it by its name; False for an object given to `check`.
     """
 
     name: str
@@ -226,6 +227,7 @@ class ImplementationResult:
     capabilities: list[Capability] = field(default_factory=list)
     area: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

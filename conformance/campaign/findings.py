@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
 from conformance.campaign.plan import SHRINK_ATTEMPTS, Planned, adapt, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.reproducer import script
-from conformance.case import Case, format_sequence
+from conformance.case import Case, format_sequence, parse_sequence
 from conformance.conditions import separating
 from conformance.faults import FAULTS
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
@@ -44,13 +43,38 @@ def findings(
     }
     ordered = sorted(groups.values(), key=lambda group: (group[0].at, _key(group[0])))
     shrinker = _Shrinker(measured, seed, worker, checks)
-    result = []
+    found = []
     for number, group in enumerate(ordered):
         shrinks = number < MOST_SHRUNK and group[0].check != PROBE_CHECK
         shrinks = shrinks and not measured.subject.recorded
         attempts = ATTEMPTS.get(group[0].status, 0) if shrinks else 0
-        result.append(shrinker.finding(group, attempts))
-    return result
+        found.append((shrinker.finding(group, attempts), group))
+    return [_placed(finding, group, found, measured) for finding, group in found]
+
+
+def _placed(
+    finding: Finding,
+    group: list[Outcome],
+    found: list[tuple[Finding, list[Outcome]]],
+    measured: Measured,
+) -> Finding:
+    """`finding` with the condition on the cases that fail; those of one fault share theirs."""
+    alike = [(finding, group)]
+    if finding.diagnosis is not None:
+        alike = [pair for pair in found if pair[0].diagnosis == finding.diagnosis]
+    failing = {o.case for _, outcomes in alike for o in outcomes}
+    failing |= {str(parse_sequence(f.minimal_case)[-1]) for f, _ in alike}
+    checks = {f.check for f, _ in alike}
+    lost = finding.status in (Status.CRASHED, Status.TIMED_OUT)
+    passing = {
+        o.case
+        for o in measured.outcomes
+        if o.status is Status.PASSED and (lost or o.check in checks)
+    }
+    when, also_passing = separating(
+        *(list(map(Case.parse, sorted(cases))) for cases in (failing, passing - failing))
+    )
+    return replace(finding, when=when, also_passing=also_passing)
 
 
 def _key(outcome: Outcome) -> Key:
@@ -86,7 +110,6 @@ class _Shrinker:
         evidence = None if note else self._evidence(cases, first)
         diagnosis = None if note else self._diagnosis(cases, group, first)
         subject = self.measured.subject
-        when, also_passing = self._condition(group, cases)
         return Finding(
             check=first.check,
             cause=first.reason or first.cause,
@@ -101,21 +124,7 @@ class _Shrinker:
             reason=first.reason,
             link=first.link,
             evidence=evidence,
-            when=when,
-            also_passing=also_passing,
         )
-
-    def _condition(self, group: list[Outcome], smallest: Example) -> tuple[dict[str, Any], int]:
-        """On what cases the check fails like this, and on how many of them it passes."""
-        first = group[0]
-        passing = {
-            o.case
-            for o in self.measured.outcomes
-            if o.status is Status.PASSED
-            and (o.check == first.check or first.status in (Status.CRASHED, Status.TIMED_OUT))
-        }
-        failing = {*(o.case for o in group), str(smallest[-1])}
-        return separating(*(list(map(Case.parse, sorted(c))) for c in (failing, passing - failing)))
 
     def _example_of(self, outcome: Outcome) -> Planned:
         return next(

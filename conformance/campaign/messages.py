@@ -47,10 +47,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Request: make `checks` (all when empty) on these cases, in this order; one reply for each."""
+    """Request: make `checks` (all when empty) on these cases, in this order; one reply for each.
+
+    With `traces`, print the traceback of what the implementation raises.
+    """
 
     cases: tuple[Case, ...]
     checks: tuple[str, ...] = ()
+    traces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from hypothesis import seed as hypothesis_seed
 
 from conformance.campaign.messages import Subject
 from conformance.capabilities import EVERYTHING, Capabilities
+from conformance.case import Case
+from conformance.errors import UsageError
 from conformance.strategies import Example, configurations, examples
 
 BATCH = 100
@@ -71,6 +73,21 @@ def given(examples: Iterable[Example]) -> Iterator[Planned]:
     for example in examples:
         yield Planned(0, at, example)
         at += len(configurations(example))
+
+
+def refuse_unclaimed(cases: Iterable[Case], subject: Subject) -> None:
+    """Refuse cases that no Keras layer does, unless they are claimed: they would be no finding.
+
+    Raises:
+        UsageError: strides and dilation_rate of a case are both above 1.
+    """
+    for case in cases:
+        both = max(case.stride) > 1 and max(case.dilation) > 1
+        if both and not subject.declared.strides_with_dilation:
+            raise UsageError(
+                f"case '{case}': strides {case.stride} and dilation_rate {case.dilation} are both "
+                f"above 1, which Keras refuses and {subject.name} does not claim"
+            )
 
 
 def adapt(cases: Example, subject: Subject) -> Example:

@@ -28,6 +28,7 @@ from conformance.results import Status
 
 SETUP_LIMIT = 300.0
 CLOSE_LIMIT = 5.0
+MOST_LINES = 200  # of what a child printed, kept to be shown
 WATCH_INTERVAL = 0.2
 # What one case may take, and by how much a process may grow before it is started anew.
 CASE_MEMORY = PROCESS_GROWTH = 2 * 2**30
@@ -70,6 +71,7 @@ class WorkerProcess:
         self.aborted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Any = None
+        self._said: list[str] = []
         self._deadline, self._late = math.inf, False
         self._slowest = 0.0
         self._memory: psutil.Process | None = None
@@ -111,12 +113,17 @@ class WorkerProcess:
         self._grown_from = self._used()
         return self.subject
 
-    def run(self, cases: tuple[Case, ...], checks: tuple[str, ...] = ()) -> Iterator[Any]:
-        """A reply for each case: judgements, a HarnessError, or `Lost`. It costs one case."""
+    def run(
+        self, cases: tuple[Case, ...], checks: tuple[str, ...] = (), *, traces: bool = False
+    ) -> Iterator[Any]:
+        """A reply for each case: judgements, a HarnessError, or `Lost`, which costs one case.
+
+        With `traces`, the tracebacks of what the implementation raises are `printed` too.
+        """
         done = 0
         while done < len(cases):
             self.start()
-            self._send(Run(cases[done:], checks))
+            self._send(Run(cases[done:], checks, traces))
             while done < len(cases):
                 began = time.monotonic()
                 reply = self._receive(self.case_limit)
@@ -143,6 +150,15 @@ class WorkerProcess:
         self.start()
         self._send(Diagnose(cases))
         return self._receive(self.case_limit * max(len(cases), 1))
+
+    def printed(self) -> list[str]:
+        """The last lines that the child wrote to stdout and stderr."""
+        if self._log.closed:
+            return self._said
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(self._log.tell() - 20000, 0))
+        lines: list[str] = self._log.read().decode(errors="replace").splitlines()
+        return lines[-MOST_LINES:]
 
     def restart(self) -> None:
         """A fresh process for the next request."""
@@ -184,6 +200,7 @@ class WorkerProcess:
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
+        self._said = self.printed()
         self._log.close()
 
     def _send(self, request: Any) -> None:
@@ -257,10 +274,7 @@ class WorkerProcess:
         _kill(process)  # also what it has started, which may hold the pipe open
 
     def _last_words(self) -> str:
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(self._log.tell() - 20000, 0))
-        lines = self._log.read().decode(errors="replace").splitlines()
-        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        fatal = [line for line in self.printed() if line.startswith("Fatal Python error")]
         return f" ({fatal[-1]})" if fatal else ""
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.campaign.messages import Subject
-from conformance.case import Case, format_sequence
+from conformance.case import Case
 from conformance.data import arrays
 from conformance.results import Evidence
 
@@ -42,13 +41,6 @@ def script(cases: tuple[Case, ...], subject: Subject, evidence: Evidence | None,
     else:
         lines += [f"# check {check}: see `conformance.checks`", "print(result)"]
     return "\n".join(lines) + "\n"
-
-
-def replay_command(cases: tuple[Case, ...], name: str, *, named: bool = True) -> str:
-    """What runs `cases` again: a command line, or a call for an object that has no name."""
-    if named:
-        return f"conv2d-conformance replay '{format_sequence(cases)}' --impl {shlex.quote(name)}"
-    return f"conformance.check({name}, case='{format_sequence(cases)}')"
 
 
 def _imports(subject: Subject) -> list[str]:

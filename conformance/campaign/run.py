@@ -17,7 +17,7 @@ from pathlib import Path
 from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, Measured, measure
 from conformance.campaign.messages import Subject
-from conformance.campaign.plan import Planned, given, plan
+from conformance.campaign.plan import Planned, given, plan, refuse_unclaimed
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
@@ -83,6 +83,10 @@ class Settings:
         """The command line that repeats the campaign."""
         if self.command is not None:
             return self.command
+        unnamed = [target.name for target in self.implementations if target.payload is not None]
+        if unnamed:
+            number = f"examples={self.examples}, max_time={self.max_time}, seed={self.seed}"
+            return f"conformance.check({unnamed[0]}, {number})"
         words = ["conv2d-conformance", "run"]
         for target in self.implementations:
             words += ["--impl", target.name]
@@ -265,6 +269,8 @@ class _Campaign:
 
     def _planned(self, subject: Subject, limit: int | None) -> Iterator[Planned]:
         if self.settings.given is not None:
+            for example in self.settings.given:
+                refuse_unclaimed(example, subject)
             planned = given(islice(self.settings.given, limit))
         else:
             planned = plan(self.settings.seed, limit, subject.declared)
@@ -363,13 +369,13 @@ def _headline(
 
 
 def _sentence(result: ImplementationResult) -> str:
-    tried = f"{result.cases} cases of {result.configurations} configurations"
+    tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
     unexpected = [f for f in result.findings if f.status is not Status.EXPECTED_FAILURE]
     if result.verdict is Verdict.CONFORMS:
         return f"{result.name} conforms: no unexpected failure in {tried}."
     if result.verdict is Verdict.INCONCLUSIVE:
         return f"{result.name} is inconclusive: no value could be judged in {tried}."
-    kinds = f"{len(unexpected)} finding{'s' * (len(unexpected) != 1)}" if unexpected else "failures"
+    kinds = _plural(len(unexpected), "finding") if unexpected else "failures"
     return f"{result.name} fails: {kinds} in {tried}."
 
 
@@ -392,6 +398,10 @@ def _disagreements(keras: ImplementationResult) -> list[str]:
             + (" except for known faults of Keras." if known else " on every case.")
         )
     return lines + [
-        f"Known fault of {keras.version}: {reason} ({count} case{'s' * (count != 1)})."
+        f"Known fault of {keras.version}: {reason} ({_plural(count, 'case')})."
         for reason, count in known.items()
     ]
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

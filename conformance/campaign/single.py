@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import atexit
 from dataclasses import dataclass
+from functools import lru_cache
 
 from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, measure
-from conformance.campaign.plan import plan
+from conformance.campaign.plan import Planned, plan
 from conformance.campaign.pool import WorkerProcess
-from conformance.campaign.reproducer import replay_command
 from conformance.campaign.run import CASE_LIMIT
-from conformance.case import parse_sequence
+from conformance.capabilities import Capabilities
 from conformance.expectations import shipped
 from conformance.implementations import Target
 from conformance.results import BAD, Finding, Status
@@ -25,11 +25,13 @@ class Single:
     """What became of it.
 
     Attributes:
-        failure: what fails, three lines a finding; empty where nothing does.
+        findings: what fails.
+        blocked: why no case could be judged although the check applies, or empty.
         skipped: why nothing was decided, or empty.
     """
 
-    failure: str = ""
+    findings: tuple[Finding, ...] = ()
+    blocked: str = ""
     skipped: str = ""
 
 
@@ -44,9 +46,11 @@ def check_one(
         UsageError: the implementation cannot be measured.
     """
     worker = _workers.setdefault(target, WorkerProcess(target, CASE_LIMIT))
+    if check not in worker.start().checks:
+        return Single(skipped=f"{check} does not apply to {target.name}")
     measured = measure(
         [worker],
-        lambda subject: plan(seed, examples, subject.declared),
+        lambda subject: iter(_plan(seed, examples, subject.declared)),
         budget=Budget(),
         expectations=shipped(),
         checks=(check,),
@@ -55,21 +59,23 @@ def check_one(
     blockers = {o.check for o in measured.outcomes if o.status in BAD} - {check}
     measured.outcomes = outcomes
     found = findings(measured, seed, worker, (check,))
-    bad = [f for f in found if f.status is not Status.EXPECTED_FAILURE]
+    bad = tuple(f for f in found if f.status is not Status.EXPECTED_FAILURE)
     if bad:
-        return Single(failure="\n".join(_lines(f, target) for f in bad))
+        return Single(findings=bad)
     if not outcomes and blockers:
-        return Single(
-            f"{check}: no case could be judged, since {' and '.join(sorted(blockers))} fails"
-        )
+        reason = " and ".join(sorted(blockers))
+        return Single(blocked=f"{check}: no case could be judged, since {reason} fails")
     if not outcomes:
-        reason = (
-            "it declares no capabilities" if check == "claimed_capability" else "does not apply"
-        )
-        return Single(skipped=f"{check}: {reason}")
+        return Single(skipped=f"{check}: no drawn case is one it applies to")
     if all(outcome.status is Status.UNSUPPORTED for outcome in outcomes):
         return Single(skipped=f"unsupported: {outcomes[0].cause}")
     return Single()
+
+
+@lru_cache(maxsize=8)
+def _plan(seed: int, examples: int, capabilities: Capabilities) -> list[Planned]:
+    """The examples that every check of an implementation is made on."""
+    return list(plan(seed, examples, capabilities))
 
 
 @atexit.register
@@ -77,11 +83,3 @@ def close_all() -> None:
     """End every process that was kept."""
     while _workers:
         _workers.popitem()[1].stop()
-
-
-def _lines(finding: Finding, target: Target) -> str:
-    cases = parse_sequence(finding.minimal_case)
-    replay = replay_command(cases, target.name, named=target.payload is None)
-    return (
-        f"{finding.check}: {finding.cause} ({finding.count} cases)\n  {finding.message}\n  {replay}"
-    )

@@ -79,6 +79,7 @@ def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult
         capabilities=measured.probed,
         area=_area(measured),
         notes=_notes(measured),
+        named=subject.named,
     )
 
 
@@ -95,10 +96,11 @@ def _notes(measured: Measured) -> list[str]:
     works = [c.need for c in measured.probed if c.claimed is False and c.works]
     notes = [f"Not claimed, but works on the smallest case: {', '.join(works)}."] if works else []
     passes: dict[str, int] = Counter(
-        o.reason for o in measured.outcomes if o.status is Status.UNEXPECTED_PASS
+        o.reason for o in measured.outcomes if o.status is Status.UNEXPECTED_PASS and not o.strict
     )
     notes += [
-        f"Passes in {number} case{'s' * (number != 1)} that should fail: {reason.rstrip('.')}."
+        f"Passes in {number} case{'s' * (number != 1)} where a failure is expected: "
+        f"{reason.rstrip('.')}."
         for reason, number in passes.items()
     ]
     if measured.outgrown:

@@ -99,7 +99,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
             reply(_guarded(lambda: diagnose(trials)))  # noqa: B023
             continue
         for case in request.cases:
-            reply(_guarded(lambda: judge(Trial(case, implementation), request.checks)))  # noqa: B023
+            trial = Trial(case, implementation, traces=request.traces)
+            reply(_guarded(lambda: judge(trial, request.checks)))  # noqa: B023
     try:
         implementation.close()
     finally:

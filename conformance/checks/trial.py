@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 import zlib
 from collections.abc import Callable
 from functools import cached_property
@@ -41,10 +42,12 @@ class Trial:
     Attributes:
         case: what is tried.
         implementation: who is tried.
+        traces: whether the traceback of what it raises is printed.
     """
 
-    def __init__(self, case: Case, implementation: Implementation) -> None:
+    def __init__(self, case: Case, implementation: Implementation, *, traces: bool = False) -> None:
         self.case = case
+        self.traces = traces
         self.implementation = implementation
 
     @cached_property
@@ -124,6 +127,8 @@ class Trial:
         except self.implementation.unsupported_errors as error:
             raise Unsupported(first_line(error)) from None
         except BaseException as error:  # noqa: BLE001 - SystemExit of an adapter is a finding too
+            if self.traces:
+                traceback.print_exc()
             text = describe(error)
             raise CheckFailure(f"raises {generic(text)}", f"raises {text}") from None
 

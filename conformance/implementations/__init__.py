@@ -219,6 +219,9 @@ def refuse_unknown(name: str) -> None:
     elif not name.startswith((PROGRAM, VECTORS)) and ":" not in name and name not in installed():
         close = difflib.get_close_matches(name, [*ADAPTERS, *installed()], n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
+        stem = name.partition(".")[0]
+        if Path(f"{stem}.py").exists():
+            hint = f"; for something in {stem}.py write {stem}:conv2d, with its name"
         raise UsageError(
             f"unknown implementation {name!r}: installed are {', '.join(known_names())}, and "
             f"anything importable as module:attr{hint}"
@@ -281,6 +284,8 @@ def _refuse_incomplete(implementation: Implementation) -> None:
 
 def _import(path: str, name: str) -> Any:
     module_name, _, attribute = path.partition(":")
+    if module_name.endswith(".py"):
+        raise UsageError(f"{name!r}: write {module_name.removesuffix('.py')}:{attribute}")
     if not module_name or not attribute:
         raise UsageError(f"{name!r} must have the form module:attr, such as mylib.conv:conv2d")
     if os.getcwd() not in sys.path:

@@ -82,9 +82,25 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def replay_command(case: str, implementation: str) -> str:
-    """The command that runs `case` again; the case is always quoted."""
+def finding_lines(finding: Finding, again: str = "") -> list[str]:
+    """A finding in a few lines of plain text; `again` replaces the smallest case."""
+    lines = [
+        f"{finding.check}: {finding.cause} ({plural(finding.count, 'case')})",
+        f"  {again or finding.minimal_case}",
+        f"  {finding.message}",
+    ]
+    if finding.explanation:
+        lines.append(f"  {finding.explanation}")
+    if finding.when:
+        lines.append(f"  where {condition(finding.when)}")
+    return lines
+
+
+def replay_command(case: str, implementation: str, *, named: bool = True) -> str:
+    """What runs `case` again: a command line, or a call for an object that has no name."""
     quoted = f"'{case}'" if "'" not in case else shlex.quote(case)
+    if not named:
+        return f"conformance.check({implementation}, case={quoted})"
     return f"conv2d-conformance replay {quoted} --impl {shlex.quote(implementation)}"
 
 

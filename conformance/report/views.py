@@ -246,7 +246,7 @@ def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int
         where=condition(finding.when) if finding.status in WHERE_LABELS else "",
         entry=expectation(finding, result.name) if expectable(finding) else "",
         calls=finding.minimal_case.split("+"),
-        replay=replay_command(finding.minimal_case, result.name),
+        replay=replay_command(finding.minimal_case, result.name, named=result.named),
         diagnosis=re.sub(r"[_-]+", " ", finding.diagnosis or ""),
         explanation=finding.explanation,
         link=finding.link if re.match(r"https?://", finding.link) else "",

@@ -6,15 +6,19 @@ import pytest
 
 from conformance.api import Checking, checkings
 from conformance.errors import UsageError
-from conformance.implementations import Target
+from conformance.implementations import Target, refuse_unknown
 from conformance.pytest_plugin import conv2d_implementations
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     try:
+        targets = conv2d_implementations(config)
+        for target in targets:
+            if target.payload is None:
+                refuse_unknown(target.name)
         made = checkings(
-            conv2d_implementations(config),
+            targets,
             examples=config.getoption("--conv-examples"),
             seed=config.getoption("--conv-seed"),
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,8 @@ from conformance.campaign.plan import plan
 from conformance.case import Case
 from conformance.conditions import MOST_TERMS, separating
 from conformance.expectations import condition, expected_failure, load
+from conformance.report.text import expectation
+from conformance.results import Finding, Status
 
 CASES = [case for planned in plan(0, 300) for case in planned.example]
 
@@ -80,8 +81,17 @@ def test_a_condition_holds_on_the_failing_cases_and_on_no_other(name: str):
 def test_a_condition_is_an_expected_failure_as_it_is(tmp_path: Path, name: str):
     failing, passing = split(PLANTED[name][0])
     when, _ = separating(failing, passing)
-    entry = {"check": "exact_values", "reason": "planted", "when": when}
-    (tmp_path / "known.toml").write_text(tomli_w.dumps({"expected_failure": [entry]}), "utf-8")
+    finding = Finding(
+        check="exact_values",
+        cause="planted",
+        status=Status.FAILED,
+        count=len(failing),
+        first_at=1,
+        minimal_case=str(failing[0]),
+        message="planted",
+        when=when,
+    )
+    (tmp_path / "known.toml").write_text(expectation(finding, "mylib"), "utf-8")
     (known,) = load(tmp_path / "known.toml")
     covered = [case for case in CASES if known.covers("exact_values", "mylib", "", case)]
     assert covered == [case for case in CASES if case in failing]
