@@ -318,11 +318,12 @@ def list_() -> None:
     from conformance.checks import CHECKS
     from conformance.implementations import ADAPTERS, installed
 
+    registered = installed()
     typer.echo("implementations")
     for name, adapter in ADAPTERS.items():
         lacking = f" (not installed: {', '.join(adapter.missing)})" if adapter.missing else ""
         typer.echo(f"  {name:<22} {adapter.summary}{lacking}")
-    for name, where in installed().items():
+    for name, where in registered.items():
         typer.echo(f"  {name:<22} Registered by an installed package: {where}.")
     typer.echo(f"  {'module:attr':<22} Any importable function or layer.")
     typer.echo(f"  {'cmd:PROGRAM':<22} A program that reads cases and writes answers.")
@@ -337,6 +338,7 @@ def doctor() -> None:
     from conformance.campaign.run import KERAS, available_cores, environment, keras_is_installed
     from conformance.implementations import ADAPTERS, installed
 
+    registered = installed()
     for name, version in environment().items():
         typer.echo(f"{name:<22} {version}")
     typer.echo(f"{'cores':<22} {available_cores()}")
@@ -346,7 +348,7 @@ def doctor() -> None:
             f"lacks {', '.join(adapter.missing)}: {adapter.remedy}" if adapter.missing else "ready"
         )
         typer.echo(f"  {name:<22} {state}")
-    for name, where in installed().items():
+    for name, where in registered.items():
         typer.echo(f"  {name:<22} ready, {where}")
     if not keras_is_installed():
         typer.echo(f"Without {KERAS}, implementations are judged by the reference alone.")

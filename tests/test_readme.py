@@ -46,7 +46,7 @@ def test_the_table_of_commands_is_complete():
 def test_the_table_of_options_is_complete():
     named = [re.match(r"`(--[a-z-]+)", row[0])[1] for row in rows("| option | meaning |")]
     run = get_command(app).commands["run"]
-    options = [{*parameter.opts, *parameter.secondary_opts} - {"--help"} for parameter in run.params]
+    options = [{*option.opts, *option.secondary_opts} - {"--help"} for option in run.params]
     assert all(known & {*named} for known in options if known)
     assert {*named} <= set().union(*options)
 

@@ -136,7 +136,7 @@ class WorkerProcess:
                 self._slowest = max(self._slowest, time.monotonic() - began)
                 if self._before_case - self._grown_from > PROCESS_GROWTH:
                     self.outgrown += 1
-                    self.restart()
+                    self._end()  # not stop: it is busy with the next case
                     break
 
     def explain(self, cases: tuple[Case, ...], check: str) -> Any:
@@ -236,7 +236,12 @@ class WorkerProcess:
         return Lost(Status.CRASHED, cause, cause)
 
     def _lose_patience(self) -> None:
-        """A hang has shown that time is not what it lacks: wait less for the next one."""
+        """A hang has shown that time is not what it lacks: wait less for the next one.
+
+        Only where something has returned: until then a slow first call is not told from a hang.
+        """
+        if not self._slowest:
+            return
         least = max(LEAST_LIMIT, PATIENCE * self._slowest)
         self.case_limit = min(self.case_limit, least)
 

@@ -110,6 +110,10 @@ class Trial:
             return np.array(self.implementation.to_numpy(result), order="C")
         except NotAnArrayError as error:
             raise CheckFailure(str(error)) from None
+        except (Unsupported, Crashed):
+            raise
+        except self.implementation.unsupported_errors as error:
+            raise Unsupported(first_line(error)) from None
         except Exception as error:  # noqa: BLE001 - a stranger's __array__
             start, text = "returns something that does not convert to an array", describe(error)
             raise CheckFailure(f"{start}: {generic(text)}", f"{start}: {text}") from None

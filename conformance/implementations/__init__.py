@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import importlib.machinery
 import inspect
 import os
 import pickle
@@ -341,7 +340,10 @@ def _is_findable(module: str) -> bool:
     path: Any = None
     spec: Any = None
     for number, _ in enumerate(parts := module.split("."), start=1):
-        spec = importlib.machinery.PathFinder.find_spec(".".join(parts[:number]), path)
+        name = ".".join(parts[:number])
+        # importlib.util.find_spec would answer from what is loaded.
+        found = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec = next((one for one in found if one is not None), None)
         if spec is None:
             return False
         path = spec.submodule_search_locations

@@ -408,9 +408,10 @@ def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.Monke
 
 def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
+    monkeypatch.setattr(pool, "PATIENCE", 0)
     worker = WorkerProcess("planted:never_returns", 1.5)
     try:
-        lost = list(worker.run((HANGS, HANGS)))
+        _, *lost = worker.run((RETURNS, HANGS, HANGS))
     finally:
         worker.stop()
     assert [one.status for one in lost] == [Status.TIMED_OUT] * 2
@@ -418,6 +419,16 @@ def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest
         "does not return within 1.5 s",
         "does not return within 0.2 s",
     ]
+
+
+def test_until_something_returned_every_case_gets_its_full_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
+    worker = WorkerProcess("planted:never_returns", 1.0)
+    try:
+        lost = list(worker.run((HANGS, HANGS)))
+    finally:
+        worker.stop()
+    assert [one.message for one in lost] == ["does not return within 1 s"] * 2
 
 
 def test_who_is_slow_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch):
