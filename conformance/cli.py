@@ -190,7 +190,7 @@ def replay(
             for outcome in outcomes_of(reply, 1, one, subject, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
                 typer.echo(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
-                bad |= outcome.status in BAD
+                bad |= outcome.status in BAD or outcome.strict
                 decided |= outcome.status is not Status.UNSUPPORTED
         for line in worker.printed():
             typer.echo(f"  | {line}")

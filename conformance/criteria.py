@@ -13,10 +13,11 @@ the 2-norm (FFT) or the maximum (Winograd) of a sample's channel:
 
 * FFT: three transforms of ``P`` points, each with a relative error of ``7 u log2 P`` in the 2-norm
   (Higham, Accuracy and Stability, theorem 24.2), and one product between them.
-* Winograd: F(4, 3) with the points 0, +-1, +-2 and infinity, the largest in use. The greatest row
-  sum of ``|A^T| |G| |B^T|`` is 29.33 along one axis, so 861 for both.
+* Winograd: F(6, 3) with the points 0, +-1, +-2, +-1/2 and infinity, the largest in wide use. The
+  greatest row sum of ``|A^T| |G| |B^T|`` is 39.56 along one axis, so 1565 for both.
 
-On integers they are right if each element is nearer to the exact integer than to any other.
+On integers, so small that these errors stay far below one half in float32, each element must be
+nearer to the exact integer than to any other; sums narrower than that have their bound.
 
 An activation carries an error on by its Lipschitz constant and adds the error of evaluating it:
 `ELEMENTARY_ROUNDINGS` unit roundoffs of ``1 + |z|``, the largest intermediate value, and the
@@ -50,9 +51,9 @@ AXIS_ACTIVATIONS = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
 ELEMENTARY_ROUNDINGS = 2 * 16 + 8
 # No activation of Keras but exponential is steeper: selu has the largest slope, 1.76.
 LIPSCHITZ = 2.0
-WINOGRAD_AMPLIFICATION = 29.34**2
-# Additions and products on one path through the three transforms of F(4, 3), both axes.
-WINOGRAD_STEPS = 2 * (4 + 3 + 5)
+WINOGRAD_AMPLIFICATION = 39.56**2
+# Additions and products on one path through the three transforms of F(6, 3), both axes.
+WINOGRAD_STEPS = 2 * (8 + 3 + 8)
 FFT_ROUNDINGS = 3 * 7
 
 
@@ -82,9 +83,9 @@ class Expected:
 
 def expected(case: Case, data: Arrays, capabilities: Capabilities) -> Expected:
     """Value and bound for `case`, for an implementation of these capabilities."""
-    exact = is_exact(case)
+    bounded = not is_exact(case) or capabilities.algorithm != "direct"
     sums = accumulate(
-        data.x, data.kernel, data.bias, magnitude=not exact, **case.function_arguments()
+        data.x, data.kernel, data.bias, magnitude=bounded, **case.function_arguments()
     )
     return _expected(case, data, capabilities, sums.value, sums.magnitude)
 
@@ -97,7 +98,7 @@ def expected_of(case: Case, data: Arrays, capabilities: Capabilities, sums: Real
     right = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
-    return _expected(case, data, capabilities, sums, None if is_exact(case) else magnitude)
+    return _expected(case, data, capabilities, sums, magnitude)
 
 
 def is_exact(case: Case) -> bool:
@@ -110,13 +111,17 @@ def _expected(
 ) -> Expected:
     fmt = format_of(case.compute_dtype)
     value, activation = sums, case.activation or "linear"
-    if magnitude is None:
+    if is_exact(case):
         if activation != "linear":
             value = activations.get(activation)(sums)
-        # Strictly less than half the distance to the next integer.
-        bound = 0.0 if capabilities.algorithm == "direct" else np.nextafter(0.5, 0.0)
-        overflow = np.zeros(value.shape, bool)
-        return Expected(value, np.full_like(value, bound), overflow, fmt, exact=True)
+        bound = np.zeros_like(value)
+        if magnitude is not None and capabilities.algorithm != "direct":
+            bound += np.nextafter(0.5, 0.0)  # strictly less than half the distance to the next
+            if accumulation_format(case, capabilities).precision < 24:
+                derived, _ = _convolution_bound(case, data, capabilities, sums, magnitude)
+                bound = np.maximum(bound, derived)
+        return Expected(value, bound, np.zeros(value.shape, bool), fmt, exact=True)
+    assert magnitude is not None
     bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude)
     if activation != "linear":
         value, bound, overflow = _after_activation(activation, sums, bound, overflow, fmt)

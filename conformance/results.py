@@ -200,7 +200,7 @@ class ImplementationResult:
         unsupported: what it does not do.
         coverage: argument -> value -> status -> cases.
         ratios: error over bound, by output dtype.
-        accumulation: the precision its float64 sums are held to.
+        accumulation: the precision its sums are declared to have, else that of its float64 sums.
         interrupted: True when not every planned case was run.
         declared: its capabilities, None where it declares none.
         capabilities: what became of the probe of each capability.

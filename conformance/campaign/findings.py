@@ -29,10 +29,13 @@ Key = tuple[str, str, str, str]
 def findings(
     measured: Measured,
     seed: int,
-    worker: WorkerProcess,
+    worker: WorkerProcess | None,
     checks: tuple[str, ...] = (),
 ) -> list[Finding]:
-    """All findings of `measured`, in the order in which they were met."""
+    """All findings of `measured`, in the order in which they were met.
+
+    Without a `worker` they are neither shrunk nor explained.
+    """
     bad = [
         o
         for o in measured.outcomes
@@ -46,7 +49,7 @@ def findings(
     found = []
     for number, group in enumerate(ordered):
         shrinks = number < MOST_SHRUNK and group[0].check != PROBE_CHECK
-        shrinks = shrinks and not measured.subject.recorded
+        shrinks = shrinks and worker is not None and not measured.subject.recorded
         attempts = ATTEMPTS.get(group[0].status, 0) if shrinks else 0
         found.append((shrinker.finding(group, attempts), group))
     return [_placed(finding, group, found, measured) for finding, group in found]
@@ -59,6 +62,8 @@ def _placed(
     measured: Measured,
 ) -> Finding:
     """`finding` with the condition on the cases that fail; those of one fault share theirs."""
+    if finding.message.endswith(NOT_AGAIN):
+        return finding  # it does not depend on the case
     alike = [(finding, group)]
     if finding.diagnosis is not None:
         alike = [pair for pair in found if pair[0].diagnosis == finding.diagnosis]
@@ -86,7 +91,7 @@ def _key(outcome: Outcome) -> Key:
 class _Shrinker:
     measured: Measured
     seed: int
-    worker: WorkerProcess
+    worker: WorkerProcess | None
     checks: tuple[str, ...]
 
     def finding(self, group: list[Outcome], attempts: int) -> Finding:
@@ -107,8 +112,9 @@ class _Shrinker:
             cases, again = self._alone(self._failing(shrunk, first) or cases, first)
             shown = again or shown
             note = "" if again else NOT_AGAIN
-        evidence = None if note else self._evidence(cases, first)
-        diagnosis = None if note else self._diagnosis(cases, group, first)
+        shows = self.worker is not None and not note
+        evidence = self._evidence(cases, first) if shows else None
+        diagnosis = self._diagnosis(cases, group, first) if shows else None
         subject = self.measured.subject
         return Finding(
             check=first.check,
@@ -125,6 +131,11 @@ class _Shrinker:
             link=first.link,
             evidence=evidence,
         )
+
+    @property
+    def _child(self) -> WorkerProcess:
+        assert self.worker is not None
+        return self.worker
 
     def _example_of(self, outcome: Outcome) -> Planned:
         return next(
@@ -147,9 +158,11 @@ class _Shrinker:
     def _matches(self, cases: Example, like: Outcome) -> list[Outcome | None]:
         """For each case, its outcome if that is `like` the given one."""
         found = []
-        for case, reply in zip(cases, self.worker.run(cases, self.checks), strict=True):
+        for case, reply in zip(cases, self._child.run(cases, self.checks), strict=True):
             measured = self.measured
-            outcomes = outcomes_of(reply, 0, case, measured.subject, measured.expectations)
+            outcomes = outcomes_of(
+                reply, 0, case, measured.subject, measured.expectations, self.checks
+            )
             found.append(next((o for o in outcomes if _key(o) == _key(like)), None))
         return found
 
@@ -160,7 +173,7 @@ class _Shrinker:
         """
         pairs = ((case, cases[-1]) for case in cases[:-1])
         for kept in dict.fromkeys((cases[-1:], *pairs, cases)):
-            self.worker.restart()
+            self._child.restart()
             shown = self._matches(kept, like)[-1]
             if shown is not None:
                 return kept, shown
@@ -172,13 +185,13 @@ class _Shrinker:
             return None
         others = sorted({o.case for o in group}, key=_size)
         spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]
-        reply = self.worker.diagnose((*cases, *map(Case.parse, spread)))
+        reply = self._child.diagnose((*cases, *map(Case.parse, spread)))
         return reply if isinstance(reply, str) else None
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE):
             return None
-        reply = self.worker.explain(cases, like.check)
+        reply = self._child.explain(cases, like.check)
         return reply if isinstance(reply, Evidence) else None
 
 

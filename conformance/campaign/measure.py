@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 
 from conformance.campaign.messages import HarnessError, Subject
 from conformance.campaign.plan import Planned, adapt
@@ -19,7 +19,7 @@ from conformance.checks import CHECKS, Judgement
 from conformance.checks.claims import claimed_capability
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, carried
-from conformance.results import Capability, Outcome, Status
+from conformance.results import BAD, Capability, Outcome, Status
 
 CHUNK = 4
 # Where lost cases outnumber the others by so many there is nothing more to learn from further ones.
@@ -95,9 +95,21 @@ def measure(
         run.probe(workers[0])
     with ThreadPoolExecutor(len(workers)) as threads:
         futures: list[Future[None]] = [threads.submit(run.work, worker) for worker in workers]
-        wait(futures)
+        try:
+            wait(futures)
+        except BaseException:
+            budget.stop.set()
+            for worker in workers:
+                worker.abort()
+            raise
     for future in futures:
         future.result()
+    run.tell_of_claims()
+    if run.refusals and not result.cases:
+        raise run.refusals[0]
+    if run.refusals:
+        number = f"{len(run.refusals)} of {len(workers)} processes"
+        result.stopped = f"{number} could not be started ({run.refusals[0]})"
     result.outgrown = sum(worker.outgrown for worker in workers)
     order = {name: i for i, name in enumerate(CHECKS)}
     result.outcomes.sort(key=lambda o: (o.at, run.position[o.at, o.case], order[o.check]))
@@ -120,6 +132,8 @@ class _Run:
         self.position: dict[tuple[int, str], int] = {}
         self.lock = threading.Lock()
         self.lost: Counter[Status] = Counter()
+        self.refusals: list[UsageError] = []
+        self.broken: list[Outcome] = []  # claims that fail on their probes
 
     def probe(self, worker: WorkerProcess) -> None:
         """Try what is claimed and what is not, each on its smallest case."""
@@ -148,10 +162,33 @@ class _Run:
                     case=str(probe.case),
                 )
             )
-            for outcome in outcomes:
-                if outcome.check == PROBE_CHECK and outcome not in self.result.outcomes:
-                    self.position[1, outcome.case] = len(self.position)
-                    self.result.outcomes.append(outcome)
+            if probe.claimed:
+                self._keep(outcomes)
+
+    def _keep(self, outcomes: list[Outcome]) -> None:
+        """Keep what became of a claim; where another check fails on its probe, for the end."""
+        for outcome in outcomes:
+            self.position.setdefault((1, outcome.case), len(self.position))
+            if outcome.check == PROBE_CHECK and outcome not in self.result.outcomes:
+                self.result.outcomes.append(outcome)
+            elif outcome.check != PROBE_CHECK and outcome.status in BAD:
+                cause = f"fails on the smallest case of what it claims: {outcome.cause}"
+                self.broken.append(replace(outcome, check=PROBE_CHECK, cause=cause, ratio=None))
+
+    def tell_of_claims(self) -> None:
+        """A claim that fails on its probe, where no drawn case has shown it."""
+        told = {o.case for o in self.result.outcomes if o.check == PROBE_CHECK and o.status in BAD}
+        if any(o.status in BAD for o in self.result.outcomes if o.check != PROBE_CHECK):
+            return
+        for outcome in self.broken:
+            if outcome.case not in told:
+                told.add(outcome.case)
+                kept = [
+                    o
+                    for o in self.result.outcomes
+                    if (o.check, o.case) != (PROBE_CHECK, outcome.case)
+                ]
+                self.result.outcomes[:] = [*kept, outcome]
 
     def work(self, worker: WorkerProcess) -> None:
         while not self.budget.over and not self.result.stopped:
@@ -159,14 +196,16 @@ class _Run:
                 chunk = list(islice(self.planned, CHUNK))
             if not chunk:
                 return
-            for planned in chunk:
+            for number, planned in enumerate(chunk):
                 if self.budget.over or self.result.stopped:
                     return
                 try:
                     self._example(worker, planned)
-                except UsageError:
+                except UsageError as error:  # it could not be started; the others go on
                     if not worker.aborted:
-                        raise
+                        with self.lock:
+                            self.refusals.append(error)
+                            self.planned = chain(chunk[number:], self.planned)
                     return
 
     def _example(self, worker: WorkerProcess, planned: Planned) -> None:
@@ -177,7 +216,7 @@ class _Run:
         for number, ((at, case), reply) in enumerate(zip(flat, replies, strict=True)):
             if self.budget.stop.is_set():
                 return  # the process was ended under it
-            outcomes = outcomes_of(reply, at, case, subject, self.result.expectations)
+            outcomes = outcomes_of(reply, at, case, subject, self.result.expectations, self.checks)
             with self.lock:
                 self.position[at, str(case)] = number
                 self.result.outcomes += outcomes
@@ -206,13 +245,18 @@ def outcomes_of(
     case: Case,
     subject: Subject,
     expectations: list[Expectation],
+    checks: tuple[str, ...] = (),
 ) -> list[Outcome]:
-    """A worker's reply for one case as outcomes, expected failures marked as such."""
+    """A worker's reply for one case as outcomes, expected failures marked as such.
+
+    A case without an answer is told by the check that was asked for, of several by the first.
+    """
+    asked = checks[0] if len(checks) == 1 else FIRST_CALL
     if isinstance(reply, Lost):
-        reply = [Judgement(FIRST_CALL, reply.status, reply.cause, reply.message)]
+        reply = [Judgement(asked, reply.status, reply.cause, reply.message)]
     elif isinstance(reply, HarnessError):
         cause = f"the suite itself failed: {reply.message}"
-        reply = [Judgement(FIRST_CALL, Status.HARNESS_ERROR, cause, cause)]
+        reply = [Judgement(asked, Status.HARNESS_ERROR, cause, cause)]
     outcomes = []
     for judgement in reply:
         status, reason, link, strict = judgement.status, "", "", False

@@ -77,6 +77,8 @@ class WorkerProcess:
         self._memory: psutil.Process | None = None
         self._grown_from = self._before_case = 0
         self._bloated = False
+        self._lock = threading.Lock()  # of _deadline, _late and _bloated
+        self._ready = False
 
     def start(self) -> Subject:
         """Start the child if there is none.
@@ -84,10 +86,11 @@ class WorkerProcess:
         Raises:
             UsageError: the implementation cannot be measured; the message says why.
         """
-        if self._process is not None and self.subject is not None:
+        if self._process is not None and self.subject is not None and self._ready:
             return self.subject
         if self.aborted:
             raise UsageError(f"{self.name!r} was stopped")
+        self._ready = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(
             # -P: only what the parent imports from, not a source tree that happens to be here.
@@ -98,7 +101,10 @@ class WorkerProcess:
             env={**os.environ, "PYTHONPATH": _import_path()},
             start_new_session=True,  # so that what it starts ends with it
         )
-        self._memory = psutil.Process(self._process.pid)
+        if self.aborted:  # while it was started
+            _kill(self._process)
+        with contextlib.suppress(psutil.Error):
+            self._memory = psutil.Process(self._process.pid)
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         self._send(self.target)
         first: Subject | Refused | Lost = self._receive(SETUP_LIMIT)
@@ -111,6 +117,7 @@ class WorkerProcess:
         self.subject = replace(first, expected_failures=entries) if entries else first
         self.setup_cpu += first.cpu
         self._grown_from = self._used()
+        self._ready = True
         return self.subject
 
     def run(
@@ -168,7 +175,7 @@ class WorkerProcess:
         """End the child; the next request starts another one."""
         if self._process is None:
             return
-        if self._process.poll() is None and self.subject is not None:
+        if self._process.poll() is None and self._ready:
             self._send(ProcessorTime())
             used = self._receive(5.0)
             self.cpu += used if isinstance(used, float) else 0.0
@@ -215,14 +222,20 @@ class WorkerProcess:
         assert self._process is not None
         process, stream = self._process, self._process.stdout
         assert stream is not None
-        self._before_case, self._bloated = self._used(), False
-        self._deadline, self._late = time.monotonic() + limit, False
+        self._before_case = self._used()
+        with self._lock:
+            self._deadline = time.monotonic() + limit
+            self._late = self._bloated = False
+        ended, reply = False, None
         try:
-            return pickle.load(stream)
-        except EOFError:
-            code = process.wait()
-        finally:
+            reply = pickle.load(stream)
+        except (EOFError, pickle.UnpicklingError):
+            ended = True
+        with self._lock:
             self._deadline = math.inf
+            if not (ended or self._late or self._bloated):
+                return reply
+        code = process.wait()
         last_words = self._last_words()
         self._end()
         if self._late:
@@ -268,12 +281,11 @@ class WorkerProcess:
         """
         used = self._used_by_all if self.name.startswith(PROGRAM) else self._used
         while process.poll() is None:
-            if time.monotonic() >= self._deadline:
-                self._late = True
-                break
-            if self._deadline < math.inf and self.subject is not None:
-                self._bloated = used() - self._before_case > CASE_MEMORY
-                if self._bloated:
+            grown = used() - self._before_case > CASE_MEMORY
+            with self._lock:  # a reply that comes now is too late
+                self._late = time.monotonic() >= self._deadline
+                self._bloated = grown and self._ready and self._deadline < math.inf
+                if self._late or self._bloated:
                     break
             time.sleep(WATCH_INTERVAL)
         _kill(process)  # also what it has started, which may hold the pipe open

@@ -220,7 +220,7 @@ class _Campaign:
         try:
             return self._measure(name, team, limit)
         except UsageError as error:
-            if team[0].subject is not None or len(self.settings.targets) <= MOST_AT_ONCE:
+            if len(self.settings.targets) == 1:
                 raise
             reason = f"cannot be measured ({error})"
             return Measured(Subject(name=name, kind="function"), stopped=reason)
@@ -290,6 +290,8 @@ class _Campaign:
                 )
             except KeyboardInterrupt:
                 self.interrupted = True
+        if self.interrupted:
+            found = findings(measured, self.settings.seed, None, self.settings.checks)
         for worker in team:
             worker.stop()
         return summary(measured, found)

@@ -59,6 +59,8 @@ def check_one(
     blockers = {o.check for o in measured.outcomes if o.status in BAD} - {check}
     measured.outcomes = outcomes
     found = findings(measured, seed, worker, (check,))
+    if measured.stopped and not found:
+        return Single(blocked=f"{check}: {measured.stopped}")
     bad = tuple(f for f in found if f.status is not Status.EXPECTED_FAILURE)
     if bad:
         return Single(findings=bad)

@@ -73,7 +73,7 @@ def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult
         unsupported=_unsupported(measured.outcomes),
         coverage=_coverage(measured.outcomes, subject.kind),
         ratios=_ratios(measured.outcomes),
-        accumulation="float32" if subject.declared.accumulation == "float32" else "float64",
+        accumulation=subject.declared.accumulation or "float64",
         interrupted=bool(measured.stopped),
         declared=None if subject.capabilities is None else asdict(subject.capabilities),
         capabilities=measured.probed,
@@ -117,7 +117,8 @@ def _verdict(outcomes: list[Outcome]) -> Verdict:
     statuses = Counter((o.status, o.check in VALUE_CHECKS) for o in outcomes)
     if any(number for (status, _), number in statuses.items() if status in BAD - {"harness_error"}):
         return Verdict.FAILS
-    judged = statuses[Status.PASSED, True] + statuses[Status.EXPECTED_FAILURE, True]
+    decided = (Status.PASSED, Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS)
+    judged = sum(statuses[status, True] for status in decided)
     if statuses[Status.HARNESS_ERROR, False] or not judged:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMS

@@ -55,17 +55,9 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     try:
         implementation = resolve(target)
         implementation.setup()
-    except UsageError as error:
-        reply(Refused(str(error)))
-        return
-    except BaseException as error:  # noqa: BLE001 - a stranger's set-up code
-        traceback.print_exc()
-        reply(Refused(f"setting up {target.name!r} fails: {describe(error)}"))
-        return
-    gc.collect()
-    gc.freeze()  # a big engine's modules are not worth scanning again and again
-    reply(
-        Subject(
+        gc.collect()
+        gc.freeze()  # a big engine's modules are not worth scanning again and again
+        subject = Subject(
             name=target.name,
             kind=implementation.kind,
             version=str(implementation.version),
@@ -79,7 +71,14 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
             expected_failures=tuple(dict(e) for e in implementation.expected_failures),
             cpu=time.process_time(),
         )
-    )
+    except UsageError as error:
+        reply(Refused(str(error)))
+        return
+    except BaseException as error:  # noqa: BLE001 - a stranger's set-up code
+        traceback.print_exc()
+        reply(Refused(f"setting up {target.name!r} fails: {describe(error)}"))
+        return
+    reply(subject)
     while True:
         try:
             request = pickle.load(requests)

@@ -47,7 +47,7 @@ def unchanged_inputs(trial: Trial) -> None:
     dtype = want[0].dtype
     if trial.implementation.kind == "layer":
         dtype = as_dtype(trial.case.variable_dtype)
-    held = trial.prepared.weights()
+    held = trial.weights()
     if len(held) != len(want):
         raise CheckFailure(
             "holds another number of weights", f"expected {len(want)} weights, got {len(held)}"

@@ -100,6 +100,12 @@ class Trial:
             raise CheckFailure("gradients does not return three gradients")
         return [None if part is None else self._array(part) for part in result]
 
+    def weights(self) -> list[NDArray[Any]]:
+        """Kernel and bias as the implementation holds them; errors as for `output`."""
+        prepared = self.prepared
+        held: list[NDArray[Any]] = self._ask(lambda: list(map(np.asarray, prepared.weights())))
+        return held
+
     def output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """compute_output_shape of the layer; errors as for `output`."""
         prepared = self.prepared

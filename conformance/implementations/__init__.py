@@ -151,22 +151,18 @@ def target_of(thing: Any, name: str = "") -> Target:
 def installed() -> dict[str, str]:
     """Implementations that installed packages register: name to ``module:attr``, sorted.
 
-    Raises:
-        UsageError: two packages register the same name, or one that an adapter has.
+    Names that more than one has are left out; `refuse_unknown` tells of them.
     """
-    found: dict[str, str] = {}
+    return {name: where[0] for name, where in _registered().items() if len(where) == 1}
+
+
+def _registered() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
-        taken = found.get(entry.name) or (
-            f"conformance.implementations.{ADAPTERS[entry.name].target}"
-            if entry.name in ADAPTERS
-            else None
-        )
-        if taken is not None and taken != entry.value:
-            raise UsageError(
-                f"two implementations are called {entry.name!r}: {taken} and {entry.value}; "
-                "uninstall one, or name it as module:attr"
-            )
-        found[entry.name] = entry.value
+        own = ADAPTERS.get(entry.name)
+        where = found.setdefault(entry.name, [f"{__name__}.{own.target}"] if own else [])
+        if entry.value not in where:
+            where.append(entry.value)
     return found
 
 
@@ -208,6 +204,12 @@ def refuse_unknown(name: str) -> None:
     Raises:
         UsageError: one line with what is known.
     """
+    where = _registered().get(name, [])
+    if len(where) > 1:
+        raise UsageError(
+            f"{len(where)} implementations are called {name!r}: {', '.join(where)}; uninstall one, "
+            "or name it as module:attr"
+        )
     if name in ADAPTERS:
         adapter = ADAPTERS[name]
         if adapter.missing:
@@ -220,7 +222,8 @@ def refuse_unknown(name: str) -> None:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         stem = name.partition(".")[0]
         if Path(f"{stem}.py").exists():
-            hint = f"; for something in {stem}.py write {stem}:conv2d, with its name"
+            attribute = name.removeprefix(stem).lstrip(".") or "conv2d"
+            hint = f"; for something in {stem}.py write {stem}:{attribute}"
         raise UsageError(
             f"unknown implementation {name!r}: installed are {', '.join(known_names())}, and "
             f"anything importable as module:attr{hint}"
@@ -250,6 +253,8 @@ def wrap(name: str, target: Any) -> Implementation:
         raise UsageError(
             f"{name!r} is {type(target).__name__} {_shown(target)}, not a function or a layer class"
         )
+    if hasattr(target, "build") and not inspect.isclass(target):
+        raise UsageError(f"{name!r} is a layer that was already made; give its class or a factory")
     made: Implementation
     if (inspect.isclass(target) and hasattr(target, "build")) or (
         _first_parameter(target) == "filters"
@@ -262,7 +267,13 @@ def wrap(name: str, target: Any) -> Implementation:
 
 
 def _refuse_incomplete(implementation: Implementation) -> None:
-    name, capabilities = implementation.name, implementation.capabilities
+    name = implementation.name
+    try:
+        capabilities = implementation.capabilities
+    except Exception as error:  # noqa: BLE001 - a stranger's property
+        raise UsageError(
+            f"{name!r}: capabilities cannot be read before setup() ({describe(error)})"
+        ) from None
     if capabilities is not None and not isinstance(capabilities, Capabilities):
         raise UsageError(
             f"{name!r}: capabilities must be a conformance.Capabilities, not {_shown(capabilities)}"
@@ -270,12 +281,12 @@ def _refuse_incomplete(implementation: Implementation) -> None:
     own = type(implementation).prepare is not Implementation.prepare
     if implementation.conv2d is None and implementation.layer is None and not own:
         raise UsageError(f"{name!r} defines neither conv2d nor layer")
-    for method in ("conv2d", "gradients"):
+    for method, first in (("conv2d", "x"), ("gradients", "x"), ("layer", "filters")):
         static = inspect.getattr_static(type(implementation), method)
-        if inspect.isfunction(static) and _first_parameter(static) == "x":
+        if inspect.isfunction(static) and _first_parameter(static) == first:
             raise UsageError(
-                f"{name!r}: {method} takes x first and would be given the object itself; define it "
-                "with self, or as a staticmethod"
+                f"{name!r}: {method} takes {first} first and would be given the object itself; "
+                "define it with self, or as a staticmethod"
             )
     if implementation.declared.gradients and implementation.gradients is None:
         raise UsageError(f"{name!r} claims gradients but defines no method gradients")
@@ -336,6 +347,8 @@ def _importable_name(thing: Any) -> str:
 @cache
 def _is_findable(module: str) -> bool:
     """Whether a fresh process with the same path would import the very file that is loaded here."""
+    if module == "__main__":
+        return False
     loaded = getattr(sys.modules.get(module), "__file__", None)
     path: Any = None
     spec: Any = None

@@ -450,23 +450,26 @@ def test_a_plain_function_may_be_registered(command: Command, install: Install):
         ({"other": "mylib:MyLib"}, ["'other'", "other:MyLib", "mylib:MyLib"]),
     ],
 )
-@pytest.mark.parametrize(
-    "asked", [("list",), ("doctor",), ("run", "--impl", "other")], ids=" ".join
-)
 def test_a_name_that_is_registered_twice_is_refused_in_one_line(
-    command: Command,
-    install: Install,
-    registered: dict[str, str],
-    words: list[str],
-    asked: tuple[str, ...],
+    command: Command, install: Install, registered: dict[str, str], words: list[str]
 ):
     install("other", other="other:MyLib")
     install("mylib", **registered)
-    done = command(*asked)
+    done = command("run", "--impl", *registered)
     assert done.code == 2
     assert done.errors.count("\n") == 1
-    for word in ["two implementations are called", *words]:
+    for word in ["2 implementations are called", *words]:
         assert word in done.errors
+
+
+def test_a_name_that_is_registered_twice_does_not_disturb_other_names(
+    command: Command, install: Install
+):
+    install("other", other="other:MyLib", mine="other:MyLib")
+    install("mylib", other="mylib:MyLib")
+    assert "  mine " in command("list").out
+    assert "  mine " in command("doctor").out
+    assert command("run", "--impl", "mine", "--examples", 2, "--jobs", 1).code == 0
 
 
 @pytest.mark.parametrize(

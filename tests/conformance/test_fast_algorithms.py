@@ -12,6 +12,7 @@ from fast_algorithms import (
     CORRELATE,
     F2,
     F4,
+    F6,
     DropsAChannel,
     Fast,
     PadsAfterIt,
@@ -118,17 +119,18 @@ def test_nobody_else_is_given_more_room():
         algorithm: expected(case, data, Capabilities(algorithm=algorithm)).bound.max()
         for algorithm in ("direct", "winograd", "fft")
     }
-    assert bounds["direct"] < bounds["fft"] < bounds["winograd"] < 0.1
+    assert bounds["direct"] < bounds["fft"] < bounds["winograd"] < 0.3
 
 
 def test_the_amplification_of_the_bound_is_that_of_the_matrices():
     def amplification(tiles: Any) -> float:
         """Largest |result| along one axis for |x| <= 1 and weights whose magnitudes sum to 1."""
-        kernel, window = abs(tiles.kernel).max(axis=1), abs(tiles.input).sum(axis=1)
-        return float((abs(tiles.output) @ (kernel * window)).max())
+        window = abs(tiles.input).sum(axis=1)
+        # Convex in the weights, so greatest where all of their magnitude is in one.
+        return float((abs(tiles.output) @ (window[:, None] * abs(tiles.kernel))).max())
 
-    assert amplification(F2) < amplification(F4) <= WINOGRAD_AMPLIFICATION**0.5
-    assert amplification(F4) == pytest.approx(WINOGRAD_AMPLIFICATION**0.5, abs=0.01)
+    assert amplification(F2) < amplification(F4) < amplification(F6)
+    assert amplification(F6) == pytest.approx(WINOGRAD_AMPLIFICATION**0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("algorithm", ["winograd", "fft"])
