@@ -40,6 +40,7 @@ class Measured:
         examples: the examples tried.
         cases, configurations: how many were run.
         probed: what became of the probe of each capability.
+        refused: which processes could not be started, and why, or empty.
         outgrown: how often a process was started anew because it had grown.
         stopped: why not everything planned was run, or empty.
         cpu: processor seconds of the children, `setup_cpu` of it before the first case.
@@ -52,6 +53,7 @@ class Measured:
     cases: int = 0
     configurations: int = 0
     probed: list[Capability] = field(default_factory=list)
+    refused: str = ""
     outgrown: int = 0
     stopped: str = ""
     cpu: float = 0.0
@@ -104,12 +106,17 @@ def measure(
             raise
     for future in futures:
         future.result()
+    for worker in workers:
+        if run.refused and worker not in run.refused:
+            run.work(worker)  # what the others have left
     run.tell_of_claims()
-    if run.refusals and not result.cases:
-        raise run.refusals[0]
-    if run.refusals:
-        number = f"{len(run.refusals)} of {len(workers)} processes"
-        result.stopped = f"{number} could not be started ({run.refusals[0]})"
+    if run.refused:
+        reason = next(iter(run.refused.values()))
+        if not result.cases:
+            raise reason
+        result.refused = f"{len(run.refused)} of {len(workers)} processes: {reason}"
+        if len(run.refused) == len(workers):
+            result.stopped = f"no process could be started again ({reason})"
     result.outgrown = sum(worker.outgrown for worker in workers)
     order = {name: i for i, name in enumerate(CHECKS)}
     result.outcomes.sort(key=lambda o: (o.at, run.position[o.at, o.case], order[o.check]))
@@ -132,7 +139,7 @@ class _Run:
         self.position: dict[tuple[int, str], int] = {}
         self.lock = threading.Lock()
         self.lost: Counter[Status] = Counter()
-        self.refusals: list[UsageError] = []
+        self.refused: dict[WorkerProcess, UsageError] = {}
         self.broken: list[Outcome] = []  # claims that fail on their probes
 
     def probe(self, worker: WorkerProcess) -> None:
@@ -204,7 +211,7 @@ class _Run:
                 except UsageError as error:  # it could not be started; the others go on
                     if not worker.aborted:
                         with self.lock:
-                            self.refusals.append(error)
+                            self.refused[worker] = error
                             self.planned = chain(chunk[number:], self.planned)
                     return
 

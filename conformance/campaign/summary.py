@@ -103,6 +103,8 @@ def _notes(measured: Measured) -> list[str]:
         f"{reason.rstrip('.')}."
         for reason, number in passes.items()
     ]
+    if measured.refused:
+        notes.append(f"Could not be started in {measured.refused}.")
     if measured.outgrown:
         notes.append(
             f"Its process kept memory: it grew by 2 GiB and was started anew {measured.outgrown} "
