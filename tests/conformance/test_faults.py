@@ -10,6 +10,7 @@ import pytest
 
 from conformance.campaign.messages import Subject
 from conformance.campaign.plan import adapt, plan
+from conformance.capabilities import EVERYTHING
 from conformance.case import Case
 from conformance.checks import Trial, judge
 from conformance.diagnosis import diagnose
@@ -97,3 +98,17 @@ def test_without_a_fault_a_problem_has_the_solution_of_the_reference(text: str):
     right = Fault("none", "does nothing wrong", "", solve).result(trial.case, trial.data)
     assert problem.output == trial.case.geometry.output
     assert np.array_equal(right, trial.expected.value)
+
+
+def test_a_fault_that_comes_no_nearer_explains_nothing():
+    """Tiny weights dropped, beside sums so large that the bound of the case hides them."""
+
+    def drops_tiny_weights(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return conv2d(x, np.where(np.abs(kernel) < 2e-16, 0, kernel), bias, **given)
+
+    case = Case.parse("in1x1x1x5-f8-k1-float64-wide.1")
+    implementation = FunctionImplementation("drops tiny weights", drops_tiny_weights)
+    implementation.capabilities = EVERYTHING
+    trial = Trial(case, implementation)
+    assert Status.FAILED in {judgement.status for judgement in judge(trial)}
+    assert diagnose([trial]) is None
