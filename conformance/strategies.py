@@ -111,13 +111,7 @@ class _Claimed:
             st.sampled_from(
                 [f for f in DATA_FORMAT if (f or "channels_last") in capabilities.data_formats]
             ),
-            st.sampled_from(
-                [
-                    d
-                    for d in DTYPES
-                    if (d or "float32").removeprefix("mixed_") in capabilities.dtypes
-                ]
-            ),
+            st.sampled_from([d for d in DTYPES if _compute_dtype(d) in capabilities.dtypes]),
         )
 
 
