@@ -20,10 +20,10 @@ import time
 
 def keras_alone(examples: int, seed: int) -> dict[str, float]:
     """CPU seconds of Keras on the cases of a campaign, drawing and data not counted."""
+    from conformance.adapters.keras_tensorflow import KerasTensorFlow
     from conformance.campaign.messages import Subject
     from conformance.campaign.plan import adapt, plan
     from conformance.data import arrays
-    from conformance.implementations.keras_tensorflow import KerasTensorFlow
 
     keras = KerasTensorFlow()
     keras.setup()

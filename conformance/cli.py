@@ -296,7 +296,8 @@ def vectors_verify(
     """Judge the outputs in a folder of test vectors; the same report and exit codes as run."""
     from conformance.campaign.run import Settings
     from conformance.expectations import load
-    from conformance.implementations import VECTORS, Target
+    from conformance.implementations import Target
+    from conformance.implementations.recorded import VECTORS
     from conformance.vectors import planned_cases
 
     cases = planned_cases(directory)
@@ -316,12 +317,14 @@ def vectors_verify(
 def list_() -> None:
     """Show the implementations and checks there are."""
     from conformance.checks import CHECKS
-    from conformance.implementations import ADAPTERS, installed
+    from conformance.implementations import ADAPTERS, adapter_of, installed
 
     registered = installed()
     typer.echo("implementations")
-    for name, adapter in ADAPTERS.items():
-        lacking = f" (not installed: {', '.join(adapter.missing)})" if adapter.missing else ""
+    for name in ADAPTERS:
+        adapter = adapter_of(name)
+        missing = adapter.missing()
+        lacking = f" (not installed: {', '.join(missing)})" if missing else ""
         typer.echo(f"  {name:<22} {adapter.summary}{lacking}")
     for name, where in registered.items():
         typer.echo(f"  {name:<22} Registered by an installed package: {where}.")
@@ -336,17 +339,17 @@ def list_() -> None:
 def doctor() -> None:
     """Tell what is installed here and what can be measured."""
     from conformance.campaign.run import KERAS, available_cores, environment, keras_is_installed
-    from conformance.implementations import ADAPTERS, installed
+    from conformance.implementations import ADAPTERS, adapter_of, installed
 
     registered = installed()
     for name, version in environment().items():
         typer.echo(f"{name:<22} {version}")
     typer.echo(f"{'cores':<22} {available_cores()}")
     typer.echo("implementations")
-    for name, adapter in ADAPTERS.items():
-        state = (
-            f"lacks {', '.join(adapter.missing)}: {adapter.remedy}" if adapter.missing else "ready"
-        )
+    for name in ADAPTERS:
+        adapter = adapter_of(name)
+        missing = adapter.missing()
+        state = f"lacks {', '.join(missing)}: {adapter.remedy()}" if missing else "ready"
         typer.echo(f"  {name:<22} {state}")
     for name, where in registered.items():
         typer.echo(f"  {name:<22} ready, {where}")

@@ -23,7 +23,8 @@ import conformance
 from conformance.campaign.messages import Diagnose, Explain, ProcessorTime, Refused, Run, Subject
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.implementations import PROGRAM, Target
+from conformance.implementations import Target
+from conformance.implementations.program import PROGRAM
 from conformance.results import Status
 
 SETUP_LIMIT = 300.0

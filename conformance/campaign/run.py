@@ -23,7 +23,7 @@ from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
-from conformance.implementations import ADAPTERS, Target
+from conformance.implementations import ADAPTERS, Target, adapter_of
 from conformance.results import ImplementationResult, Report, Status, Verdict
 from conformance.strategies import Example
 from reference_impl.convolution import active_path
@@ -299,7 +299,7 @@ class _Campaign:
 
 def keras_is_installed() -> bool:
     """Whether Keras and TensorFlow can be imported; neither is imported to find out."""
-    return not ADAPTERS[KERAS].missing
+    return not adapter_of(KERAS).missing()
 
 
 def exit_code(campaign: Campaign) -> int:
@@ -323,19 +323,9 @@ def environment() -> dict[str, str]:
         "processor": platform.processor() or platform.machine(),
         "reference loop": active_path(),
     }
-    for package in (
-        "conv2d-conformance",
-        "numpy",
-        "ml_dtypes",
-        "hypothesis",
-        "keras",
-        "tensorflow",
-        "torch",
-        "jax",
-        "onnxruntime",
-        "openvino",
-        "ai-edge-litert",
-        "scipy",
+    engines = [package for name in ADAPTERS for package in adapter_of(name).distributions]
+    for package in dict.fromkeys(
+        ["conv2d-conformance", "numpy", "ml_dtypes", "hypothesis", *engines]
     ):
         try:
             found[package] = importlib.metadata.version(package)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from conformance.errors import Crashed, UsageError, first_line
 from conformance.implementations.base import Implementation
-from conformance.vectors.records import (
+from conformance.implementations.records import (
     ANSWER_SIZE,
     Header,
     RecordError,
@@ -25,7 +25,7 @@ from conformance.vectors.records import (
     check_magic,
 )
 
-PREFIX = "cmd:"
+PROGRAM = "cmd:"
 CHUNK = 1 << 20
 # Seconds that a program which has closed a pipe is given to end by itself.
 GRACE = 5.0
@@ -46,7 +46,7 @@ class ProgramImplementation(Implementation):
         """
         self.name = name
         try:
-            self._command = shlex.split(name.removeprefix(PREFIX), posix=os.name == "posix")
+            self._command = shlex.split(name.removeprefix(PROGRAM), posix=os.name == "posix")
         except ValueError as error:
             raise UsageError(f"{name!r} is no command: {first_line(error)}") from None
         if not self._command:

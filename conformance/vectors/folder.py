@@ -1,53 +1,28 @@
-"""A folder of vectors: where its files are, and which cases it holds."""
+"""A folder of vectors as `export` wrote it: where its files are, and which cases it holds."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.case import Case, CaseError
+from conformance.case import Case
 from conformance.data import Arrays, arrays
 from conformance.errors import UsageError
-from conformance.vectors.records import case_record
+from conformance.implementations.index import index, no_folder
+from conformance.implementations.records import case_record
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
-INDEX = "cases.jsonl"
 CASES = "cases.bin"
 EXPECTED = "expected.bin"
-# The answers: one of these.
-OUTPUTS = "outputs.bin"
-OUTPUT_ARCHIVE = "outputs.npz"
-OUTPUT_FILES = "outputs"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the index.
-
-    Attributes:
-        case: what is asked; its place in the index is its id.
-        arrays: the file with its arrays, relative to the folder.
-        sha256: of that file.
-    """
-
-    case: Case
-    arrays: str
-    sha256: str
 
 
 def arrays_name(number: int) -> str:
     """Where the arrays of a case are, relative to the folder."""
     return f"arrays/{number:06d}.npz"
-
-
-def output_name(number: int) -> str:
-    """Where the output of a case may be put as an array of its own, relative to the folder."""
-    return f"{OUTPUT_FILES}/{number:06d}.npy"
 
 
 def planned_cases(directory: Path | str) -> list[Case]:
@@ -84,29 +59,6 @@ def planned_cases(directory: Path | str) -> list[Case]:
     return cases
 
 
-def index(directory: Path) -> list[Entry]:
-    """The lines of the index; a case's place is its id.
-
-    Raises:
-        UsageError: there is no index, or it cannot be read.
-    """
-    path = directory / INDEX
-    if not path.is_file():
-        raise UsageError(_no_folder(directory, INDEX))
-    entries = []
-    try:
-        for number, line in enumerate(path.read_text("utf-8").splitlines()):
-            fields = json.loads(line)
-            if fields["id"] != number:
-                raise UsageError(f"{path}, line {number + 1}: id {fields['id']}, expected {number}")
-            entries.append(Entry(Case.parse(fields["case"]), fields["arrays"], fields["sha256"]))
-    except (ValueError, KeyError, TypeError, AttributeError, CaseError) as error:
-        raise UsageError(
-            f"{path} is not the index of a folder of vectors: {type(error).__name__}: {error}"
-        ) from None
-    return entries
-
-
 def case_records(cases: list[Case]) -> Iterator[tuple[Arrays, bytes]]:
     """The arrays of each case, and its record."""
     for number, case in enumerate(cases):
@@ -124,7 +76,7 @@ def sha256(path: Path) -> str:
 def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     if not path.is_file():
-        raise UsageError(_no_folder(directory, MANIFEST))
+        raise UsageError(no_folder(directory, MANIFEST))
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
         complete = {"schema", "made_by", "sha256"} <= manifest.keys() and CASES in manifest[
@@ -139,10 +91,3 @@ def _manifest(directory: Path) -> dict[str, Any]:
             f"{path} has schema {manifest['schema']}; this version reads schema {SCHEMA}"
         )
     return manifest
-
-
-def _no_folder(directory: Path, missing: str) -> str:
-    return (
-        f"{directory} is no folder of vectors, since it has no {missing}; "
-        f"`conv2d-conformance vectors export {directory}` makes one"
-    )

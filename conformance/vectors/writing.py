@@ -18,18 +18,17 @@ from conformance.criteria import Expected, expected
 from conformance.data import Arrays
 from conformance.errors import UsageError, first_line
 from conformance.implementations.base import UNDECLARED_FUNCTION
+from conformance.implementations.index import INDEX, output_name
+from conformance.implementations.records import expected_record
 from conformance.vectors.folder import (
     CASES,
     EXPECTED,
-    INDEX,
     MANIFEST,
     SCHEMA,
     arrays_name,
     case_records,
-    output_name,
     sha256,
 )
-from conformance.vectors.records import expected_record
 
 FORMAT = "FORMAT.md"
 README = "README.md"

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from conformance import cli, implementations
+from conformance import cli
 from conformance.campaign import run as campaign_run
 from conformance.case import Case
 from conformance.checks import CHECKS, concerning
-from conformance.implementations import ADAPTERS, known_names, resolve
+from conformance.implementations import ADAPTERS, adapter, known_names, resolve
 from conformance.results import Status
 
 RIGHT = ("--impl", "planted:right")
@@ -345,7 +345,7 @@ def test_doctor_says_what_installs_each_adapter_that_is_not_ready(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ):
     there = {"keras", "tensorflow", "scipy"}
-    monkeypatch.setattr(implementations, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(adapter, "find_spec", lambda name: name if name in there else None)
     states = lines(command("doctor"))
     assert {name for name in ADAPTERS if states[name] == "ready"} == {
         "keras-tensorflow", "keras-tensorflow-graph", "keras-tensorflow-xla", "scipy", "scipy-fft",

@@ -25,8 +25,9 @@ from conformance.criteria import expected
 from conformance.data import arrays
 from conformance.errors import Crashed, Unsupported, UsageError
 from conformance.implementations.base import UNDECLARED_FUNCTION
+from conformance.implementations.recorded import RecordedOutputs
 from conformance.results import Status
-from conformance.vectors import RecordedOutputs, export, planned_cases
+from conformance.vectors import export, planned_cases
 
 SETTINGS = {"seed": 3, "examples": 5}
 BASE = Case.parse("in2x7x6x6-f4-k3x2-integers.1")

@@ -7,12 +7,13 @@ real Keras and against `reference_impl.exact` elsewhere.
 from __future__ import annotations
 
 import reference_impl
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 
 
-class Reference(Implementation):
+class Reference(Adapter):
     """The layer, with the function beside it."""
 
     name = "reference"
+    summary = "The reference layer; its values are what others are judged by."
     layer = reference_impl.Conv2D
     conv2d = staticmethod(reference_impl.conv2d)

@@ -9,17 +9,21 @@ from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
 from conformance.errors import Unsupported
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 from reference_impl.geometry import Pair
 
 OPSET = 11  # Conv has not changed since, but for the types that opset 22 adds
 AUTO_PAD = {"valid": "VALID", "same": "SAME_UPPER"}
 
 
-class OnnxRuntime(Implementation):
+class OnnxRuntime(Adapter):
     """A model of one node whose weights are constants, with the runtime's own ``SAME_UPPER``."""
 
     name = "onnxruntime"
+    summary = "The Conv operator of ONNX Runtime."
+    requires = ("onnxruntime", "onnx")
+    distributions = ("onnxruntime",)
+    extra = "onnxruntime"
     capabilities = Capabilities(
         dtypes=("float32", "float16"), data_formats="channels_first", strides_with_dilation=True
     )

@@ -14,15 +14,17 @@ from conformance.case import Case
 from conformance.data import Arrays
 from conformance.errors import Crashed, Unsupported, UsageError, first_line
 from conformance.implementations.base import FunctionCall, Implementation
-from conformance.vectors.folder import (
+from conformance.implementations.index import (
     OUTPUT_ARCHIVE,
     OUTPUT_FILES,
     OUTPUTS,
     index,
     output_name,
 )
-from conformance.vectors.records import ANSWER_SIZE, Header, RecordError, check_magic
+from conformance.implementations.records import ANSWER_SIZE, Header, RecordError, check_magic
 from reference_impl.dtypes import as_dtype
+
+VECTORS = "vectors:"
 
 Output = NDArray[Any] | Exception
 
@@ -47,7 +49,7 @@ class RecordedOutputs(Implementation):
             UsageError: it is no folder of vectors, holds no answers, or some that cannot be read.
         """
         directory = Path(directory)
-        self.name = f"vectors:{directory}"
+        self.name = f"{VECTORS}{directory}"
         cases = [entry.case for entry in index(directory)]
         outputs = _outputs(directory, cases)
         self._outputs = {str(cases[number]): output for number, output in outputs.items()}

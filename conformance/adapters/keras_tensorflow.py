@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from conformance.adapters.keras_layer import Keras
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import Unsupported
-from conformance.implementations.keras import Keras
 
 # oneDNN is on by default on some processors only; pinned, a report means the same on all of them.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -20,9 +20,11 @@ class KerasTensorFlow(Keras):
     """Called eagerly. It declares nothing: TensorFlow has ``channels_first`` on the CPU in part."""
 
     name = "keras-tensorflow"
+    summary = "Real keras.layers.Conv2D on the TensorFlow backend, called eagerly."
+    requires = distributions = ("keras", "tensorflow")
+    extra = "tensorflow"
     backend = "tensorflow"
     engine = "TensorFlow"
-    distribution = "tensorflow"
     environment = ENVIRONMENT
 
     def setup(self) -> None:
@@ -40,6 +42,7 @@ class KerasTensorFlowGraph(KerasTensorFlow):
     """Called through ``tf.function``, which traces it for each shape and rewrites the graph."""
 
     name = "keras-tensorflow-graph"
+    summary = "The same, called through tf.function."
     jit_compile = False
 
     def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
@@ -52,6 +55,7 @@ class KerasTensorFlowXLA(KerasTensorFlowGraph):
     """Called through ``tf.function(jit_compile=True)``: XLA compiles it for each shape."""
 
     name = "keras-tensorflow-xla"
+    summary = "The same, compiled by XLA."
     jit_compile = True
     capabilities = Capabilities(flushes_subnormals=True)
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 from reference_impl.dtypes import as_dtype
 from reference_impl.geometry import Geometry, Pair
 
 BFLOAT16 = as_dtype("bfloat16")
 
 
-class Torch(Implementation):
+class Torch(Adapter):
     """PyTorch's function; ``channels_last`` is its memory format of that name.
 
     ``same`` is its own at stride 1. Elsewhere it has none, and Keras' zeros are put around the
@@ -23,6 +23,9 @@ class Torch(Implementation):
     """
 
     name = "torch"
+    summary = "torch.nn.functional.conv2d."
+    requires = distributions = ("torch",)
+    extra = "torch"
     capabilities = Capabilities(strides_with_dilation=True, flushes_subnormals=True, gradients=True)
 
     def setup(self) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from conformance.adapters.keras_layer import Keras
 from conformance.capabilities import Capabilities
-from conformance.implementations.keras import Keras
 
 
 class KerasOpenVINO(Keras):
     """Called eagerly: Keras compiles a model of the call when its values are asked for."""
 
     name = "keras-openvino"
+    summary = "Keras' layer on the OpenVINO backend."
+    requires = distributions = ("keras", "openvino")
+    extra = "keras-openvino"
     backend = "openvino"
     engine = "OpenVINO"
-    distribution = "openvino"
     capabilities = Capabilities(accumulation="float32", flushes_subnormals=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from conformance.adapters.jax_lax import ENVIRONMENT, SHAPES_KEPT
+from conformance.adapters.keras_layer import Keras
 from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.implementations.jax import ENVIRONMENT, SHAPES_KEPT
-from conformance.implementations.keras import Keras
 
 WITH_64_BITS = {**ENVIRONMENT, "JAX_ENABLE_X64": "1"}
 
@@ -19,9 +19,11 @@ class KerasJax(Keras):
     """Called eagerly, with the 64-bit types that JAX leaves out unless asked."""
 
     name = "keras-jax"
+    summary = "Keras' layer on the JAX backend."
+    requires = distributions = ("keras", "jax")
+    extra = "keras-jax"
     backend = "jax"
     engine = "JAX"
-    distribution = "jax"
     environment = WITH_64_BITS
     capabilities = Capabilities(flushes_subnormals=True)
     _layers = 0

@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.adapters.keras_tensorflow import KerasTensorFlow
 from conformance.capabilities import Capabilities
-from conformance.implementations.base import Implementation
-from conformance.implementations.keras_tensorflow import KerasTensorFlow
+from conformance.implementations.adapter import Adapter
 
 
-class LiteRT(Implementation):
+class LiteRT(Adapter):
     """A model of one Keras layer with an open batch size, converted anew for each call."""
 
     name = "litert"
+    summary = "A Keras layer converted to LiteRT."
+    requires = ("keras", "tensorflow", "ai_edge_litert")
+    distributions = ("keras", "tensorflow", "ai-edge-litert")
+    extra = "litert"
     capabilities = Capabilities(dtypes="float32", flushes_subnormals=True)
     costly_calls = True
 

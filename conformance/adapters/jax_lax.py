@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 from reference_impl.geometry import Pair
 
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
@@ -17,10 +17,13 @@ ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_cpu_multi_thread_eige
 SHAPES_KEPT = 100
 
 
-class Jax(Implementation):
+class Jax(Adapter):
     """JAX's convolution with its own ``SAME`` and ``VALID``, compiled for each shape."""
 
     name = "jax"
+    summary = "jax.lax.conv_general_dilated."
+    requires = distributions = ("jax",)
+    extra = "jax"
     capabilities = Capabilities(strides_with_dilation=True, flushes_subnormals=True, gradients=True)
     costly_calls = True
     _calls = 0

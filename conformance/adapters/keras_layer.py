@@ -11,24 +11,22 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
 
 
-class Keras(Implementation):
+class Keras(Adapter):
     """Keras' own layer. Initializers hand the weights over: cheaper than assigning them later.
 
     Attributes:
-        backend: as in ``KERAS_BACKEND``.
+        backend: as in ``KERAS_BACKEND``, which is also what it is installed as.
         engine: what the backend is called in the report.
-        distribution: the package that it is installed as.
         environment: further variables, set before Keras is imported.
     """
 
     backend: str
     engine: str
-    distribution: str
     environment: Mapping[str, str] = {}
     costly_calls = True
 
@@ -48,7 +46,7 @@ class Keras(Implementation):
             )
         keras.config.disable_traceback_filtering()  # raw messages, not wrapped ones
         self._keras: Any = keras
-        self.version = f"Keras {keras.__version__}, {self.engine} {version(self.distribution)}"
+        self.version = f"Keras {keras.__version__}, {self.engine} {version(self.backend)}"
 
     def layer(self, **arguments: Any) -> Any:
         """``keras.layers.Conv2D`` with these arguments."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 from reference_impl.geometry import Pair
 
 AUTO_PAD = {"valid": "valid", "same": "same_upper"}
@@ -17,10 +17,13 @@ AUTO_PAD = {"valid": "valid", "same": "same_upper"}
 PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
 
 
-class OpenVINO(Implementation):
+class OpenVINO(Adapter):
     """A model whose weights are constants, with OpenVINO's own ``same_upper``."""
 
     name = "openvino"
+    summary = "The Convolution operation of OpenVINO."
+    requires = distributions = ("openvino",)
+    extra = "openvino"
     capabilities = Capabilities(
         data_formats="channels_first",
         strides_with_dilation=True,

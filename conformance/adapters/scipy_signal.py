@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
-from conformance.implementations.base import Implementation
+from conformance.implementations.adapter import Adapter
 from reference_impl.geometry import Geometry, Pair, effective_size
 
 
-class SciPy(Implementation):
+class SciPy(Adapter):
     """Sums of ``correlate2d`` over the channels.
 
     ``same`` is SciPy's own at stride 1. It has no strides and no dilation: results are thinned out,
@@ -20,6 +20,9 @@ class SciPy(Implementation):
     """
 
     name = "scipy"
+    summary = "scipy.signal.correlate2d."
+    requires = distributions = ("scipy",)
+    extra = "scipy"
     capabilities = Capabilities(dtypes=("float32", "float64"), strides_with_dilation=True)
     has_same = True  # whether its own ``same`` is that of Keras
 
@@ -78,6 +81,7 @@ class SciPyFFT(SciPy):
     """The same through ``fftconvolve``, whose ``same`` begins elsewhere for even kernels."""
 
     name = "scipy-fft"
+    summary = "scipy.signal.fftconvolve."
     capabilities = Capabilities(
         dtypes=("float32", "float64"), strides_with_dilation=True, algorithm="fft"
     )

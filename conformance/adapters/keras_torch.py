@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from conformance.adapters.keras_layer import Keras
 from conformance.capabilities import Capabilities
-from conformance.implementations.keras import Keras
 
 
 class KerasTorch(Keras):
     """Called eagerly."""
 
     name = "keras-torch"
+    summary = "Keras' layer on the PyTorch backend."
+    requires = distributions = ("keras", "torch")
+    extra = "keras-torch"
     backend = "torch"
     engine = "PyTorch"
-    distribution = "torch"
     capabilities = Capabilities(flushes_subnormals=True)
 
     def setup(self) -> None:

@@ -1,0 +1,1 @@
+"""The engines that ship with the suite; `implementations.registry` has their names."""

@@ -1,0 +1,153 @@
+"""The names that can be given: of adapters, of installed packages, ``module:attr``, and others."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import pickle
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from conformance.errors import UsageError, describe
+from conformance.implementations.adapter import Adapter
+from conformance.implementations.base import Implementation
+from conformance.implementations.program import PROGRAM, ProgramImplementation
+from conformance.implementations.recorded import VECTORS, RecordedOutputs
+from conformance.implementations.targets import Target
+from conformance.implementations.wrapping import wrap
+
+GROUP = "conv2d_conformance.implementations"
+# Where each adapter is: importing its module imports nothing of its engine.
+ADAPTERS = {
+    "keras-tensorflow": "conformance.adapters.keras_tensorflow:KerasTensorFlow",
+    "keras-tensorflow-graph": "conformance.adapters.keras_tensorflow:KerasTensorFlowGraph",
+    "keras-tensorflow-xla": "conformance.adapters.keras_tensorflow:KerasTensorFlowXLA",
+    "keras-jax": "conformance.adapters.keras_jax:KerasJax",
+    "keras-torch": "conformance.adapters.keras_torch:KerasTorch",
+    "keras-openvino": "conformance.adapters.keras_openvino:KerasOpenVINO",
+    "torch": "conformance.adapters.pytorch:Torch",
+    "jax": "conformance.adapters.jax_lax:Jax",
+    "onnxruntime": "conformance.adapters.onnx_runtime:OnnxRuntime",
+    "openvino": "conformance.adapters.openvino_convolution:OpenVINO",
+    "litert": "conformance.adapters.litert:LiteRT",
+    "scipy": "conformance.adapters.scipy_signal:SciPy",
+    "scipy-fft": "conformance.adapters.scipy_signal:SciPyFFT",
+    "reference": "conformance.adapters.reference:Reference",
+}
+
+
+def adapter_of(name: str) -> type[Adapter]:
+    """The class of the adapter called `name`."""
+    module, _, attribute = ADAPTERS[name].partition(":")
+    kind: type[Adapter] = getattr(importlib.import_module(module), attribute)
+    return kind
+
+
+def installed() -> dict[str, str]:
+    """Implementations that installed packages register: name to ``module:attr``, sorted.
+
+    Names that more than one has are left out; `refuse_unknown` tells of them.
+    """
+    return {name: where[0] for name, where in _registered().items() if len(where) == 1}
+
+
+def _registered() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+        own = ADAPTERS.get(entry.name)
+        where = found.setdefault(entry.name, [own] if own else [])
+        if entry.value not in where:
+            where.append(entry.value)
+    return found
+
+
+def known_names() -> list[str]:
+    """The names that can be given: of adapters whose engine is here, and of installed packages."""
+    here = [name for name in ADAPTERS if not adapter_of(name).missing()]
+    return [*here, *installed()]
+
+
+def resolve(target: str | Target) -> Implementation:
+    """The implementation that `target` means; not set up yet.
+
+    Raises:
+        UsageError: there is no such implementation, module or attribute, its engine is not
+            installed, or it is neither a function nor a layer.
+    """
+    if isinstance(target, Target) and target.payload is not None:
+        return wrap(target.name, pickle.loads(target.payload))
+    name = target.name if isinstance(target, Target) else target
+    if name.startswith(PROGRAM):
+        return ProgramImplementation(name)
+    if name.startswith(VECTORS):
+        return RecordedOutputs(name.removeprefix(VECTORS))
+    refuse_unknown(name)
+    if name in ADAPTERS:
+        return wrap(name, adapter_of(name))
+    return wrap(name, _import(name if ":" in name else installed()[name], name))
+
+
+def refuse_unknown(name: str) -> None:
+    """Refuse a name that means nothing here, without importing what it means.
+
+    Raises:
+        UsageError: one line with what is known.
+    """
+    where = _registered().get(name, [])
+    if len(where) > 1:
+        raise UsageError(
+            f"{len(where)} implementations are called {name!r}: {', '.join(where)}; uninstall one, "
+            "or name it as module:attr"
+        )
+    if name in ADAPTERS:
+        adapter = adapter_of(name)
+        if missing := adapter.missing():
+            raise UsageError(
+                f"{name} needs {' and '.join(missing)}, which is not installed; "
+                f"{adapter.remedy()} brings it"
+            )
+    elif not name.startswith((PROGRAM, VECTORS)) and ":" not in name and name not in installed():
+        close = difflib.get_close_matches(name, [*ADAPTERS, *installed()], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        stem = name.partition(".")[0]
+        if Path(f"{stem}.py").exists():
+            attribute = name.removeprefix(stem).lstrip(".") or "conv2d"
+            hint = f"; for something in {stem}.py write {stem}:{attribute}"
+        raise UsageError(
+            f"unknown implementation {name!r}: installed are {', '.join(known_names())}, and "
+            f"anything importable as module:attr{hint}"
+        )
+
+
+def _import(path: str, name: str) -> Any:
+    module_name, _, attribute = path.partition(":")
+    if module_name.endswith(".py"):
+        raise UsageError(f"{name!r}: write {module_name.removesuffix('.py')}:{attribute}")
+    if not module_name or not attribute:
+        raise UsageError(f"{name!r} must have the form module:attr, such as mylib.conv:conv2d")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        target: Any = importlib.import_module(module_name)
+    except UsageError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise UsageError(
+                f"cannot import module {module_name!r} of {name!r}: there is no module "
+                f"{error.name!r} here or among the installed packages"
+            ) from None
+        raise UsageError(f"importing {module_name!r} fails: {describe(error)}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
+        raise UsageError(f"importing {module_name!r} fails: {describe(error)}") from None
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            public = [n for n in dir(target) if not n.startswith("_")]
+            close = difflib.get_close_matches(part, public, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"{name!r}: {module_name!r} has no attribute {attribute!r}{hint}")
+        target = getattr(target, part)
+    return target
