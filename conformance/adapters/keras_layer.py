@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations.adapter import Adapter
+from conformance.implementations.base import Reproducer
 
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
 
@@ -59,6 +60,13 @@ class Keras(Adapter):
         layer = self.layer(**arguments)
         layer.build(case.input_shape)
         return layer
+
+    def reproducer(self, target: str) -> Reproducer:
+        """Keras itself, on the backend."""
+        backend = f'os.environ["KERAS_BACKEND"] = "{self.backend}"'
+        return Reproducer(
+            imports=("import os", backend, "import keras"), made_by="keras.layers.Conv2D"
+        )
 
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result as an array, by Keras' own conversion for a tensor of the backend."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from conformance.adapters.keras_layer import Keras
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import Unsupported
+from conformance.implementations.base import Reproducer
 
 # oneDNN is on by default on some processors only; pinned, a report means the same on all of them.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -49,6 +51,17 @@ class KerasTensorFlowGraph(KerasTensorFlow):
         layer = super().build(case, weights)
         traced = self._tensorflow.function(layer, autograph=False, jit_compile=self.jit_compile)
         return _Traced(layer, traced, self._tensorflow.errors.UnimplementedError)
+
+    def reproducer(self, target: str) -> Reproducer:
+        """Keras itself, called through ``tf.function`` in the same way."""
+        plain = super().reproducer(target)
+        *backend, keras = plain.imports
+        compiled = ", jit_compile=True" if self.jit_compile else ""
+        return replace(
+            plain,
+            imports=(*backend, "import tensorflow as tf", keras),
+            called=f"tf.function(layer{compiled})",
+        )
 
 
 class KerasTensorFlowXLA(KerasTensorFlowGraph):

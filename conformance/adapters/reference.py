@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import reference_impl
 from conformance.implementations.adapter import Adapter
+from conformance.implementations.base import Reproducer
 
 
 class Reference(Adapter):
@@ -17,3 +18,7 @@ class Reference(Adapter):
     summary = "The reference layer; its values are what others are judged by."
     layer = reference_impl.Conv2D
     conv2d = staticmethod(reference_impl.conv2d)
+
+    def reproducer(self, target: str) -> Reproducer:
+        """The layer, imported from its own package."""
+        return Reproducer(imports=("import reference_impl",), made_by="reference_impl.Conv2D")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
+from conformance.implementations.base import Reproducer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +16,9 @@ class Subject:
     """First reply: what is measured.
 
     Attributes:
-        name, kind, version, capabilities, declared, costly_calls, recorded: as in
-            `Implementation`.
-        bare: whether a plain function or layer class was given, not an `Implementation`.
+        name, kind, version, capabilities, declared, costly_calls, recorded, runs_own_process: as
+            in `Implementation`.
+        reproducer: how the script of a finding reaches it.
         named: whether another process can find it by its name.
         checks: the checks that can apply to it.
         expected_failures: the entries it carries itself.
@@ -31,7 +32,8 @@ class Subject:
     declared: Capabilities = EVERYTHING
     costly_calls: bool = False
     recorded: bool = False
-    bare: bool = True
+    runs_own_process: bool = False
+    reproducer: Reproducer = field(default_factory=Reproducer)
     named: bool = True
     checks: tuple[str, ...] = ()
     expected_failures: tuple[Mapping[str, Any], ...] = ()

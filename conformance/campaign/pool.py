@@ -24,7 +24,6 @@ from conformance.campaign.messages import Diagnose, Explain, ProcessorTime, Refu
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations import Target
-from conformance.implementations.program import PROGRAM
 from conformance.results import Status
 
 SETUP_LIMIT = 300.0
@@ -280,9 +279,10 @@ class WorkerProcess:
 
         When it ends, what it has started is ended too.
         """
-        used = self._used_by_all if self.name.startswith(PROGRAM) else self._used
         while process.poll() is None:
-            grown = used() - self._before_case > CASE_MEMORY
+            all_of_it = self.subject is not None and self.subject.runs_own_process
+            used = self._used_by_all() if all_of_it else self._used()
+            grown = used - self._before_case > CASE_MEMORY
             with self._lock:  # a reply that comes now is too late
                 self._late = time.monotonic() >= self._deadline
                 self._bloated = grown and self._ready and self._deadline < math.inf

@@ -15,19 +15,12 @@ from conformance.results import Evidence
 MOST_LITERALS = 600
 
 
-# What calls the layer of an adapter of real Keras, besides calling it as it is.
-_COMPILED = {
-    "keras-tensorflow-graph": "tf.function(layer)",
-    "keras-tensorflow-xla": "tf.function(layer, jit_compile=True)",
-}
-
-
 def script(cases: tuple[Case, ...], subject: Subject, evidence: Evidence | None, check: str) -> str:
     """Python source that runs `cases` on `subject` and prints what the check looked at."""
     lines = ["import numpy as np"]
     if any(case.compute_dtype == "bfloat16" for case in cases):
         lines.append("import ml_dtypes")
-    lines += [*_imports(subject), ""]
+    lines += [*subject.reproducer.imports, ""]
     if sum(_numbers(case) for case in cases) > MOST_LITERALS:
         lines += ["from conformance.case import Case", "from conformance.data import arrays", ""]
     for case in cases:
@@ -41,38 +34,6 @@ def script(cases: tuple[Case, ...], subject: Subject, evidence: Evidence | None,
     else:
         lines += [f"# check {check}: see `conformance.checks`", "print(result)"]
     return "\n".join(lines) + "\n"
-
-
-def _imports(subject: Subject) -> list[str]:
-    if subject.name.startswith("keras-"):
-        lines = ["import os", f'os.environ["KERAS_BACKEND"] = "{subject.name.split("-")[1]}"']
-        lines += ["import tensorflow as tf"] if subject.name in _COMPILED else []
-        return [*lines, "import keras"]
-    if subject.name == "reference":
-        return ["import reference_impl"]
-    if subject.bare and subject.named and subject.name.count(":") == 1:
-        module, _, attribute = subject.name.partition(":")
-        return [f"from {module} import {attribute.partition('.')[0]}"]
-    if subject.named:
-        return [
-            "from conformance.implementations import resolve",
-            "",
-            f"implementation = resolve({subject.name!r})",
-            "implementation.setup()",
-        ]
-    return [f"# `implementation` is what was measured: {subject.name}"]
-
-
-def _callable(subject: Subject) -> str:
-    if subject.name.startswith("keras-"):
-        return "keras.layers.Conv2D"
-    if subject.name == "reference":
-        return "reference_impl.Conv2D"
-    if subject.bare and subject.named and subject.name.count(":") == 1:
-        return subject.name.partition(":")[2]
-    if subject.bare:
-        return "implementation"
-    return "implementation.conv2d" if subject.kind == "function" else "implementation.layer"
 
 
 def _values(case: Case, total: int) -> list[str]:
@@ -90,17 +51,17 @@ def _values(case: Case, total: int) -> list[str]:
 
 
 def _call(case: Case, subject: Subject) -> list[str]:
-    called = _callable(subject)
+    made_by = subject.reproducer.made_by
     if subject.kind == "function":
         arguments = ", ".join(f"{k}={v!r}" for k, v in case.function_arguments().items())
-        return [f"result = np.asarray({called}(x, kernel, bias, {arguments}))"]
+        return [f"result = np.asarray({made_by}(x, kernel, bias, {arguments}))"]
     arguments = ", ".join(f"{k}={v!r}" for k, v in case.layer_arguments().items())
     weights = "[kernel, bias]" if case.has_bias else "[kernel]"
     return [
-        f"layer = {called}({arguments})",
+        f"layer = {made_by}({arguments})",
         "layer.build(x.shape)",
         f"layer.set_weights({weights})",
-        f"result = np.asarray({_COMPILED.get(subject.name, 'layer')}(x))",
+        f"result = np.asarray({subject.reproducer.called}(x))",
     ]
 
 

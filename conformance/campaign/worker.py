@@ -45,7 +45,6 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     from conformance.errors import UsageError, describe
     from conformance.evidence import explain
     from conformance.implementations import resolve
-    from conformance.implementations.base import FunctionImplementation, LayerImplementation
 
     def reply(message: Any) -> None:
         pickle.dump(message, replies)
@@ -65,7 +64,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
             declared=implementation.declared,
             costly_calls=implementation.costly_calls,
             recorded=implementation.recorded,
-            bare=type(implementation) in (FunctionImplementation, LayerImplementation),
+            runs_own_process=implementation.runs_own_process,
+            reproducer=implementation.reproducer("" if target.payload else target.name),
             named=target.payload is None,
             checks=concerning(implementation),
             expected_failures=tuple(dict(e) for e in implementation.expected_failures),

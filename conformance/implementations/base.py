@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +36,21 @@ class Prepared(Protocol):
         """What a layer says it will return; functions do not have it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproducer:
+    """How the script of a finding brings in what is measured.
+
+    Attributes:
+        imports: its first lines.
+        made_by: the expression of the function, or of what makes the layer.
+        called: the expression that is called with x, where ``layer`` is the layer.
+    """
+
+    imports: tuple[str, ...] = ()
+    made_by: str = "implementation"
+    called: str = "layer"
+
+
 class Implementation:
     """Something that computes Conv2D. Subclass it and define ``conv2d``, ``layer`` or both.
 
@@ -57,6 +73,7 @@ class Implementation:
         costly_calls: True where a call costs more than checking it: checks that need further calls
             are then made on a part of the cases.
         recorded: True where results were made beforehand, and no further call can be made.
+        runs_own_process: True where a process that it starts computes; its memory counts too.
     """
 
     name: str = ""
@@ -69,6 +86,7 @@ class Implementation:
     unsupported_errors: tuple[type[BaseException], ...] = ()
     costly_calls: bool = False
     recorded: bool = False
+    runs_own_process: bool = False
 
     _key: tuple[Any, ...] | None = None
     _layer: Any = None
@@ -118,6 +136,21 @@ class Implementation:
         layer.set_weights(list(weights))
         return layer
 
+    def reproducer(self, target: str) -> Reproducer:
+        """How a script reaches it, without this suite if possible.
+
+        `target` is the name that `resolve` takes for it, empty where it was given as an object.
+        """
+        resolved = (
+            "from conformance.implementations import resolve",
+            "",
+            f"implementation = resolve({target!r})",
+            "implementation.setup()",
+        )
+        given = (f"# `implementation` is what was measured: {self.name}",)
+        method = "conv2d" if self.kind == "function" else "layer"
+        return Reproducer(imports=resolved if target else given, made_by=f"implementation.{method}")
+
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result as an array.
 
@@ -131,14 +164,27 @@ class Implementation:
         raise NotAnArrayError(f"returns {_describe(result)} instead of an array")
 
 
-class FunctionImplementation(Implementation):
+class _Bare(Implementation):
+    """What is given as it is, without a class of its own."""
+
+    def reproducer(self, target: str) -> Reproducer:
+        """Imported from its module, if it has one."""
+        module, _, attribute = target.partition(":")
+        if attribute:
+            first = attribute.partition(".")[0]
+            return Reproducer(imports=(f"from {module} import {first}",), made_by=attribute)
+        plain = super().reproducer(target)
+        return plain if target else replace(plain, made_by="implementation")
+
+
+class FunctionImplementation(_Bare):
     """A function with the contract of `Implementation.conv2d`, which declares nothing."""
 
     def __init__(self, name: str, function: Callable[..., Any], *, version: str = "") -> None:
         self.name, self.version, self.conv2d = name, version, function
 
 
-class LayerImplementation(Implementation):
+class LayerImplementation(_Bare):
     """A class or factory with the signature and methods of Keras' Conv2D."""
 
     def __init__(self, name: str, factory: Callable[..., Any], *, version: str = "") -> None:

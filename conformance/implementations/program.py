@@ -38,6 +38,8 @@ class ProgramImplementation(Implementation):
     with something that is no answer, is started again for the next case.
     """
 
+    runs_own_process = True
+
     def __init__(self, name: str) -> None:
         """Take ``cmd:./program --flag`` apart.
 

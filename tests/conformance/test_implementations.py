@@ -1,4 +1,4 @@
-"""Who is measured: what names and objects mean, and what is refused."""
+"""Who is measured: what names and objects mean, what is refused, and how a script reaches it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import planted
 import pytest
 
 import reference_impl
+from conformance.campaign.messages import Subject
+from conformance.campaign.reproducer import script
 from conformance.campaign.run import environment
 from conformance.capabilities import Capabilities
+from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations import (
     ADAPTERS,
@@ -166,3 +169,39 @@ def test_an_adapter_is_known_to_the_project(name: str):
     assert adapter_of(name).extra in extras
     assert adapter_of(name).extra in everything.partition("[")[2].rstrip("]").split(",")
     assert {f"{module}.*" for module in adapter_of(name).requires} <= set(untyped["module"])
+
+
+# Reproducers --------------------------------------------------------------------------------------
+
+
+def reproduced(target: Any, name: str) -> str:
+    """The script for `target`, which `resolve` finds by `name` if there is one."""
+    implementation = wrap(name or "mine", target)
+    reproducer = implementation.reproducer(name)
+    subject = Subject(name=implementation.name, kind=implementation.kind, reproducer=reproducer)
+    return script((Case.parse("in1x3x3x1-f1-k3-integers.0"),), subject, None, "output_shape")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "words"),
+    [
+        ("keras-torch", "", ['os.environ["KERAS_BACKEND"] = "torch"', "keras.layers.Conv2D("]),
+        ("keras-tensorflow-graph", "", ["import tensorflow as tf", "(tf.function(layer)(x))"]),
+        ("keras-tensorflow-xla", "", ["(tf.function(layer, jit_compile=True)(x))"]),
+        ("reference", "", ["import reference_impl", "reference_impl.Conv2D("]),
+        ("torch", "torch", ["implementation = resolve('torch')", "implementation.conv2d("]),
+        (reference_impl.conv2d, "mylib:a.conv2d", ["from mylib import a", "a.conv2d(x"]),
+        (reference_impl.conv2d, "", ["# `implementation` is", "(implementation(x, kernel"]),
+        (reference_impl.conv2d, "keras-foo", ["resolve('keras-foo')", "implementation.conv2d("]),
+        (planted.Declared, "", ["# `implementation` is", "implementation.conv2d("]),
+    ],
+)
+def test_a_script_reaches_what_was_measured(target: Any, name: str, words: list[str]):
+    made = reproduced(adapter_of(target) if isinstance(target, str) else target, name)
+    for word in words:
+        assert word in made
+
+
+def test_a_name_like_that_of_an_adapter_of_keras_sets_no_backend():
+    assert "KERAS_BACKEND" not in reproduced(reference_impl.conv2d, "keras-foo")
+    assert "KERAS_BACKEND" in reproduced(adapter_of("keras-jax"), "mine")

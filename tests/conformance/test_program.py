@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 import reference_impl
+from conformance.campaign import pool
 from conformance.case import Case
 from conformance.data import arrays
 from conformance.errors import Crashed, Unsupported, UsageError
 from conformance.implementations.program import ProgramImplementation
+from conformance.results import Status
 
 CASES = [
     Case.parse(text)
@@ -140,6 +142,17 @@ def test_closing_it_ends_it(tmp_path: Path):
         ask(implementation)
     implementation.close()
     assert note.exists()
+
+
+def test_its_memory_counts_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "CASE_MEMORY", 2**28)
+    command = foreign.python_program(tmp_path, "kept = b'1' * 2**29; time.sleep(600)")
+    worker = pool.WorkerProcess(f"cmd:{command}", 60)
+    try:
+        (lost,) = worker.run((SMALL,))
+    finally:
+        worker.stop()
+    assert (lost.status, lost.cause) == (Status.CRASHED, "takes too much memory")
 
 
 # What goes wrong ----------------------------------------------------------------------------------
