@@ -18,22 +18,18 @@ import tempfile
 import time
 
 
-def keras_alone(examples: int, seed: int) -> dict[str, float]:
+def keras_alone(examples: int | None, seed: int) -> dict[str, float]:
     """CPU seconds of Keras on the cases of a campaign, drawing and data not counted."""
     from conformance.adapters.keras_tensorflow import KerasTensorFlow
-    from conformance.campaign.messages import Subject
-    from conformance.campaign.plan import adapt, plan
     from conformance.data import arrays
+    from conformance.plan import Asked, plan
 
     keras = KerasTensorFlow()
     keras.setup()
-    subject = Subject(name=keras.name, kind=keras.kind, costly_calls=True)
-    cases = [
-        case
-        for planned in plan(seed, examples)
-        for _, configuration in planned.configurations()
-        for case in adapt(configuration, subject)
-    ]
+    asked = Asked(costly_calls=True)
+    profile = "default" if examples is None else "night"
+    planned = plan(seed, asked, limit=examples, profile=profile)
+    cases = [case for one in planned for case in one.example]
     given = [arrays(case) for case in cases]
     began = time.process_time()
     for case, data in zip(cases, given, strict=True):
@@ -47,7 +43,7 @@ def keras_alone(examples: int, seed: int) -> dict[str, float]:
     return {"cpu": time.process_time() - began, "cases": len(cases)}
 
 
-def campaign(examples: int, seed: int) -> dict[str, float]:
+def campaign(examples: int | None, seed: int) -> dict[str, float]:
     """CPU seconds of a whole campaign and its report, imports left out."""
     from pathlib import Path
 
@@ -67,7 +63,7 @@ def campaign(examples: int, seed: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--examples", type=int, default=500)
+    parser.add_argument("--examples", type=int, help="default: all rows and ladders")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", choices=("keras", "campaign"), help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0)
@@ -80,7 +76,9 @@ def main() -> None:
     for seed in range(options.rounds):
         costs = {}
         for side in ("keras", "campaign"):
-            words = ["--side", side, "--examples", str(options.examples), "--seed", str(seed)]
+            words = ["--side", side, "--seed", str(seed)]
+            if options.examples:
+                words += ["--examples", str(options.examples)]
             shown = subprocess.run(
                 [sys.executable, __file__, *words],
                 check=True,

@@ -49,8 +49,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.campaign.plan import plan
 from conformance.data import arrays
+from conformance.plan import plan
 from reference_impl.certificate import Certificate
 from reference_impl.convolution import accumulate, active_path, conv2d, conv2d_certified
 from reference_impl.dtypes import FLOATS, as_dtype
@@ -315,7 +315,7 @@ def best(found: dict[Any, Call], rounds: int) -> dict[Any, float]:
 def certified_cases(count: int, rounds: int) -> float:
     """Certified float32 cases of a campaign in one second, their arrays made beforehand."""
     work: list[Call] = []
-    for planned in plan(0, None):
+    for planned in plan(0):
         work.extend(case_call(c) for c in planned.example if c.compute_dtype == "float32")
         if len(work) >= count:
             break
@@ -329,11 +329,11 @@ def case_call(case: Any) -> Call:
         data.x,
         data.kernel,
         data.bias,
-        strides=case.stride,
-        padding=case.padding_mode,
-        data_format=case.layout,
-        dilation_rate=case.dilation,
-        groups=case.group_count,
+        strides=case.geometry.strides,
+        padding=case.geometry.padding,
+        data_format=case.geometry.data_format,
+        dilation_rate=case.geometry.dilation_rate,
+        groups=case.geometry.groups,
     )
 
 

@@ -14,9 +14,9 @@ from conformance.case import CaseError, parse_sequence
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.implementations import Target, target_of
+from conformance.plan import Example
 from conformance.report.text import finding_lines, replay_command
 from conformance.results import Finding, Status, Verdict
-from conformance.strategies import Example
 
 if TYPE_CHECKING:
     import pandas
@@ -92,6 +92,7 @@ def check(
     implementation: Any,
     *,
     examples: int | None = None,
+    profile: str | None = None,
     max_time: float | None = None,
     seed: int = 0,
     jobs: int | None = None,
@@ -103,7 +104,9 @@ def check(
     Args:
         implementation: a function, a layer class, an `Implementation` or its class, or a name as
             for ``--impl``.
-        examples: layer configurations; 200, or no limit with `max_time`.
+        examples: layer configurations, in place of a profile.
+        profile: ``quick``: popular layers and pairs; ``default``: all triples and ladders too;
+            ``night``: free draws until `max_time`.
         max_time: seconds after which no new case is drawn.
         seed: the same seed gives the same cases.
         jobs: worker processes, one a core by default.
@@ -113,7 +116,7 @@ def check(
     Raises:
         UsageError: it cannot be measured, or an argument is out of range.
     """
-    from conformance.campaign.run import DEFAULT_EXAMPLES, Settings, run
+    from conformance.campaign.run import Settings, run
     from conformance.expectations import load
 
     _refuse("examples", examples, 1, optional=True)
@@ -121,15 +124,21 @@ def check(
     _refuse("jobs", jobs, 1, optional=True)
     if max_time is not None and not (isinstance(max_time, int | float) and max_time > 0):
         raise UsageError(f"max_time must be a number of seconds above 0, not {max_time!r}")
-    if examples is None and max_time is None:
-        examples = DEFAULT_EXAMPLES
     target = target_of(implementation)
-    given = {"examples": examples, "max_time": max_time, "seed": seed, "xfail": xfail, "case": case}
+    given = {
+        "examples": examples,
+        "profile": profile,
+        "max_time": max_time,
+        "seed": seed,
+        "xfail": xfail,
+        "case": case,
+    }
     words = [f"{name}={value!r}" for name, value in given.items() if value is not None]
     again = f"conformance.check({', '.join([target.name, *words])})"
     settings = Settings(
         implementations=(target,),
         examples=examples,
+        profile=profile,
         max_time=max_time,
         seed=seed,
         jobs=jobs,
@@ -149,12 +158,13 @@ class Checking:
 
     Attributes:
         name: the check.
-        examples, seed: how many configurations it is made on, and what they are drawn from.
+        examples, seed: how many configurations it is made on (None: all popular layers and
+            pairs), and what they are drawn from.
         thing, target: an implementation as given, and the target made of it.
     """
 
     name: str
-    examples: int
+    examples: int | None
     seed: int
     thing: Any
     target: Target
@@ -186,7 +196,7 @@ class Checking:
 
 
 def parametrize_with_checks(
-    implementations: Iterable[Any], *, examples: int = 100, seed: int = 0
+    implementations: Iterable[Any], *, examples: int | None = None, seed: int = 0
 ) -> pytest.MarkDecorator:
     """Decorator for a test with the parameters ``implementation`` and ``check``.
 
@@ -198,7 +208,7 @@ def parametrize_with_checks(
 
     Args:
         implementations: as for `check`.
-        examples: layer configurations for each check.
+        examples: layer configurations for each check; by default all popular layers and pairs.
         seed: the same seed gives the same cases.
 
     Raises:
@@ -206,7 +216,7 @@ def parametrize_with_checks(
     """
     import pytest
 
-    _refuse("examples", examples, 1)
+    _refuse("examples", examples, 1, optional=True)
     _refuse("seed", seed, 0)
     if isinstance(implementations, str) or not isinstance(implementations, Iterable):
         raise UsageError(f"implementations must be a list, not {implementations!r:.60}")
@@ -218,7 +228,7 @@ def parametrize_with_checks(
     )
 
 
-def checkings(implementations: Iterable[Any], *, examples: int, seed: int) -> list[Checking]:
+def checkings(implementations: Iterable[Any], *, examples: int | None, seed: int) -> list[Checking]:
     """Every check of every implementation, their names distinct.
 
     Raises:

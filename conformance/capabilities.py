@@ -9,7 +9,8 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from conformance.case import DATA_FORMATS, PADDINGS, Case
+from conformance.axes import DATA_FORMATS, PADDINGS
+from conformance.case import Case
 from conformance.errors import UsageError
 from reference_impl.dtypes import FLOATS
 
@@ -127,16 +128,16 @@ class Probe:
 
 def needs(case: Case) -> tuple[Need, ...]:
     """What an implementation must do to be asked `case`."""
-    strided, dilated = max(case.stride) > 1, max(case.dilation) > 1
+    strided, dilated = max(case.geometry.strides) > 1, max(case.geometry.dilation_rate) > 1
     features = {
-        "groups": case.group_count > 1,
+        "groups": case.geometry.groups > 1,
         "dilation": dilated,
         "strides_with_dilation": strided and dilated,
     }
     return (
         ("dtypes", case.compute_dtype),
-        ("data_formats", case.layout),
-        ("paddings", case.padding_mode),
+        ("data_formats", case.geometry.data_format),
+        ("paddings", case.geometry.padding),
         *((name, "") for name, needed in features.items() if needed),
     )
 
@@ -208,7 +209,7 @@ def _needing(base: Case, need: Need) -> Case:
 
 
 def _arranged(case: Case) -> Case:
-    if case.layout == "channels_first":
+    if case.data_format == "channels_first":
         n, h, w, c = case.input_shape
         return replace(case, input_shape=(n, c, h, w))
     return case

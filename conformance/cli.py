@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from conformance.errors import UsageError
+from conformance.plan.profiles import PROFILES
 
 app = typer.Typer(
     name="conv2d-conformance",
@@ -55,7 +56,15 @@ Examples = Annotated[
     typer.Option(
         parser=_whole_number(1),
         metavar="N",
-        help="Layer configurations for each implementation. [default: 200]",
+        help="Layer configurations for each implementation, in place of a profile.",
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(PROFILES),
+        help="How much of the plan: popular layers and pairs; all rows and ladders; or free draws "
+        "until --max-time. [default: default]",
     ),
 ]
 Seed = Annotated[
@@ -89,6 +98,7 @@ def run(
         bool, typer.Option("--all", help="Measure every implementation that is installed.")
     ] = False,
     examples: Examples = None,
+    profile: Profile = None,
     max_time: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Stop drawing new cases after this time."),
@@ -102,7 +112,7 @@ def run(
     out: Out = LATEST,
 ) -> None:
     """Measure implementations and write report.html, results.json and junit.xml."""
-    from conformance.campaign.run import DEFAULT_EXAMPLES, Settings
+    from conformance.campaign.run import Settings
     from conformance.expectations import load
     from conformance.implementations import Target, known_names, refuse_unknown
 
@@ -112,11 +122,10 @@ def run(
         impl = known_names()
     if max_time is not None and not max_time > 0:
         raise UsageError(f"--max-time must be a number of seconds above 0, not {max_time:g}")
-    if examples is None and max_time is None:
-        examples = DEFAULT_EXAMPLES
     settings = Settings(
         implementations=tuple(map(Target, _distinct(impl or []))),
         examples=examples,
+        profile=profile,
         max_time=max_time,
         seed=seed,
         jobs=jobs,
@@ -165,11 +174,11 @@ def replay(
 ) -> None:
     """Run one case again: what each check finds, and what the implementation printed."""
     from conformance.campaign.measure import outcomes_of
-    from conformance.campaign.plan import adapt, refuse_unclaimed
     from conformance.campaign.pool import WorkerProcess
     from conformance.campaign.run import CASE_LIMIT, KERAS
     from conformance.case import CaseError, parse_sequence
     from conformance.expectations import carried, load, shipped
+    from conformance.plan import adapt, refuse_unclaimed
     from conformance.results import BAD, Status
 
     try:
@@ -181,10 +190,10 @@ def replay(
     for name in _distinct(impl or [KERAS]):
         worker = WorkerProcess(name, CASE_LIMIT)
         subject = worker.start()
-        refuse_unclaimed(cases, subject)
+        refuse_unclaimed(cases, subject.asked, name)
         typer.echo(f"{name} {subject.version}".rstrip())
         expectations = [*carried(name, subject.expected_failures), *known]
-        asked = tuple(adapt((one,), subject)[0] for one in cases)
+        asked = tuple(adapt((one,), subject.asked)[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
             for outcome in outcomes_of(reply, 1, one, subject, expectations):
@@ -244,6 +253,7 @@ app.add_typer(vectors, name="vectors")
 def vectors_export(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     examples: Examples = None,
+    profile: Profile = None,
     seed: Seed = 0,
     dtype: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this dtype; repeatable.")
@@ -258,10 +268,9 @@ def vectors_export(
     dilation: Annotated[bool, typer.Option(help="With a dilation_rate above 1.")] = True,
 ) -> None:
     """Write cases with inputs, expected values and a bound for each element."""
-    from conformance.campaign.messages import Subject
-    from conformance.campaign.plan import adapt, plan
-    from conformance.campaign.run import DEFAULT_EXAMPLES
+    from conformance.campaign.run import Settings
     from conformance.capabilities import CHOICES, Capabilities
+    from conformance.plan import Asked, plan
     from conformance.vectors import export, planned_cases
 
     capabilities = Capabilities(
@@ -271,14 +280,16 @@ def vectors_export(
         groups=groups,
         dilation=dilation,
     )
-    number = examples or DEFAULT_EXAMPLES
-    function = Subject(name="vectors", kind="function")
-    cases = [
-        case
-        for planned in plan(seed, number, capabilities)
-        for case in adapt(planned.example, function)
-    ]
-    export(directory, cases, {"seed": seed, "examples": number})
+    if profile == "night":
+        raise UsageError("profile 'night' never ends; give a number of examples instead")
+    # All rows and ladders would be 280 MB.
+    extent = Settings(
+        examples=examples, profile=profile or (None if examples else "quick")
+    ).extent
+    asked = Asked("function", capabilities)
+    planned = plan(seed, asked, limit=examples, profile=extent)
+    cases = [case for one in planned for case in one.example]
+    export(directory, cases, {"seed": seed, "examples": examples, "profile": extent})
     written = len(planned_cases(directory))
     typer.echo(
         f"{directory}: {written} cases, described in README.md there. When the outputs are there: "

@@ -188,7 +188,7 @@ def _convolution_bound(
 
 def _leak(case: Case, data: Arrays, algorithm: str) -> Reals:
     """What a fast algorithm adds, in unit roundoffs, shaped to broadcast over the result."""
-    first = case.layout == "channels_first"
+    first = case.geometry.data_format == "channels_first"
     x = np.abs(data.x.astype(np.float64))
     x = np.moveaxis(x, 1, -1) if first else x
     kernel = np.abs(data.kernel.astype(np.float64)).sum(axis=(0, 1))  # (C // groups, filters)

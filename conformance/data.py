@@ -31,8 +31,8 @@ class Arrays:
     Attributes:
         x: the input, in the compute dtype and perhaps a view into `owner`.
         owner: the array that owns the memory of `x`; what lies outside `x` is a canary.
-        kernel: (kh, kw, C // groups, filters), compute dtype.
-        bias: (filters,), compute dtype, or None.
+        kernel: (kh, kw, C // groups, filters), compute dtype, in memory as the case says.
+        bias: (filters,), compute dtype, likewise, or None.
     """
 
     x: NDArray[Any]
@@ -43,8 +43,9 @@ class Arrays:
     def copy(self, case: Case) -> Arrays:
         """Equal arrays of the same memory layout; `case` is the one these belong to."""
         owner = self.owner.copy()
-        bias = None if self.bias is None else self.bias.copy()
-        return Arrays(_view(owner, case), owner, self.kernel.copy(), bias)
+        kernel = _laid_out(self.kernel, case.kernel_view)
+        bias = None if self.bias is None else _laid_out(self.bias, case.bias_view)
+        return Arrays(_view(owner, case), owner, kernel, bias)
 
 
 def arrays(case: Case) -> Arrays:
@@ -56,8 +57,8 @@ def arrays(case: Case) -> Arrays:
     return Arrays(
         _view(owner, case),
         owner,
-        kernel.astype(dtype),
-        bias.astype(dtype) if case.has_bias else None,
+        _laid_out(kernel.astype(dtype), case.kernel_view),
+        _laid_out(bias.astype(dtype), case.bias_view) if case.has_bias else None,
     )
 
 
@@ -79,7 +80,7 @@ Triple = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 def _integers(rng: np.random.Generator, case: Case, largest: int = LARGEST_INTEGER) -> Triple:
     *_, depth, _ = case.kernel_shape
-    taps = case.kernel[0] * case.kernel[1] * depth
+    taps = case.geometry.kernel_size[0] * case.geometry.kernel_size[1] * depth
     m = integer_limit(taps, case.compute_dtype, largest)
     kernel = _nonzero_integers(rng, case.kernel_shape, max(m, 1))
     if m == 0:
@@ -159,4 +160,23 @@ def _view(owner: NDArray[Any], case: Case) -> NDArray[Any]:
         return owner[:, 1::2, 1::2, 1::2]
     if case.view == "transposed":
         return owner.transpose(3, 2, 1, 0)
-    return np.flip(owner, spatial_axes(case.layout)) if case.view == "reversed" else owner
+    return (
+        np.flip(owner, spatial_axes(case.geometry.data_format))
+        if case.view == "reversed"
+        else owner
+    )
+
+
+def _laid_out(values: NDArray[Any], view: str | None) -> NDArray[Any]:
+    """A copy of weights that lies in memory as `view` says."""
+    if view == "oihw":
+        return np.ascontiguousarray(values.transpose(3, 2, 0, 1)).transpose(2, 3, 1, 0)
+    if view == "sliced":
+        owner = np.full([2 * n + 1 for n in values.shape], CANARY, values.dtype)
+        inner = owner[(slice(1, None, 2),) * values.ndim]
+        inner[...] = values
+        return inner
+    if view == "reversed":
+        axes = (0, 1)[: values.ndim]
+        return np.flip(np.ascontiguousarray(np.flip(values, axes)), axes)
+    return values.copy()

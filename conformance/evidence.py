@@ -34,7 +34,7 @@ def explain(trial: Trial, check: str) -> Evidence:
     severity[np.isnan(severity)] = np.inf
     a, b, c, d = map(int, np.unravel_index(int(severity.argmax()), got.shape))
     worst = (a, b, c, d)
-    first = trial.case.layout == "channels_first"
+    first = trial.case.geometry.data_format == "channels_first"
     n, f = worst[0], worst[1] if first else worst[3]
     row, column = worst[2:4] if first else worst[1:3]
     plane = (n, f) if first else (n, slice(None), slice(None), f)
@@ -48,7 +48,7 @@ def explain(trial: Trial, check: str) -> Evidence:
         reference_value=f"{want.value[worst]:.17g}",
         got_value=f"{got[worst]:.17g}",
         bound="0 (exact data)" if want.exact else f"{want.bound[worst]:.3g}",
-        size=trial.case.size,
+        size=trial.case.geometry.size,
         window=_window(trial.case, row, column),
         **text,
     )
@@ -88,7 +88,12 @@ def _window(case: Case, row: int, column: int) -> tuple[tuple[int, int], tuple[i
     spans = [
         (o * s - before, o * s - before + (k - 1) * d + 1)
         for o, s, k, d, (before, _) in zip(
-            (row, column), case.stride, case.kernel, case.dilation, case.geometry.pads, strict=True
+            (row, column),
+            case.geometry.strides,
+            case.geometry.kernel_size,
+            case.geometry.dilation_rate,
+            case.geometry.pads,
+            strict=True,
         )
     ]
     return spans[0], spans[1]

@@ -16,11 +16,11 @@ come from a TOML file:
 or from the decorator `expected_failure` on a function, a layer class or an `Implementation`.
 
 A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
-`view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or a pair (`input`, `kernel`,
-`strides`, `dilation`, `output`). A word is compared with a value or a list of them. A number or
-pair takes a value or a comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other
-numbers, and pairs as ``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``, and add,
-subtract and multiply: ``kernel = "h + 3 <= strides_h"``.
+`view`, `kernel_view`, `bias_view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or
+a pair (`input`, `kernel`, `strides`, `dilation`, `output`). A word is compared with a value or a
+list of them. A number or pair takes a value or a comparison: ``"> 1"``, ``"h != w"``,
+``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or ``output_w``, as in
+``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3 <= strides_h"``.
 """
 
 from __future__ import annotations
@@ -36,39 +36,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance.case import DATA_FORMATS, DATA_KINDS, PADDINGS, POLICIES, VIEWS, Case
+from conformance.axes import TERMS, Number, Numbers, Word
+from conformance.case import Case
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
-from reference_impl.activations import ACTIVATIONS, ALIASES
-from reference_impl.dtypes import FLOATS
 
 Predicate = Callable[[Case], bool]
 T = TypeVar("T")
 
-# name: how it is read from a case, and what it can be.
-WORDS: dict[str, tuple[Callable[[Case], object], tuple[object, ...]]] = {
-    "padding": (lambda c: c.padding_mode, PADDINGS),
-    "data_format": (lambda c: c.layout, tuple(DATA_FORMATS.values())),
-    "dtype": (lambda c: c.dtype or "float32", POLICIES),
-    "compute_dtype": (lambda c: c.compute_dtype, FLOATS),
-    "activation": (lambda c: c.activation or "linear", (*ACTIVATIONS, *ALIASES)),
-    "data": (lambda c: c.data, DATA_KINDS),
-    "view": (lambda c: c.view or "none", ("none", *VIEWS)),
-    "bias": (lambda c: c.has_bias, (True, False)),
-}
-NUMBERS: dict[str, Callable[[Case], int]] = {
-    "batch": lambda c: c.batch,
-    "channels": lambda c: c.channels,
-    "filters": lambda c: c.filters,
-    "groups": lambda c: c.group_count,
-}
-PAIRS: dict[str, Callable[[Case], tuple[int, int]]] = {
-    "input": lambda c: c.size,
-    "kernel": lambda c: c.kernel,
-    "strides": lambda c: c.stride,
-    "dilation": lambda c: c.dilation,
-    "output": lambda c: c.geometry.output,
-}
+WORDS = {name: (term.read, term.allowed) for name, term in TERMS.items() if isinstance(term, Word)}
+NUMBERS = {name: term.read for name, term in TERMS.items() if isinstance(term, Number)}
+PAIRS = {name: term.read for name, term in TERMS.items() if isinstance(term, Numbers)}
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,

@@ -40,16 +40,16 @@ class Problem:
     @classmethod
     def of(cls, case: Case, data: Arrays) -> Problem:
         """The problem of a case."""
-        first = case.layout == "channels_first"
+        first = case.geometry.data_format == "channels_first"
         x = data.x.astype(np.float64)
         return cls(
             x=np.moveaxis(x, 1, -1) if first else x,
             kernel=data.kernel.astype(np.float64),
             bias=None if data.bias is None else data.bias.astype(np.float64),
-            strides=case.stride,
-            dilation=case.dilation,
-            groups=case.group_count,
-            same=case.padding_mode == "same",
+            strides=case.geometry.strides,
+            dilation=case.geometry.dilation_rate,
+            groups=case.geometry.groups,
+            same=case.geometry.padding == "same",
             channels_first=first,
         )
 

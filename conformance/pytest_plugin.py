@@ -10,8 +10,6 @@ import pytest
 if TYPE_CHECKING:
     from conformance.implementations import Target
 
-DEFAULT_EXAMPLES = 100
-
 
 class Hooks:
     """What a conftest.py can add to."""
@@ -41,9 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conv-examples",
         type=int,
-        default=DEFAULT_EXAMPLES,
+        default=None,
         metavar="N",
-        help=f"layer configurations for each check (default: {DEFAULT_EXAMPLES})",
+        help="layer configurations for each check (default: all popular layers and pairs)",
     )
     group.addoption(
         "--conv-seed", type=int, default=0, metavar="N", help="what cases are drawn from"
@@ -52,7 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--conv-examples") < 1:
+    examples = config.getoption("--conv-examples")
+    if examples is not None and examples < 1:
         raise pytest.UsageError("--conv-examples must be at least 1")
     if config.getoption("--conv-seed") < 0:
         raise pytest.UsageError("--conv-seed must not be negative")

@@ -199,6 +199,8 @@ class ImplementationResult:
         findings: failures, grouped.
         unsupported: what it does not do.
         coverage: argument -> value -> status -> cases.
+        plan: what of the plan was met, as `plan.coverage.coverage` returns it, and ``parts``: how
+            many configurations of each part were run. Empty for recorded results.
         ratios: error over bound, by output dtype.
         accumulation: the precision its sums are declared to have, else that of its float64 sums.
         interrupted: True when not every planned case was run.
@@ -228,6 +230,7 @@ class ImplementationResult:
     area: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     named: bool = True
+    plan: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +239,8 @@ class Report:
 
     Attributes:
         environment: versions and machine, as text.
-        settings: ``seed``, ``examples``, ``max_time`` and ``command``.
+        settings: ``seed``, ``examples``, ``profile``, ``max_time`` and ``command``.
+        plan: ``version`` of the plan and of Hypothesis, which draws its last part.
         rules: what each check demands, in one sentence.
         headline: the first lines of the report: verdict, disagreements, who judged.
         implementations: what was measured.
@@ -251,6 +255,7 @@ class Report:
     implementations: list[ImplementationResult]
     witness: ImplementationResult | None = None
     run: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The content of results.json."""

@@ -104,6 +104,7 @@ class Geometry:
     Attributes:
         batch, channels, filters, groups: sizes of the axes that are not spatial.
         size, kernel_size, strides, dilation_rate, output: (height, width) pairs.
+        padding: ``valid`` or ``same``.
         pads: ((top, bottom), (left, right)) zeros around the input.
         data_format: ``channels_last`` (NHWC) or ``channels_first`` (NCHW).
     """
@@ -117,6 +118,7 @@ class Geometry:
     strides: Pair
     dilation_rate: Pair
     output: Pair
+    padding: str
     pads: tuple[Pair, Pair]
     data_format: str
 
@@ -173,6 +175,7 @@ class Geometry:
             strides=strides,
             dilation_rate=dilation_rate,
             output=(shape[axes[0]], shape[axes[1]]),  # type: ignore[arg-type]
+            padding=padding,
             pads=(around[0], around[1]),
             data_format=data_format,
         )

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
-from conformance.campaign.plan import SHRINK_ATTEMPTS, Planned, adapt, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.reproducer import script
 from conformance.case import Case, format_sequence, parse_sequence
 from conformance.conditions import separating
 from conformance.faults import FAULTS
+from conformance.plan import SHRINK_ATTEMPTS, Example, smallest
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
-from conformance.strategies import Example, configurations
 
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
@@ -23,12 +22,14 @@ DIAGNOSED_CASES = 5
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
 
+# Where each attempt takes a fresh process.
+FRESH_ATTEMPTS, COSTLY_FRESH_ATTEMPTS = 40, 4
+
 Key = tuple[str, str, str, str]
 
 
 def findings(
     measured: Measured,
-    seed: int,
     worker: WorkerProcess | None,
     checks: tuple[str, ...] = (),
 ) -> list[Finding]:
@@ -45,7 +46,7 @@ def findings(
         key: list(group) for key, group in groupby(sorted(bad, key=_key), key=_key)
     }
     ordered = sorted(groups.values(), key=lambda group: (group[0].at, _key(group[0])))
-    shrinker = _Shrinker(measured, seed, worker, checks)
+    shrinker = _Shrinker(measured, worker, checks)
     found = []
     for number, group in enumerate(ordered):
         shrinks = number < MOST_SHRUNK and group[0].check != PROBE_CHECK
@@ -90,7 +91,6 @@ def _key(outcome: Outcome) -> Key:
 @dataclass(frozen=True, slots=True)
 class _Shrinker:
     measured: Measured
-    seed: int
     worker: WorkerProcess | None
     checks: tuple[str, ...]
 
@@ -101,15 +101,15 @@ class _Shrinker:
         cases: Example = (Case.parse(shown.case),)
         note = ""
         if attempts:
-            target = self._example_of(first)
             shrunk = smallest(
-                self.seed,
-                target,
+                self._example_of(first),
                 lambda example: bool(self._failing(example, first)),
-                self.measured.subject.declared,
+                self.measured.subject.asked,
                 attempts,
             )
             cases, again = self._alone(self._failing(shrunk, first) or cases, first)
+            if again is None:
+                cases, again = self._from_afresh(first) or (cases, again)
             shown = again or shown
             note = "" if again else NOT_AGAIN
         shows = self.worker is not None and not note
@@ -137,18 +137,17 @@ class _Shrinker:
         assert self.worker is not None
         return self.worker
 
-    def _example_of(self, outcome: Outcome) -> Planned:
-        return next(
-            p
-            for p in self.measured.examples
-            if p.at <= outcome.at < p.at + len(configurations(p.example))
+    def _example_of(self, outcome: Outcome) -> Example:
+        """The cases up to the one that failed, of those that were tried together."""
+        planned = next(
+            p for p in self.measured.examples if p.at <= outcome.at < p.at + len(p.configurations())
         )
+        cases = list(map(str, planned.example))
+        return planned.example[: cases.index(outcome.case) + 1]
 
     def _failing(self, example: Example, like: Outcome) -> Example:
         """The cases of `example` up to the first that fails `like` the outcome; () if none does."""
-        subject = self.measured.subject
-        cases = tuple(c for part in configurations(example) for c in adapt(part, subject))
-        return cases[: self._first(cases, like)]
+        return example[: self._first(example, like)]
 
     def _first(self, cases: Example, like: Outcome) -> int:
         """How many of `cases` run until one fails `like` the outcome; 0 if none does."""
@@ -178,6 +177,24 @@ class _Shrinker:
             if shown is not None:
                 return kept, shown
         return cases, None
+
+    def _from_afresh(self, like: Outcome) -> tuple[Example, Outcome | None] | None:
+        """The smallest of what fails in a fresh process, where one that has run on misleads.
+
+        None if not even all that was tried together fails there.
+        """
+        cases, shown = self._alone(self._example_of(like), like)
+        if shown is None:
+            return None
+
+        def fails(example: Example) -> bool:
+            self._child.restart()
+            return self._first(example, like) == len(example)
+
+        costly = self.measured.subject.costly_calls
+        attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
+        shrunk = smallest(cases, fails, self.measured.subject.asked, attempts)
+        return self._alone(shrunk, like)
 
     def _diagnosis(self, cases: Example, group: list[Outcome], like: Outcome) -> str | None:
         """The known fault behind the smallest case and some more of its group."""

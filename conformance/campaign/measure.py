@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from conformance.campaign.messages import HarnessError, Subject
-from conformance.campaign.plan import Planned, adapt
 from conformance.campaign.pool import Lost, WorkerProcess
 from conformance.capabilities import probes, wording
 from conformance.case import Case
@@ -19,6 +18,7 @@ from conformance.checks import CHECKS, Judgement
 from conformance.checks.claims import claimed_capability
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, carried
+from conformance.plan import Planned
 from conformance.results import BAD, Capability, Outcome, Status
 
 CHUNK = 4
@@ -37,6 +37,7 @@ class Measured:
         subject: who was measured.
         expectations: what was expected to fail.
         outcomes: every outcome.
+        known: the cases tried, by their case strings.
         examples: the examples tried.
         cases, configurations: how many were run.
         probed: what became of the probe of each capability.
@@ -49,6 +50,7 @@ class Measured:
     subject: Subject
     expectations: list[Expectation] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    known: dict[str, Case] = field(default_factory=dict)
     examples: list[Planned] = field(default_factory=list)
     cases: int = 0
     configurations: int = 0
@@ -176,6 +178,7 @@ class _Run:
         """Keep what became of a claim; where another check fails on its probe, for the end."""
         for outcome in outcomes:
             self.position.setdefault((1, outcome.case), len(self.position))
+            self.result.known.setdefault(outcome.case, Case.parse(outcome.case))
             if outcome.check == PROBE_CHECK and outcome not in self.result.outcomes:
                 self.result.outcomes.append(outcome)
             elif outcome.check != PROBE_CHECK and outcome.status in BAD:
@@ -217,7 +220,7 @@ class _Run:
 
     def _example(self, worker: WorkerProcess, planned: Planned) -> None:
         subject = self.result.subject
-        parts = [(at, adapt(cases, subject)) for at, cases in planned.configurations()]
+        parts = planned.configurations()
         flat = [(at, case) for at, cases in parts for case in cases]
         replies = worker.run(tuple(case for _, case in flat), self.checks)
         for number, ((at, case), reply) in enumerate(zip(flat, replies, strict=True)):
@@ -226,6 +229,7 @@ class _Run:
             outcomes = outcomes_of(reply, at, case, subject, self.result.expectations, self.checks)
             with self.lock:
                 self.position[at, str(case)] = number
+                self.result.known[str(case)] = case
                 self.result.outcomes += outcomes
                 self.result.cases += 1
                 if isinstance(reply, Lost):

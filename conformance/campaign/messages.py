@@ -9,6 +9,7 @@ from typing import Any
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.implementations.base import Reproducer
+from conformance.plan import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,11 @@ class Subject:
     checks: tuple[str, ...] = ()
     expected_failures: tuple[Mapping[str, Any], ...] = ()
     cpu: float = 0.0
+
+    @property
+    def asked(self) -> Asked:
+        """What the cases that it is asked depend on."""
+        return Asked(self.kind, self.declared, self.costly_calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,23 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any
 
 from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, Measured, measure
 from conformance.campaign.messages import Subject
-from conformance.campaign.plan import Planned, given, plan, refuse_unclaimed
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
 from conformance.implementations import ADAPTERS, Target, adapter_of
+from conformance.plan import PARTS, PROFILES, Example, Planned, given, plan, refuse_unclaimed
+from conformance.plan import VERSION as PLAN_VERSION
 from conformance.results import ImplementationResult, Report, Status, Verdict
-from conformance.strategies import Example
 from reference_impl.convolution import active_path
 
 KERAS = "keras-tensorflow"
-DEFAULT_EXAMPLES = 200
 WITNESSED = (
     40  # configurations on which Keras confirms the reference when something else is measured
 )
@@ -43,7 +43,9 @@ class Settings:
 
     Attributes:
         implementations: who is measured; empty means real Keras on TensorFlow.
-        examples: configurations for each implementation; None for as many as the time allows.
+        examples: configurations for each implementation, None for all of the profile.
+        profile: how much of the plan is run where no number of examples is given: ``quick``,
+            ``default``, or ``night``, which goes on until `max_time`.
         max_time: seconds for the campaign, shared evenly by the implementations; None for no limit.
         seed: what the cases are drawn from.
         jobs: worker processes, None for one a core.
@@ -56,7 +58,8 @@ class Settings:
     """
 
     implementations: tuple[Target, ...] = ()
-    examples: int | None = DEFAULT_EXAMPLES
+    examples: int | None = None
+    profile: str | None = None
     max_time: float | None = None
     seed: int = 0
     jobs: int | None = None
@@ -66,6 +69,21 @@ class Settings:
     witness: bool = True
     given: tuple[Example, ...] | None = None
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.profile is not None and self.profile not in PROFILES:
+            raise UsageError(f"profile {self.profile!r}: allowed are {', '.join(PROFILES)}")
+        if self.profile is not None and self.examples is not None:
+            raise UsageError("examples and profile both say how much is run; give one of them")
+        if self.profile == "night" and self.max_time is None:
+            raise UsageError("profile 'night' goes on until max_time, so it needs one")
+
+    @property
+    def extent(self) -> str:
+        """The profile that is run; a number of examples or a time alone may use all of it."""
+        if self.profile is not None:
+            return self.profile
+        return "default" if self.examples is None and self.max_time is None else "night"
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -85,13 +103,18 @@ class Settings:
             return self.command
         unnamed = [target.name for target in self.implementations if target.payload is not None]
         if unnamed:
-            number = f"examples={self.examples}, max_time={self.max_time}, seed={self.seed}"
-            return f"conformance.check({unnamed[0]}, {number})"
+            given = {
+                "examples": self.examples, "profile": self.profile, "max_time": self.max_time,
+            }  # fmt: skip
+            words = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+            return f"conformance.check({', '.join([unnamed[0], *words, f'seed={self.seed}'])})"
         words = ["conv2d-conformance", "run"]
         for target in self.implementations:
             words += ["--impl", target.name]
         if self.examples is not None:
             words += ["--examples", str(self.examples)]
+        if self.profile is not None:
+            words += ["--profile", self.profile]
         if self.max_time is not None:
             words += ["--max-time", f"{self.max_time:g}"]
         words += ["--seed", str(self.seed)]
@@ -142,6 +165,7 @@ class _Campaign:
         self.workers: list[WorkerProcess] = []
         self.cpu = {"children": 0.0, "setup": 0.0}
         self.interrupted = False
+        self.total: int | None = None
         self.finished = threading.Event()
 
     def run(self) -> Campaign:
@@ -178,9 +202,11 @@ class _Campaign:
             settings={
                 "seed": settings.seed,
                 "examples": settings.examples,
+                "profile": settings.extent,
                 "max_time": settings.max_time,
                 "command": settings.command_line(),
             },
+            plan={"version": PLAN_VERSION, "hypothesis": importlib.metadata.version("hypothesis")},
             rules={name: check.rule for name, check in CHECKS.items()},
             headline=[*_headline(results, witness, settings), *stops],
             implementations=results,
@@ -241,7 +267,9 @@ class _Campaign:
                         budget=self.budget,
                         expectations=self.expectations,
                         checks=settings.checks,
-                        progress=lambda n: self.progress(Progress(name, "running", n, limit)),
+                        progress=lambda n: self.progress(
+                            Progress(name, "running", n, limit or self.total)
+                        ),
                         probing=not witness,
                     )
                 )
@@ -270,10 +298,16 @@ class _Campaign:
     def _planned(self, subject: Subject, limit: int | None) -> Iterator[Planned]:
         if self.settings.given is not None:
             for example in self.settings.given:
-                refuse_unclaimed(example, subject)
-            planned = given(islice(self.settings.given, limit))
+                refuse_unclaimed(example, subject.asked, subject.name)
+            planned = given(islice(self.settings.given, limit), subject.asked)
         else:
-            planned = plan(self.settings.seed, limit, subject.declared)
+            planned = plan(
+                self.settings.seed, subject.asked, limit=limit, profile=self.settings.extent
+            )
+            if limit is None and self.settings.extent != "night":
+                finite = list(planned)
+                self.total = sum(len(p.configurations()) for p in finite)
+                planned = iter(finite)
         return takewhile(lambda _: not self.budget.over, planned)
 
     def _summarise(self, measured: Measured, team: list[WorkerProcess]) -> ImplementationResult:
@@ -284,14 +318,13 @@ class _Campaign:
             try:
                 found = findings(
                     measured,
-                    self.settings.seed,
                     team[0],
                     self.settings.checks,
                 )
             except KeyboardInterrupt:
                 self.interrupted = True
         if self.interrupted:
-            found = findings(measured, self.settings.seed, None, self.settings.checks)
+            found = findings(measured, None, self.settings.checks)
         for worker in team:
             worker.stop()
         return summary(measured, found)
@@ -364,7 +397,7 @@ def _sentence(result: ImplementationResult) -> str:
     tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
     unexpected = [f for f in result.findings if f.status is not Status.EXPECTED_FAILURE]
     if result.verdict is Verdict.CONFORMS:
-        return f"{result.name} conforms: no unexpected failure in {tried}."
+        return f"{result.name} conforms{_extent(result.plan)}: no unexpected failure in {tried}."
     if result.verdict is Verdict.INCONCLUSIVE:
         return f"{result.name} is inconclusive: no value could be judged in {tried}."
     kinds = _plural(len(unexpected), "finding") if unexpected else "failures"
@@ -397,3 +430,16 @@ def _disagreements(keras: ImplementationResult) -> list[str]:
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _extent(plan: dict[str, Any]) -> str:
+    """On what it conforms: how much of the plan got an answer."""
+    if not sum(plan.get("parts", {}).get(part, 0) for part in PARTS):
+        return ""
+    popular, found = plan["popular"], []
+    for name in ("pairs", "triples"):
+        met, total = plan[name]["met"], plan[name]["of"]
+        # Rounded down: only what is met to the last one is called all.
+        found.append(f"all {name}" if met == total else f"{1000 * met // total / 10} % of {name}")
+    met = "all" if popular["met"] == popular["of"] else f"{popular['met']} of"
+    return f" on {met} {popular['of']} popular layers, {found[0]} and {found[1]} of what it claims"

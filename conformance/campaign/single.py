@@ -8,15 +8,13 @@ from functools import lru_cache
 
 from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, measure
-from conformance.campaign.plan import Planned, plan
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import CASE_LIMIT
-from conformance.capabilities import Capabilities
 from conformance.expectations import shipped
 from conformance.implementations import Target
+from conformance.plan import Asked, Planned, plan
 from conformance.results import BAD, Finding, Status
 
-DEFAULT_EXAMPLES = 100
 _workers: dict[Target, WorkerProcess] = {}
 
 
@@ -35,10 +33,8 @@ class Single:
     skipped: str = ""
 
 
-def check_one(
-    target: Target, check: str, *, examples: int = DEFAULT_EXAMPLES, seed: int = 0
-) -> Single:
-    """Make `check` on `examples` configurations drawn for `target`.
+def check_one(target: Target, check: str, *, examples: int | None = None, seed: int = 0) -> Single:
+    """Make `check` on `examples` configurations, by default on all popular layers and pairs.
 
     The process that runs `target` is kept for further checks until `close_all`.
 
@@ -50,7 +46,7 @@ def check_one(
         return Single(skipped=f"{check} does not apply to {target.name}")
     measured = measure(
         [worker],
-        lambda subject: iter(_plan(seed, examples, subject.declared)),
+        lambda subject: iter(_plan(seed, examples, subject.asked)),
         budget=Budget(),
         expectations=shipped(),
         checks=(check,),
@@ -58,7 +54,7 @@ def check_one(
     outcomes = [o for o in measured.outcomes if o.check == check]
     blockers = {o.check for o in measured.outcomes if o.status in BAD} - {check}
     measured.outcomes = outcomes
-    found = findings(measured, seed, worker, (check,))
+    found = findings(measured, worker, (check,))
     if measured.stopped and not found:
         return Single(blocked=f"{check}: {measured.stopped}")
     bad = tuple(f for f in found if f.status is not Status.EXPECTED_FAILURE)
@@ -75,9 +71,10 @@ def check_one(
 
 
 @lru_cache(maxsize=8)
-def _plan(seed: int, examples: int, capabilities: Capabilities) -> list[Planned]:
+def _plan(seed: int, examples: int | None, asked: Asked) -> list[Planned]:
     """The examples that every check of an implementation is made on."""
-    return list(plan(seed, examples, capabilities))
+    profile = "quick" if examples is None else "night"
+    return list(plan(seed, asked, limit=examples, profile=profile))
 
 
 @atexit.register

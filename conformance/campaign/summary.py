@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from conformance.axes import AXES
 from conformance.campaign.measure import PROBE_CHECK, Measured
 from conformance.capabilities import area, every_need, wording
-from conformance.case import AsList, Case, Written
+from conformance.plan.coverage import coverage
 from conformance.results import (
     BAD,
     Finding,
@@ -37,30 +37,15 @@ _WORST_FIRST = (
     Status.PASSED,
 )
 
-COVERED: dict[str, Callable[[Case], str]] = {
-    "kernel_size": lambda c: f"{c.kernel[0]}x{c.kernel[1]}",
-    "strides": lambda c: f"{c.stride[0]}x{c.stride[1]}",
-    "dilation_rate": lambda c: f"{c.dilation[0]}x{c.dilation[1]}",
-    "kernel_size written as": lambda c: _form(c.kernel_size),
-    "strides written as": lambda c: _form(c.strides),
-    "dilation_rate written as": lambda c: _form(c.dilation_rate),
-    "padding": lambda c: c.padding or "not passed",
-    "data_format": lambda c: c.data_format or "not passed",
-    "groups": lambda c: str(c.group_count),
-    "channels": lambda c: str(c.channels),
-    "filters": lambda c: str(c.filters),
-    "activation": lambda c: c.activation or "None",
-    "use_bias": lambda c: "not passed" if c.use_bias is None else str(c.use_bias),
-    "dtype": lambda c: c.dtype or "not passed",
-    "batch": lambda c: str(c.batch),
-    "values": lambda c: c.data,
-    "memory": lambda c: c.view or "contiguous",
-}
+COVERED = {name: shown for axis in AXES for name, shown in axis.covered.items()}
+_FIELDS = {name: axis.field for axis in AXES for name in axis.covered}
+NOT_SEEN = {"function": ("activation",), "layer": ("kernel_view", "bias_view")}
 
 
 def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult:
     """The record of one implementation."""
     subject = measured.subject
+    plan = {} if subject.recorded else _plan(measured)
     return ImplementationResult(
         name=subject.name,
         kind=subject.kind,
@@ -71,14 +56,15 @@ def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult
         checks=count(measured.outcomes, list(subject.checks)),
         findings=findings,
         unsupported=_unsupported(measured.outcomes),
-        coverage=_coverage(measured.outcomes, subject.kind),
-        ratios=_ratios(measured.outcomes),
+        coverage=_coverage(measured),
+        plan=plan,
+        ratios=_ratios(measured),
         accumulation=subject.declared.accumulation or "float64",
         interrupted=bool(measured.stopped),
         declared=None if subject.capabilities is None else asdict(subject.capabilities),
         capabilities=measured.probed,
         area=_area(measured),
-        notes=_notes(measured),
+        notes=_notes(measured, plan),
         named=subject.named,
     )
 
@@ -92,9 +78,10 @@ def _area(measured: Measured) -> dict[str, Any]:
     return {"claimed": claimed, "total": len(combinations), "missing": missing}
 
 
-def _notes(measured: Measured) -> list[str]:
+def _notes(measured: Measured, plan: dict[str, Any]) -> list[str]:
     works = [c.need for c in measured.probed if c.claimed is False and c.works]
     notes = [f"Not claimed, but works on the smallest case: {', '.join(works)}."] if works else []
+    notes += _unanswered(plan)
     passes: dict[str, int] = Counter(
         o.reason for o in measured.outcomes if o.status is Status.UNEXPECTED_PASS and not o.strict
     )
@@ -110,6 +97,18 @@ def _notes(measured: Measured) -> list[str]:
             f"Its process kept memory: it grew by 2 GiB and was started anew {measured.outgrown} "
             f"time{'s' * (measured.outgrown != 1)}."
         )
+    return notes
+
+
+def _unanswered(plan: dict[str, Any]) -> list[str]:
+    """What of a whole plan got no answer, in words; a part of a plan says nothing of the rest."""
+    if not plan.get("parts", {}).get("ladders"):
+        return []
+    notes = []
+    if plan["levels"]:
+        notes.append(f"Refused or not met: {', '.join(plan['levels'])}.")
+    if plan["popular"]["missing"]:
+        notes.append(f"Popular layers refused or not met: {', '.join(plan['popular']['missing'])}.")
     return notes
 
 
@@ -138,9 +137,21 @@ def _unsupported(outcomes: list[Outcome]) -> list[Unsupported]:
     ]
 
 
-def _coverage(outcomes: list[Outcome], kind: str) -> dict[str, dict[str, dict[str, int]]]:
+def _plan(measured: Measured) -> dict[str, Any]:
+    """What of the plan was met; a case of which anything is unsupported does not count."""
+    parts: Counter[str] = Counter()
+    for planned in measured.examples:
+        parts[planned.part] += len(planned.configurations())
+    drawn = [outcome for outcome in measured.outcomes if outcome.check != PROBE_CHECK]
+    refused = {o.case for o in drawn if o.status is Status.UNSUPPORTED}
+    answered = dict.fromkeys(o.case for o in drawn if o.case not in refused)
+    met = coverage([measured.known[case] for case in answered], measured.subject.asked)
+    return {"parts": dict(parts), **met}
+
+
+def _coverage(measured: Measured) -> dict[str, dict[str, dict[str, int]]]:
     worst: dict[tuple[int, str], Status] = {}
-    for outcome in outcomes:
+    for outcome in measured.outcomes:
         if outcome.check == PROBE_CHECK:
             continue  # made on the probes, which are not drawn
         key = outcome.at, outcome.case
@@ -148,10 +159,10 @@ def _coverage(outcomes: list[Outcome], kind: str) -> dict[str, dict[str, dict[st
     counts: dict[str, dict[str, Counter[str]]] = {
         argument: defaultdict(Counter)
         for argument in COVERED
-        if kind == "layer" or argument not in ("activation",)
+        if _FIELDS[argument] not in NOT_SEEN[measured.subject.kind]
     }
     for (_, text), status in worst.items():
-        case = Case.parse(text)
+        case = measured.known[text]
         for argument, values in counts.items():
             values[COVERED[argument](case)][str(status)] += 1
     return {
@@ -165,11 +176,11 @@ def _natural(item: tuple[str, object]) -> tuple[list[int], str]:
     return numbers, item[0]
 
 
-def _ratios(outcomes: list[Outcome]) -> dict[str, Ratios]:
+def _ratios(measured: Measured) -> dict[str, Ratios]:
     by_dtype: dict[str, list[float]] = defaultdict(list)
-    for outcome in outcomes:
+    for outcome in measured.outcomes:
         if outcome.ratio is not None:
-            by_dtype[Case.parse(outcome.case).compute_dtype].append(outcome.ratio)
+            by_dtype[measured.known[outcome.case].compute_dtype].append(outcome.ratio)
     return {dtype: _distribution(values) for dtype, values in sorted(by_dtype.items())}
 
 
@@ -185,11 +196,3 @@ def _distribution(values: list[float]) -> Ratios:
         p99=float(np.quantile(values, 0.99, method="higher")),
         failing=sum(not value <= 1 for value in values),
     )
-
-
-def _form(value: Written | None) -> str:
-    if value is None:
-        return "not passed"
-    if isinstance(value, int):
-        return "int"
-    return "list" if isinstance(value, AsList) else "tuple"

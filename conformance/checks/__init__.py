@@ -63,7 +63,9 @@ def _may_repeat(trial: Trial) -> bool:
 
 
 def _may_split(trial: Trial) -> bool:
-    return trial.case.batch > 1 and is_exact(trial.case) and trial.one_in(_ration(trial, 3))
+    return (
+        trial.case.geometry.batch > 1 and is_exact(trial.case) and trial.one_in(_ration(trial, 3))
+    )
 
 
 def _is_claimed_probe(trial: Trial) -> bool:
@@ -84,7 +86,7 @@ def _ration(trial: Trial, number: int) -> int:
     """One case in how many gets a further call. TensorFlow recompiles a grouped one every time."""
     if not trial.implementation.costly_calls:
         return 1
-    return number if trial.case.group_count == 1 else 8 * number
+    return number if trial.case.geometry.groups == 1 else 8 * number
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,13 @@ def gradient_values(trial: Trial) -> None:
     assert kernel is not None
     wanted: list[tuple[str, NDArray[Any] | None]] = [
         ("input", input_gradient(upstream, kernel, x.shape, **arguments)),
-        ("kernel", kernel_gradient(upstream, x, case.kernel, **arguments)),
-        ("bias", None if bias is None else bias_gradient(upstream, data_format=case.layout)),
+        ("kernel", kernel_gradient(upstream, x, case.geometry.kernel_size, **arguments)),
+        (
+            "bias",
+            None
+            if bias is None
+            else bias_gradient(upstream, data_format=case.geometry.data_format),
+        ),
     ]
     for (name, want), found in zip(wanted, got, strict=True):
         if want is None:

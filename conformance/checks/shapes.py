@@ -12,7 +12,7 @@ def output_shape(trial: Trial) -> None:
     got, want = trial.output.shape, trial.expected.value.shape
     if got != want:
         n, a, b, c = want
-        other = (n, c, a, b) if trial.case.layout == "channels_last" else (n, b, c, a)
+        other = (n, c, a, b) if trial.case.geometry.data_format == "channels_last" else (n, b, c, a)
         cause = (
             "returns the layout of the other data_format"
             if got == other
@@ -29,11 +29,11 @@ def compute_output_shape(trial: Trial) -> None:
         want = conv_output_shape(
             known,
             case.filters,
-            kernel_size=case.kernel,
-            strides=case.stride,
-            padding=case.padding_mode,
-            dilation_rate=case.dilation,
-            data_format=case.layout,
+            kernel_size=case.geometry.kernel_size,
+            strides=case.geometry.strides,
+            padding=case.geometry.padding,
+            dilation_rate=case.geometry.dilation_rate,
+            data_format=case.geometry.data_format,
         )
         got = trial.output_shape(known)
         if not isinstance(got, tuple | list) or tuple(got) != want:
@@ -56,6 +56,6 @@ def output_dtype(trial: Trial) -> None:
 
 def _unknown(trial: Trial) -> tuple[int | None, ...]:
     shape: list[int | None] = [None] * 4
-    channels = 3 if trial.case.layout == "channels_last" else 1
-    shape[channels] = trial.case.channels
+    channels = 3 if trial.case.geometry.data_format == "channels_last" else 1
+    shape[channels] = trial.case.geometry.channels
     return tuple(shape)

@@ -27,12 +27,14 @@ def repeated_call(trial: Trial) -> None:
 def batch_independence(trial: Trial) -> None:
     """A sample alone gives the values it has in a batch; judged on exact data."""
     whole = trial.output
-    for index in {0, trial.case.batch - 1} if not trial.implementation.costly_calls else {0}:
+    for index in (
+        {0, trial.case.geometry.batch - 1} if not trial.implementation.costly_calls else {0}
+    ):
         alone = trial.call(trial.given.x[index : index + 1])
         if not np.array_equal(whole[index : index + 1], alone):  # -0 equals 0
             raise CheckFailure(
                 "a sample depends on the rest of its batch",
-                f"sample {index} of {trial.case.batch} differs from the same sample alone",
+                f"sample {index} of {trial.case.geometry.batch} differs from the same sample alone",
             )
 
 

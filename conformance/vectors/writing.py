@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.axes import AXES
 from conformance.case import Case
 from conformance.criteria import Expected, expected
 from conformance.data import Arrays
@@ -67,7 +68,14 @@ def export(directory: Path | str, cases: Sequence[Case], settings: Mapping[str, 
 
 
 def _of_a_function(case: Case) -> Case:
-    return replace(case, activation=None, dtype=case.dtype and case.compute_dtype, view=None)
+    return replace(
+        case,
+        activation=None,
+        dtype=case.dtype and case.compute_dtype,
+        view=None,
+        kernel_view=None,
+        bias_view=None,
+    )
 
 
 def _write(directory: Path, cases: list[Case]) -> None:
@@ -98,17 +106,8 @@ def _write(directory: Path, cases: list[Case]) -> None:
 
 
 def _described(case: Case, want: Expected) -> dict[str, Any]:
-    return {
-        "dtype": case.compute_dtype,
-        "input_shape": case.input_shape,
-        "kernel_shape": case.kernel_shape,
-        "output_shape": want.value.shape,
-        "filters": case.filters,
-        "kernel_size": case.kernel,
-        **case.function_arguments(),
-        "use_bias": case.has_bias,
-        "exact": want.exact,
-    }
+    told = {key: tell(case) for axis in AXES for key, tell in axis.told.items()}
+    return {**told, "exact": want.exact}
 
 
 def _save_arrays(path: Path, data: Arrays, want: Expected, bound: NDArray[np.float64]) -> None:

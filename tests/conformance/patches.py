@@ -37,14 +37,14 @@ class Patches:
         """One value for each element as the array that the case returns."""
         g = self.case.geometry
         result = values.reshape(g.batch, *g.output, g.filters)
-        first = self.case.layout == "channels_first"
+        first = self.case.geometry.data_format == "channels_first"
         return result.transpose(0, 3, 1, 2) if first else result
 
 
 def patches(case: Case, data: Arrays) -> Patches:
     g = case.geometry
     x, kernel = data.x.astype(np.float64), data.kernel.astype(np.float64)
-    x = x.transpose(0, 2, 3, 1) if case.layout == "channels_first" else x
+    x = x.transpose(0, 2, 3, 1) if case.geometry.data_format == "channels_first" else x
     x = np.pad(x, ((0, 0), *g.pads, (0, 0)))
     (kh, kw, depth, filters), (sh, sw), (dh, dw) = kernel.shape, g.strides, g.dilation_rate
     read = np.empty((g.batch, *g.output, filters, g.taps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -328,3 +329,19 @@ class OffByOne(Implementation):
 class WithoutShapes(reference_impl.Conv2D):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return None
+
+
+def records_its_calls(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Writes what it is asked into the file that the environment names."""
+    line = {
+        "x": x.shape,
+        "kernel": kernel.shape,
+        "bias": bias is not None,
+        "dtype": x.dtype.name,
+        "memory": "C" if x.flags.c_contiguous else "other",
+        "weights": "C" if kernel.flags.c_contiguous else "other",
+        **given,
+    }
+    with open(os.environ["RECORDED_CALLS"], "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return right(x, kernel, bias, **given)

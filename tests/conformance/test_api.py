@@ -199,7 +199,7 @@ def test_an_argument_out_of_range_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("given", "budget"),
     [
-        ({}, (200, None)),
+        ({}, (None, None)),
         ({"examples": 7}, (7, None)),
         ({"max_time": 2.5}, (None, 2.5)),
         ({"examples": 7, "max_time": 2}, (7, 2)),
@@ -266,7 +266,7 @@ def test_the_smallest_case_of_a_finding_is_none_that_is_expected(monkeypatch: py
     monkeypatch.setitem(findings.ATTEMPTS, Status.FAILED, 60)
     (finding,) = conformance.check(WrongEverywhere, examples=20, jobs=1).findings
     assert finding.check == "exact_values"
-    assert Case.parse(finding.minimal_case).group_count == 2
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
 
 
 # The report --------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_there_is_one_test_for_each_implementation_and_check():
         ("reference", {}, "must be a list, not 'reference'"),
         (planted.right, {}, "must be a list, not <function"),
         ([planted.right], {"examples": 0}, "examples must be"),
-        ([planted.right], {"examples": None}, "examples must be"),
+        ([planted.right], {"examples": -1}, "examples must be"),
         ([planted.right], {"seed": -1}, "seed must be"),
     ],
 )

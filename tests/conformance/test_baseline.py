@@ -69,7 +69,7 @@ def test_a_baseline_of_one_fault_does_not_cover_another(tmp_path: Path):
     assert report.implementations[0].name == "planted:swapped_dilation"
     assert report.verdict == "fails"
     for finding in report.findings:
-        assert Case.parse(finding.minimal_case).group_count > 1
+        assert Case.parse(finding.minimal_case).geometry.groups > 1
 
 
 def test_an_entry_says_what_fails_on_whom_where_and_why(tmp_path: Path):

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import sys
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 
 from conformance.campaign import findings, measure, pool, run
-from conformance.campaign.messages import Subject
-from conformance.campaign.plan import BATCH, Planned, adapt, plan, smallest
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.case import Case, parse_sequence
@@ -26,7 +24,17 @@ from conformance.errors import UsageError
 from conformance.expectations import load
 from conformance.implementations import Target, resolve
 from conformance.results import Finding, ImplementationResult, Status, Verdict
-from conformance.strategies import configurations
+
+# Every other configuration has two groups.
+MIXED = tuple(
+    (Case.parse(text),)
+    for text in (
+        "in1x4x4x2-f2-k3-integers.0",
+        "in2x5x4x2-f4-k3x2-g2-integers.1",
+        "in1x6x5x4-f2-k2-integers.2",
+        "in1x4x4x4-f4-k2-same-g2-integers.3",
+    )
+)
 
 
 def campaign(*attributes: str, **settings: Any) -> Campaign:
@@ -81,83 +89,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def swapped() -> Campaign:
-    return campaign("swapped_dilation", examples=60)
-
-
-# The plan -----------------------------------------------------------------------------------------
-
-
-def test_the_same_seed_gives_the_same_cases():
-    one, two = ([p.example for p in plan(5, 60)] for _ in range(2))
-    assert one == two
-    assert one != [p.example for p in plan(6, 60)]
-
-
-def test_a_short_campaign_is_the_beginning_of_a_long_one():
-    long = [case for p in plan(0, 300) for case in p.configurations()]
-    for limit in (1, 2, 37, 201):
-        assert [case for p in plan(0, limit) for case in p.configurations()] == long[:limit]
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 50, 199, 200, 201])
-def test_as_many_configurations_are_planned_as_are_asked_for(limit: int):
-    planned = list(plan(0, limit))
-    numbers = [at for p in planned for at, _ in p.configurations()]
-    assert numbers == list(range(1, limit + 1))
-    assert all(p.example for p in planned)
-
-
-def test_without_a_limit_the_plan_goes_on():
-    batches = [p.batch for p in islice(plan(0, None), 2 * BATCH + 1)]
-    assert batches == [0] * BATCH + [1] * BATCH + [2]
-
-
-def subject(kind: str, *, costly: bool = False) -> Subject:
-    return Subject(name="planted:right", kind=kind, costly_calls=costly)
-
-
-def test_a_function_is_asked_without_activation_and_policy():
-    case = Case.parse("in1x4x4x1-f2-k2-a.relu-mixed_float16-integers.0")
-    assert list(map(str, adapt((case,), subject("function")))) == [
-        "in1x4x4x1-f2-k2-float16-integers.0"
-    ]
-    assert adapt((case,), subject("layer")) == (case,)
-
-
-def test_where_calls_are_costly_a_grouped_configuration_has_one_input():
-    for example in (p.example for p in plan(0, 100)):
-        for part in configurations(example):
-            kept = adapt(part, subject("layer", costly=True))
-            assert set(kept) <= set(part)
-            assert len(kept) == (1 if part[0].group_count > 1 else len(part))
-
-
-def test_shrinking_starts_from_its_target_and_keeps_failing():
-    target = next(p for p in plan(0, 200) if max(p.example[0].stride) > 1)
-
-    def fails(example: tuple[Case, ...]) -> bool:
-        return max(example[0].stride) > 1
-
-    shrunk = smallest(0, target, fails)
-    assert fails(shrunk)
-    assert str(shrunk[0]) == "in1x1x1x1-f1-k1-s1x2-integers.0"
-
-
-def test_shrinking_gives_up_after_so_many_attempts():
-    target = next(iter(plan(0, 1)))
-    asked: list[Any] = []
-
-    def fails(example: tuple[Case, ...]) -> bool:
-        asked.append(example)
-        return True
-
-    smallest(0, target, fails, attempts=5)
-    assert len(asked) == 5
-
-
-def test_what_cannot_be_shrunk_stays_as_it_is():
-    target: Planned = next(iter(plan(0, 1)))
-    assert smallest(0, target, lambda example: example == target.example) == target.example
+    return campaign("swapped_dilation", examples=160)
 
 
 # What comes out -----------------------------------------------------------------------------------
@@ -199,11 +131,11 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
     assert result.verdict is Verdict.FAILS
     for finding in result.findings:
         case = Case.parse(finding.minimal_case)
-        assert case.dilation[0] != case.dilation[1]
+        assert case.geometry.dilation_rate[0] != case.geometry.dilation_rate[1]
         assert case.geometry.taps <= 6
         assert max(case.input_shape) <= 8
         assert case.filters <= 2
-        assert 1 <= finding.first_at <= 60
+        assert 1 <= finding.first_at <= 160
         assert finding.count >= 1
         assert finding.reproducer
 
@@ -211,8 +143,8 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
     (result,) = swapped.report.implementations
     for finding in result.findings:
-        assert finding.when["dilation"] == "h != w"
-        assert finding.also_passing < finding.count
+        assert finding.when["dilation"] in ("h != w", "h > w", "h < w")
+        assert finding.also_passing < result.cases / 10
 
 
 def test_a_fault_on_every_case_shrinks_to_the_smallest_case():
@@ -231,7 +163,7 @@ def test_several_implementations_meet_the_same_cases():
     assert right.cases == without_groups.cases
     (unsupported,) = without_groups.unsupported
     assert unsupported.reason == "this library has no groups"
-    assert Case.parse(unsupported.example).group_count > 1
+    assert Case.parse(unsupported.example).geometry.groups > 1
     assert 0 < unsupported.count < without_groups.cases
     assert without_groups.verdict is Verdict.CONFORMS
 
@@ -290,7 +222,7 @@ def test_who_claims_what_it_refuses_fails_although_nothing_is_wrong():
     assert result.verdict is Verdict.FAILS
     assert (finding.check, finding.count) == ("claimed_capability", 1)
     assert finding.cause == "claims groups, and refuses it"
-    assert Case.parse(finding.minimal_case).group_count == 2
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
     (unsupported,) = result.unsupported
     assert unsupported.reason == "this library has no groups"
 
@@ -368,22 +300,22 @@ def test_odd_but_right_behaviour_is_right(attribute: str):
 )
 @pytest.mark.usefixtures("few_attempts")
 def test_a_crash_costs_its_case_only(attribute: str, cause: str):
-    result = measured(attribute, examples=4)
+    result = measured(attribute, given=MIXED)
     finding = one_finding(result)
     crashed = totals(result, Status.CRASHED)
     assert (finding.status, finding.cause) == (Status.CRASHED, cause)
     assert finding.count == crashed > 1
-    assert Case.parse(finding.minimal_case).groups == 2
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
     assert result.checks["output_shape"]["passed"] == result.cases - crashed
     assert result.verdict is Verdict.FAILS
     assert result.configurations == 4
 
 
 def test_leaving_by_sys_exit_is_a_failure_like_any_other_exception():
-    result = measured("leaves", examples=25)
+    result = measured("leaves", given=MIXED)
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.FAILED, "raises SystemExit: #")
-    assert Case.parse(finding.minimal_case).groups == 2
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
     assert result.checks["output_shape"]["passed"] == result.cases - finding.count
 
 
@@ -395,10 +327,10 @@ RETURNS = Case.parse("in1x4x4x2-f2-k3-integers.0")
 def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run, "CASE_LIMIT", 2.0)
     monkeypatch.setattr(pool, "LEAST_LIMIT", 1.0)
-    result = measured("never_returns", examples=4, checks=("output_shape",))
+    result = measured("never_returns", given=MIXED, checks=("output_shape",))
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.TIMED_OUT, "does not return in time")
-    assert Case.parse(finding.minimal_case).groups == 2
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
     hung = totals(result, Status.TIMED_OUT)
     assert finding.count == hung > 1
     assert result.checks["output_shape"]["passed"] == result.cases - hung
@@ -473,10 +405,10 @@ def test_who_does_little_but_crash_is_given_up(monkeypatch: pytest.MonkeyPatch, 
 def test_a_case_that_takes_too_much_memory_costs_that_case_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pool, "CASE_MEMORY", 2**28)
     monkeypatch.setattr(pool, "WATCH_INTERVAL", 0.02)
-    result = measured("hoards", examples=4, checks=("output_shape",))
+    result = measured("hoards", given=MIXED, checks=("output_shape",))
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.CRASHED, "takes too much memory")
-    assert Case.parse(finding.minimal_case).groups == 2
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
     assert result.configurations == 4
     assert result.checks["output_shape"]["passed"] == result.cases - finding.count > 0
 
@@ -508,7 +440,7 @@ def test_a_fault_that_takes_two_calls_is_shown_with_both():
     assert together
     for text in together:
         first, second = parse_sequence(text)
-        assert first.padding_mode != second.padding_mode
+        assert first.geometry.padding != second.geometry.padding
         assert first.input_shape == second.input_shape
         worker = WorkerProcess("planted:forgets_the_padding", 20)
         try:

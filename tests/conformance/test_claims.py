@@ -11,13 +11,12 @@ from fast_algorithms import CORRELATE, Fast, direct
 
 import reference_impl
 from conformance import Capabilities, Implementation, Unsupported
-from conformance.campaign.messages import Subject
-from conformance.campaign.plan import adapt, plan
 from conformance.capabilities import probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, concerning, judge
 from conformance.checks.claims import gradients_are_exact
 from conformance.implementations import wrap
+from conformance.plan import Asked, plan
 from conformance.results import Status
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-s2x1-same-integers.1")
@@ -34,9 +33,8 @@ def failing(target: Any, case: Case = EXACT) -> dict[str, str]:
 
 
 def drawn(implementation: Implementation, configurations: int) -> list[Case]:
-    subject = Subject(name="planted", kind=implementation.kind, declared=implementation.declared)
-    planned = plan(0, configurations, implementation.declared)
-    return [case for p in planned for case in adapt(p.example, subject)]
+    asked = Asked(implementation.kind, implementation.declared)
+    return [case for p in plan(0, asked, limit=configurations) for case in p.example]
 
 
 # Capabilities ------------------------------------------------------------------------------------

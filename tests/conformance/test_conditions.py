@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.campaign.plan import plan
 from conformance.case import Case
 from conformance.conditions import MOST_TERMS, separating
 from conformance.expectations import condition, expected_failure, load
+from conformance.plan import plan
 from conformance.report.text import expectation
 from conformance.results import Finding, Status
 
-CASES = [case for planned in plan(0, 300) for case in planned.example]
+CASES = [case for planned in plan(0, limit=300) for case in planned.example]
 
 # What is planted, and the condition that has to be found for it.
 PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
-    "dilations differ": (lambda c: c.dilation[0] != c.dilation[1], {"dilation": "h != w"}),
+    "dilations differ": (lambda c: len({*c.geometry.dilation_rate}) == 2, {"dilation": "h != w"}),
     "strided under same": (
-        lambda c: c.padding_mode == "same" and max(c.stride) > 1,
+        lambda c: c.geometry.padding == "same" and max(c.geometry.strides) > 1,
         {"padding": "same", "strides": "h > 1 or w > 1"},
     ),
-    "several groups": (lambda c: c.group_count > 1, {"groups": "> 1"}),
+    "several groups": (lambda c: c.geometry.groups > 1, {"groups": "> 1"}),
     "float16": (lambda c: c.compute_dtype == "float16", {"compute_dtype": "float16"}),
     "16 bits": (
         lambda c: c.compute_dtype in ("float16", "bfloat16"),
@@ -37,19 +38,19 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
         {"filters": "filters == output_w"},
     ),
     "channels_first": (
-        lambda c: c.layout == "channels_first", {"data_format": "channels_first"},
+        lambda c: c.geometry.data_format == "channels_first", {"data_format": "channels_first"},
     ),
     "no bias": (lambda c: not c.has_bias, {"bias": False}),
     "depthwise": (
-        lambda c: c.group_count == c.channels > 1,
+        lambda c: c.geometry.groups == c.geometry.channels > 1,
         {"groups": "(groups > 1) and (groups == channels)"},
     ),
     "kernel beyond the input": (
-        lambda c: c.kernel[0] > c.size[0] or c.kernel[1] > c.size[1],
+        lambda c: any(map(operator.gt, c.geometry.kernel_size, c.geometry.size)),
         {"kernel": "h > input_h or w > input_w"},
     ),
     "one activation": (lambda c: c.activation == "relu", {"activation": "relu"}),
-    "no samples": (lambda c: c.batch == 0, {"batch": "== 0"}),
+    "no samples": (lambda c: c.geometry.batch == 0, {"batch": "== 0"}),
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from conformance.criteria import (
     expected,
 )
 from conformance.data import Arrays, arrays
-from conformance.strategies import examples
+from conformance.plan.free import examples
 from reference_impl import activations
 from reference_impl.dtypes import FORMATS, as_dtype, format_of
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from patches import in_sequence, is_small, patches
 
-from conformance.case import DATA_KINDS, POLICIES, VIEWS, Case
+from conformance.axes import DATA_KINDS, POLICIES, VIEWS
+from conformance.case import Case
 from conformance.data import LARGEST_INTEGER, arrays, integer_limit
-from conformance.strategies import Example, examples
+from conformance.plan import Example
+from conformance.plan.free import examples
 from reference_impl.convolution import accumulate
 from reference_impl.dtypes import FLOATS, FORMATS, as_dtype, format_of
 

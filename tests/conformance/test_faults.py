@@ -8,21 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.campaign.messages import Subject
-from conformance.campaign.plan import adapt, plan
 from conformance.capabilities import EVERYTHING
 from conformance.case import Case
 from conformance.checks import Trial, judge
 from conformance.diagnosis import diagnose
 from conformance.faults import FAULTS, Fault, Problem, solve
 from conformance.implementations.base import FunctionImplementation
+from conformance.plan import Asked, plan
 from conformance.results import Status
 from reference_impl import conv2d
 from reference_impl.dtypes import format_of
 from reference_impl.rounding import round_to
 
-FUNCTION = Subject(name="fault", kind="function")
-CONFIGURATIONS = 200  # what a campaign tries unless told otherwise
+CONFIGURATIONS = 200
 ENOUGH = 25  # failing cases to name a cause from
 # Needs as many filters as the output is wide, in channels_first: not met in every campaign.
 RARE = {"bias_along_width": Case.parse("in1x2x3x4-f3-k1x2-cf-integers.0")}
@@ -34,9 +32,9 @@ ALIKE = {
 
 
 def planned_cases() -> Iterator[tuple[int, Case]]:
-    for planned in plan(1, CONFIGURATIONS):
+    for planned in plan(1, Asked("function"), limit=CONFIGURATIONS):
         for at, cases in planned.configurations():
-            yield from ((at, case) for case in adapt(cases, FUNCTION))
+            yield from ((at, case) for case in cases)
 
 
 def as_function(fault: Fault) -> Callable[..., Any]:

@@ -167,8 +167,11 @@ def test_the_records_hold_every_case_as_it_is_described(exported: Path):
         assert asked[at - length :][:8] == b"C2DCASE1"
         data = arrays(case)
         assert h[2] == line["id"] == number
-        assert (tuple(h[13:15]), tuple(h[15:17])) == (case.stride, case.dilation)
-        assert (h[17], h[18]) == (case.padding_mode == "same", case.group_count)
+        assert (tuple(h[13:15]), tuple(h[15:17])) == (
+            case.geometry.strides,
+            case.geometry.dilation_rate,
+        )
+        assert (h[17], h[18]) == (case.geometry.padding == "same", case.geometry.groups)
         assert tuple(h[20:24]) == right(case).shape == tuple(line["output_shape"])
         assert h[24:] == [0] * 8
         for sent, own in ((x, data.x), (kernel, data.kernel), (bias, data.bias)):

@@ -1,0 +1,186 @@
+"""What is tried: popular layers and rows of a covering design, ladders, then free draws.
+
+The seed and who is asked alone decide. Parts one to three are chosen by a random generator keyed by
+seed, part and number; free draws come from Hypothesis. The number of workers plays no part.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count, zip_longest
+
+from conformance.errors import UsageError
+from conformance.plan import free, ladders
+from conformance.plan.asking import Asked, adapt, identity, refuse_unclaimed
+from conformance.plan.design import Rows, rows_for
+from conformance.plan.popular import POPULAR
+from conformance.plan.profiles import PROFILES
+from conformance.plan.rows import SIBLINGS, Example, configurations, example
+from conformance.plan.shrinking import SHRINK_ATTEMPTS, smallest
+
+VERSION = 1  # of the plan: the same version and seed give the same cases
+PARTS = ("popular", "rows", "ladders", "free")
+SIBLING_EVERY = 5  # rows
+QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
+TRIES = 20  # to make an example that is not a copy
+_TOPS = len(ladders.LADDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An example with its place in the plan.
+
+    Attributes:
+        part: one of `PARTS`.
+        at: number of its first configuration, 1 for the first of the campaign.
+        example: the cases, as they are asked.
+    """
+
+    part: str
+    at: int
+    example: Example
+
+    def configurations(self) -> list[tuple[int, Example]]:
+        """(number, cases) of each configuration."""
+        return list(enumerate(configurations(self.example), start=self.at))
+
+
+def plan(
+    seed: int,
+    asked: Asked = Asked(),  # noqa: B008 - frozen
+    *,
+    limit: int | None = None,
+    profile: str = "night",
+) -> Iterator[Planned]:
+    """Examples in order, until `limit` configurations are reached or the profile ends.
+
+    ``quick`` ends when all popular layers and pairs are met, ``default`` before the free draws,
+    ``night`` never. Equal seeds and equal `asked` give equal examples.
+    """
+    at = 1
+    for part, found in _examples(seed, asked, profile):
+        parts = configurations(found)
+        if limit is not None and at + len(parts) > limit + 1:
+            parts = parts[: limit + 1 - at]
+            if not parts:
+                return
+        yield Planned(part, at, tuple(case for one in parts for case in one))
+        at += len(parts)
+
+
+def given(examples: Iterable[Example], asked: Asked) -> Iterator[Planned]:
+    """Examples that somebody gave, as they are asked."""
+    at = 1
+    for found in examples:
+        cases = tuple(case for one in configurations(found) for case in adapt(one, asked))
+        yield Planned("given", at, cases)
+        at += len(configurations(cases))
+
+
+def _examples(seed: int, asked: Asked, profile: str) -> Iterator[tuple[str, Example]]:
+    """Every example with its part, as it is asked, without copies."""
+    if profile not in PROFILES:
+        raise UsageError(f"profile {profile!r}: allowed are {', '.join(PROFILES)}")
+    memory = _Memory()
+    design = rows_for(asked.claims)
+    for number in range(design.paired):
+        yield _of_row(seed, number, design, asked, memory)
+    if profile == "quick":
+        return
+    rungs = list(_rungs(seed, asked, memory))
+    yield from rungs[:_TOPS]
+    # Ladders and rows by turns, so that a shorter campaign has of both.
+    for number, rung in zip_longest(range(design.paired, len(design.rows)), rungs[_TOPS:]):
+        if number is not None:
+            yield _of_row(seed, number, design, asked, memory)
+        if rung is not None:
+            yield rung
+    if profile == "default":
+        return
+    for number in count():
+        for drawn in free.batch(seed, number, asked.claims):
+            found = _as_asked(drawn, asked)
+            if identity(found[0], asked) not in memory.seen:
+                yield "free", found
+
+
+def _of_row(
+    seed: int, number: int, design: Rows, asked: Asked, memory: _Memory
+) -> tuple[str, Example]:
+    """The example of a row; every fifth one with a sibling."""
+    row, paired = design.rows[number], design.paired
+    nth, rest = divmod(number, SIBLING_EVERY)
+    has_room = number >= paired or nth < QUICK - paired
+    has_sibling = rest == SIBLING_EVERY - 1 and has_room
+    part = "rows" if row.popular is None else "popular"
+    popular = None if row.popular is None else POPULAR[row.popular]
+    for attempt in range(TRIES):
+        state = f"{seed}/{part}/{number}/{attempt}"
+
+        def made(sibling: str, state: str = state) -> Example:
+            pick = random.Random(state).choice
+            return _as_asked(example(row.levels, pick, popular=popular, sibling=sibling), asked)
+
+        found = memory.with_sibling(made) if has_sibling else made("")
+        if identity(found[0], asked) not in memory.seen:
+            break
+    memory.seen.update(identity(one[0], asked) for one in configurations(found))
+    return part, found
+
+
+class _Memory:
+    """What a plan has had: configurations, and when each kind of sibling came last."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[object, ...]] = set()
+        self.kinds = list(SIBLINGS)
+
+    def with_sibling(self, made: Callable[[str], Example]) -> Example:
+        """The example with a sibling of the kind that has waited longest, of those it can have."""
+        for kind in self.kinds:
+            found = made(kind)
+            if len(configurations(found)) > 1:
+                self.kinds.remove(kind)
+                self.kinds.append(kind)
+                return found
+        return made("")
+
+
+def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Example]]:
+    """The claimed rungs of the ladders: integers, then normal data on the same layer."""
+    for number, rung in enumerate(ladders.rungs()):
+        rng = random.Random(f"{seed}/ladders/{number}")
+        case = ladders.case(rung, rng.choice, asked)
+        grouped = case.geometry.groups > 1
+        if not asked.may_ask(case) or (asked.costly_calls and grouped and number % 3):
+            continue
+        found = _as_asked((case, replace(case, data="normal", seed=case.seed + 1)), asked)
+        memory.seen.add(identity(found[0], asked))
+        yield "ladders", found
+
+
+def _as_asked(found: Example, asked: Asked) -> Example:
+    """An example as it is asked; without the sibling where that is not claimed or is no other."""
+    parts = configurations(found)
+    kept = [adapt(part, asked) for part in parts if all(map(asked.may_ask, part))]
+    cases = tuple(case for part in kept for case in part)
+    return tuple(case for part in configurations(cases)[:2] for case in part)
+
+
+__all__ = [
+    "PARTS",
+    "PROFILES",
+    "SHRINK_ATTEMPTS",
+    "VERSION",
+    "Asked",
+    "Example",
+    "Planned",
+    "adapt",
+    "configurations",
+    "given",
+    "plan",
+    "refuse_unclaimed",
+    "smallest",
+]

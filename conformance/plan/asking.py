@@ -1,0 +1,117 @@
+"""What can be asked of whom: the levels that a kind of implementation and its claims allow."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+
+from conformance.capabilities import EVERYTHING, Capabilities
+from conformance.case import Case
+from conformance.errors import UsageError
+from conformance.plan.design import Claims
+from conformance.plan.factors import FACTORS
+from conformance.plan.rows import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody who is asked: all that the cases depend on besides the seed.
+
+    Attributes:
+        kind: ``function`` or ``layer``.
+        capabilities: what is claimed.
+        costly_calls: as in `Implementation`.
+    """
+
+    kind: str = "layer"
+    capabilities: Capabilities = EVERYTHING
+    costly_calls: bool = False
+
+    @property
+    def claims(self) -> Claims:
+        """The levels that may occur in what it is asked."""
+        return _claims(self.kind, self.capabilities)
+
+    def may_ask(self, case: Case) -> bool:
+        """Whether `case` is a valid Conv2D within what is claimed."""
+        try:
+            return self.capabilities.covers(case)
+        except ValueError:
+            return False
+
+
+_HALVES = {"float16", "bfloat16"}
+
+
+@cache
+def _claims(kind: str, claimed: Capabilities) -> Claims:
+    allowed: dict[str, Callable[[str], bool]] = {
+        "dtype": lambda level: level in claimed.dtypes,
+        "mixed precision": lambda level: level == "no" or bool(_HALVES & {*claimed.dtypes}),
+        "data_format": lambda level: level in claimed.data_formats,
+        "padding": lambda level: level.partition(",")[0] in claimed.paddings,
+        "grouping": lambda level: claimed.groups or level == "1",
+        "groups": lambda level: claimed.groups or level == "1",
+        "dilation": lambda level: claimed.dilation or level == "1",
+    }
+    levels, counted = [], set()
+    for number, factor in enumerate(FACTORS):
+        numbers = tuple(
+            n
+            for n, level in enumerate(factor.levels)
+            if factor.name not in allowed or allowed[factor.name](level)
+        )
+        if factor.only in ("", kind):
+            counted.add(number)
+        levels.append(numbers if number in counted else (0,))
+    return Claims(tuple(levels), frozenset(counted), both=claimed.strides_with_dilation)
+
+
+def refuse_unclaimed(cases: Iterable[Case], asked: Asked, name: str) -> None:
+    """Refuse cases that no Keras layer does, unless they are claimed: they would be no finding.
+
+    Raises:
+        UsageError: strides and dilation_rate of a case are both above 1.
+    """
+    for case in cases:
+        g = case.geometry
+        both = max(g.strides) > 1 and max(g.dilation_rate) > 1
+        if both and not asked.capabilities.strides_with_dilation:
+            raise UsageError(
+                f"case '{case}': strides {g.strides} and dilation_rate {g.dilation_rate} are both "
+                f"above 1, which Keras refuses and {name} does not claim"
+            )
+
+
+def adapt(cases: Example, asked: Asked) -> Example:
+    """The cases of a configuration as they are asked.
+
+    A function has no activation and no dtype policy; a layer converts its weights on the way. A
+    Winograd or FFT convolution gets integers so small that its errors stay below one half.
+    TensorFlow compiles a grouped convolution anew at every call, so where calls are costly one
+    input of a grouped configuration has to do.
+    """
+    if asked.kind == "function":
+        cases = tuple(
+            replace(case, activation=None, dtype=case.dtype and case.compute_dtype)
+            for case in cases
+        )
+    else:
+        cases = tuple(replace(case, kernel_view=None, bias_view=None) for case in cases)
+    if asked.capabilities.algorithm != "direct":
+        cases = tuple(replace(c, data="small") if c.data == "integers" else c for c in cases)
+    if not asked.costly_calls or cases[0].geometry.groups == 1:
+        return cases
+    second = zlib.crc32(str(cases[0]).encode()) % 3 == 0 and len(cases) > 1
+    return cases[1:2] if second else cases[:1]
+
+
+def identity(case: Case, asked: Asked) -> tuple[object, ...]:
+    """Equal for configurations that are the same to whom is asked, values aside."""
+    seen = (case.geometry, case.dtype, case.has_bias, case.view, case.kernel_view, case.bias_view)
+    return seen if asked.kind == "function" else (*seen, case.layer_key())
+
+
+__all__ = ["Asked", "adapt", "identity", "refuse_unclaimed"]

@@ -1,0 +1,3 @@
+"""How much of a plan is run."""
+
+PROFILES = ("quick", "default", "night")
