@@ -228,7 +228,8 @@ def assert_printed(wanted: str, printed: str) -> None:
 
 
 def _plain(line: str) -> str:
-    """A line without what may differ: numbers, their plurals, the width of columns."""
+    """A line without what may differ: numbers, their plurals, the width of columns, the extent."""
+    line = re.sub(r" on \S+ .* of what it claims", "", line)
     line = re.sub(r"\s+", " ", _NUMBER.sub("0", line)).strip()
     return re.sub(r"\b0 (\w+?)s\b", r"0 \1", line)
 
