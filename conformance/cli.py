@@ -283,9 +283,7 @@ def vectors_export(
     if profile == "night":
         raise UsageError("profile 'night' never ends; give a number of examples instead")
     # All rows and ladders would be 280 MB.
-    extent = Settings(
-        examples=examples, profile=profile or (None if examples else "quick")
-    ).extent
+    extent = Settings(examples=examples, profile=profile or (None if examples else "quick")).extent
     asked = Asked("function", capabilities)
     planned = plan(seed, asked, limit=examples, profile=extent)
     cases = [case for one in planned for case in one.example]
