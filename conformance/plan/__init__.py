@@ -25,7 +25,7 @@ PARTS = ("popular", "rows", "ladders", "free")
 SIBLING_EVERY = 5  # rows
 QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
 TRIES = 20  # to make an example that is not a copy
-_TOPS = len(ladders.LADDERS)
+_TOPS = len(ladders.LADDERS) + sum(ladder.formats for ladder in ladders.LADDERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """Ladders: one axis large, the others cheap, at the sizes that engines block by.
 
 Each rung is a value just below, at or just above a boundary, as ``valid``, as ``same`` or with a
-stride that leaves a remainder; the last rung of each axis comes in all three.
+stride that leaves a remainder; the last rung of each axis comes in all three. Two ladders go the
+other way, to inputs smaller than the kernel; one makes sizes of two axes equal, which hides an axis
+taken for another, or lets it be taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
+from conformance.axes import DATA_FORMATS
 from conformance.case import Case
 from conformance.plan.asking import Asked
 from conformance.plan.rows import SEEDS, Pick
@@ -41,11 +45,15 @@ class Ladder:
         name: of the axis.
         rungs: its values, ascending.
         layer: the layer of a value, with a kernel to use where the axis leaves that open.
+        modes: how its rungs come.
+        formats: whether each comes in every data_format.
     """
 
     name: str
     rungs: tuple[Any, ...]
     layer: Callable[[Any, Pair], Layer]
+    modes: tuple[str, ...] = MODES
+    formats: bool = False
 
 
 def _around(*boundaries: int) -> tuple[int, ...]:
@@ -60,7 +68,46 @@ def _products(value: int, kernel: Pair) -> Layer:
     raise AssertionError(value)
 
 
+_TINY = tuple((h, w) for h in (4, 3, 2, 1) for w in (4, 3, 2, 1))
+
+
+def _equal(names: tuple[str, ...], kernel: Pair) -> Layer:
+    """A layer in which the sizes of some axes are equal."""
+    n = 5
+    return Layer(
+        batch=n if "batch" in names else 2,
+        output=(n if "height" in names else 3, n if "width" in names else 4),
+        channels=2 * n if "groups" in names else n if "channels" in names else 2,
+        filters=2 * n if "groups" in names else n if "filters" in names else 3,
+        groups=n if "groups" in names else 1,
+        kernel_size=(3, 3),
+    )
+
+
+_AXES = ("batch", "height", "width", "channels", "filters")
+
 LADDERS: tuple[Ladder, ...] = (
+    Ladder(
+        "input below the kernel",
+        _TINY,
+        lambda size, k: Layer(output=size, kernel_size=(3, 3)),
+        modes=("same",),
+        formats=True,
+    ),
+    Ladder(
+        "depthwise input below the kernel",
+        _TINY,
+        lambda size, k: Layer(output=size, channels=4, filters=4, groups=4, kernel_size=(3, 3)),
+        modes=("same",),
+        formats=True,
+    ),
+    Ladder(
+        "equal sizes",
+        (*combinations(_AXES, 2), ("height", "groups"), ("width", "groups"), _AXES),
+        _equal,
+        modes=("same",),
+        formats=True,
+    ),
     Ladder("batch", _around(8, 16, 32, 64), lambda n, k: Layer(batch=n, kernel_size=k)),
     Ladder(
         "output height",
@@ -150,19 +197,29 @@ class Rung:
     value: Any
     mode: str
     kernel_size: Pair
+    data_format: str | None = None
 
 
 def rungs() -> Iterator[Rung]:
     """Every rung once, the last of each ladder first and in every mode."""
     number = 0
-    for mode in MODES:
+    for nth in range(len(MODES)):
         for ladder in LADDERS:
-            yield Rung(ladder, ladder.rungs[-1], mode, _KERNELS[number % len(_KERNELS)])
-            number += 1
+            for mode in ladder.modes[nth : nth + 1]:
+                kernel = _KERNELS[number % len(_KERNELS)]
+                yield from _in_formats(Rung(ladder, ladder.rungs[-1], mode, kernel))
+                number += 1
     for at, ladder in enumerate(LADDERS):
+        modes = ladder.modes
         for n, value in enumerate(ladder.rungs[:-1]):
             kernel = _KERNELS[(at + n + n // len(_KERNELS)) % len(_KERNELS)]
-            yield Rung(ladder, value, MODES[(at + n + n // len(MODES)) % len(MODES)], kernel)
+            mode = modes[(at + n + n // len(modes)) % len(modes)]
+            yield from _in_formats(Rung(ladder, value, mode, kernel))
+
+
+def _in_formats(rung: Rung) -> Iterator[Rung]:
+    formats = tuple(DATA_FORMATS.values()) if rung.ladder.formats else (None,)
+    return (replace(rung, data_format=data_format) for data_format in formats)
 
 
 def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
@@ -188,7 +245,7 @@ def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
         (out - 1) * s + (1 if padding == "same" else extent) + rest
         for out, s, extent, rest in zip(layer.output, strides, extents, rests, strict=True)
     )
-    data_format = pick((formats[0],) * 7 + formats)
+    data_format = rung.data_format or pick((formats[0],) * 7 + formats)
     shape = (layer.batch, h, w, layer.channels)
     if data_format == "channels_first":
         shape = (layer.batch, layer.channels, h, w)

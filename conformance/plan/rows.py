@@ -5,6 +5,7 @@ Every choice is made by a `Pick`, so that a random generator and a Hypothesis st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -271,6 +272,15 @@ def _transposed_kernel(case: Case) -> Case | None:
     return replace(case, kernel_size=(w, h), padding="same") if h != w else None
 
 
+def _other_groups(case: Case) -> Case | None:
+    """In one group, or depthwise where as many filters as channels allow it."""
+    g = case.geometry
+    if g.groups > 1:
+        return replace(case, groups=None)
+    together = math.gcd(g.channels, case.filters)
+    return replace(case, groups=together) if together > 1 else None
+
+
 def _other_dtype(case: Case) -> Case | None:
     dtype = "float16" if case.compute_dtype == "float32" else "float32"
     return replace(case, dtype=dtype)
@@ -288,6 +298,7 @@ _SIBLINGS: dict[str, Callable[[Case], Case | None]] = {
     "swapped": _swapped,
     "kernel": _transposed_kernel,
     "dtype": _other_dtype,
+    "groups": _other_groups,
     "activation": _other_activation,
 }
 SIBLINGS = tuple(_SIBLINGS)
