@@ -1,4 +1,4 @@
-/* A right Conv2D in C99, to try the suite on a program:
+/* A correct Conv2D in C99, to try the suite on a program:
  *
  *     cc -O2 -o conv2d conv2d.c -lm
  *     conv2d-conformance run --impl "cmd:./conv2d"

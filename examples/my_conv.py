@@ -1,4 +1,4 @@
-"""A right Conv2D in plain NumPy, to try the suite on: ``--impl my_conv:conv2d`` in this folder."""
+"""A correct Conv2D in plain NumPy, to try the suite: ``--impl my_conv:conv2d`` in this folder."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def conv2d(
     v = (np.moveaxis(x, 1, -1) if first else x).astype(np.float64)
     (sh, sw), (dh, dw), (kh, kw, depth, filters) = strides, dilation_rate, kernel.shape
     window = (kh - 1) * dh + 1, (kw - 1) * dw + 1
-    if padding == "same":  # an odd total has its extra row or column after the input
+    if padding == "same":  # if the total is odd, the extra row or column comes after the input
         outputs = -(-v.shape[1] // sh), -(-v.shape[2] // sw)
         total = [
             max((o - 1) * s + e - n, 0)

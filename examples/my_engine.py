@@ -1,4 +1,4 @@
-"""An engine that needs conversion, to try the suite on: ``--impl my_engine:MyEngine``."""
+"""An engine that needs conversion, to try the suite: ``--impl my_engine:MyEngine``."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from conformance import Capabilities, Implementation
 
 
 class Engine:
-    """Stands for yours: NCHW, OIHW, float32, no groups, explicit zeros, one output buffer."""
+    """A stand-in for yours: NCHW, OIHW, float32, no groups, explicit zeros, one output buffer."""
 
     def __init__(self):
         self.buffer = np.empty(0, np.float32)
@@ -38,7 +38,7 @@ class MyEngine(Implementation):
         self.version = "my engine 1.0"
 
     def conv2d(self, x, kernel, bias=None, *, strides, padding, data_format, dilation_rate, groups):
-        """Convert what comes in and what goes out."""
+        """Convert the arguments and the result."""
         last = data_format == "channels_last"
         given = np.ascontiguousarray(x.transpose(0, 3, 1, 2) if last else x)  # to NCHW
         weights = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))  # HWIO to OIHW
@@ -54,7 +54,7 @@ class MyEngine(Implementation):
 
 
 def same(size, k, stride, dilation):
-    """The zeros before and after an axis; an odd total has its extra one after it."""
+    """The zeros before and after an axis; if the total is odd, the extra one comes after."""
     outputs = -(-size // stride)
     total = max((outputs - 1) * stride + (k - 1) * dilation + 1 - size, 0)
     return total // 2, total - total // 2

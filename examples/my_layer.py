@@ -1,4 +1,4 @@
-"""A right Conv2D layer around `my_conv`, to try the suite on: ``--impl my_layer:Conv2D``."""
+"""A correct Conv2D layer around `my_conv`, to try the suite: ``--impl my_layer:Conv2D``."""
 
 import my_conv
 import numpy as np
@@ -7,7 +7,7 @@ from conformance import Unsupported
 
 
 class Conv2D:
-    """The arguments of Keras' Conv2D that the suite passes; those of a case, by keyword."""
+    """Takes the arguments of Keras' Conv2D that the suite passes, always by keyword."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Conv2D:
         return [self.kernel] if self.bias is None else [self.kernel, self.bias]
 
     def set_weights(self, weights):
-        """The same list, to be kept."""
+        """Keep a list like that of `get_weights`."""
         for own, given in zip(self.get_weights(), weights, strict=True):
             own[...] = given
 
@@ -63,7 +63,7 @@ class Conv2D:
         return np.maximum(y, 0) if self.activation == "relu" else y
 
     def compute_output_shape(self, input_shape):
-        """The shape of a result; a size that is None is not known."""
+        """The shape of a result; None stands for an unknown size."""
         batch, *sizes = input_shape
         first = self.how["data_format"] == "channels_first"
         sizes = sizes[1:] if first else sizes[:2]

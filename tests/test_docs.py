@@ -1,4 +1,4 @@
-"""The documents run: each block of docs/validate.md and README.md does what the page says.
+"""The documents run: each block of README, validate.md and reference.md does what it says.
 
 A heading is a scenario with a folder of its own. In it a block with a title is a file; the lines of
 a block in sh, and a block in python without a title, are run; and a block without a language right
@@ -27,6 +27,7 @@ from conformance.cli import app
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 VALIDATE = ROOT / "docs" / "validate.md"
+REFERENCE = ROOT / "docs" / "reference.md"
 README = ROOT / "README.md"
 PLUGIN = (
     []
@@ -97,7 +98,7 @@ def scenarios(path: Path) -> list[Scenario]:
     return found
 
 
-PAGES = [*scenarios(README), *scenarios(VALIDATE)]
+PAGES = [*scenarios(README), *scenarios(VALIDATE), *scenarios(REFERENCE)]
 
 
 def files(page: str) -> dict[str, str]:
@@ -239,8 +240,9 @@ def test_the_examples_are_those_of_the_page(name: str):
     assert FILES[name] == (EXAMPLES / name).read_text("utf-8")
 
 
-def test_the_files_of_readme_are_those_of_the_page():
-    assert files("README.md").items() <= FILES.items()
+@pytest.mark.parametrize("page", ["README.md", "reference.md"])
+def test_the_files_of_other_pages_are_those_of_the_page(page: str):
+    assert files(page).items() <= FILES.items()
 
 
 def test_the_table_of_capabilities_is_complete():
@@ -250,7 +252,7 @@ def test_the_table_of_capabilities_is_complete():
 
 
 @pytest.mark.parametrize(
-    "path", [README, VALIDATE, *sorted(ROOT.glob("[AC]*.md"))], ids=lambda p: p.name
+    "path", [README, VALIDATE, REFERENCE, *sorted(ROOT.glob("[AC]*.md"))], ids=lambda p: p.name
 )
 def test_options_and_links_lead_somewhere(path: Path):
     text = path.read_text("utf-8")

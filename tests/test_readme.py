@@ -1,4 +1,4 @@
-"""What README says of names, options, checks and records is what the program says of itself."""
+"""The tables in docs/reference.md agree with the program: names, options, checks, records."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from conformance.cli import app
 from conformance.implementations import ADAPTERS, adapter_of
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
 
 
 def rows(head: str) -> list[list[str]]:
     """The cells of the table whose first line begins with `head`."""
-    _, _, rest = README.partition(f"\n{head}")
-    assert rest, f"README has no table {head}"
+    _, _, rest = REFERENCE.partition(f"\n{head}")
+    assert rest, f"docs/reference.md has no table {head}"
     lines = rest.partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -62,6 +62,6 @@ def test_the_table_of_adapters_is_complete():
     "record", [results.Report, results.ImplementationResult, results.Finding, results.Capability]
 )
 def test_every_key_of_a_record_is_named(record: type):
-    section = README.partition("## results.json")[2].partition("\n## ")[0]
+    section = REFERENCE.partition("## results.json")[2].partition("\n## ")[0]
     for key in fields(record):
         assert f"`{key.name}`" in section

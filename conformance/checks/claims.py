@@ -18,7 +18,7 @@ from reference_impl.dtypes import as_dtype, format_of
 
 
 def claimed_capability(trial: Trial) -> None:
-    """What an implementation claims it does not refuse, on the smallest case that needs it."""
+    """Every claimed capability accepts its smallest case."""
     try:
         trial.output  # noqa: B018 - it must have been called
     except Unsupported as refusal:
@@ -32,7 +32,7 @@ def claimed_capability(trial: Trial) -> None:
 
 
 def function_values(trial: Trial) -> float:
-    """Where an implementation has a function beside its layer, the function is right too."""
+    """If an implementation has both a layer and a function, the function is correct too."""
     case = replace(trial.case, activation=None)
     given = trial.data.copy(case)
     call = FunctionCall(trial.implementation, given, case)
@@ -53,7 +53,7 @@ def function_values(trial: Trial) -> float:
 
 
 def gradient_values(trial: Trial) -> None:
-    """On integers, the gradients with respect to input, kernel and bias are the exact ones."""
+    """On integers, the gradients with respect to input, kernel and bias are exact."""
     case, data = trial.case, trial.data
     arguments = case.function_arguments()
     dtype = as_dtype(case.compute_dtype)

@@ -8,7 +8,7 @@ from reference_impl.geometry import output_shape as conv_output_shape
 
 
 def output_shape(trial: Trial) -> None:
-    """A call returns an array whose shape is that of Conv2D in the layout of the case."""
+    """A call returns an array of the Conv2D output shape, in the case's data_format."""
     got, want = trial.output.shape, trial.expected.value.shape
     if got != want:
         n, a, b, c = want
@@ -22,7 +22,7 @@ def output_shape(trial: Trial) -> None:
 
 
 def compute_output_shape(trial: Trial) -> None:
-    """compute_output_shape of a layer gives the shape of Conv2D, also where sizes are None."""
+    """A layer's compute_output_shape returns the Conv2D output shape, even if sizes are None."""
     case = trial.case
     symbolic = trial.implementation.declared.symbolic_shapes
     for known in (case.input_shape, *([_unknown(trial)] if symbolic else [])):
@@ -45,7 +45,7 @@ def compute_output_shape(trial: Trial) -> None:
 
 
 def output_dtype(trial: Trial) -> None:
-    """The result has the dtype that the layer computes in, or the dtype of `x` for a function."""
+    """The result has the layer's compute dtype, or for a function the dtype of `x`."""
     got, want = trial.output.dtype, as_dtype(trial.case.compute_dtype)
     if got != want:
         name = got.str if got.name == want.name else got.name  # another byte order

@@ -12,7 +12,7 @@ from reference_impl.dtypes import as_dtype
 
 
 def repeated_call(trial: Trial) -> None:
-    """The same input gives the same bits again, also after another input of the same shape."""
+    """The same input gives the same bits again, even after another input of the same shape."""
     first = trial.output
     if not trial.implementation.costly_calls:
         trial.call(-trial.given.x)
@@ -25,7 +25,7 @@ def repeated_call(trial: Trial) -> None:
 
 
 def batch_independence(trial: Trial) -> None:
-    """A sample alone gives the values it has in a batch; judged on exact data."""
+    """A sample gives the same values alone as in a batch; checked on exact data."""
     whole = trial.output
     for index in (
         {0, trial.case.geometry.batch - 1} if not trial.implementation.costly_calls else {0}
@@ -39,7 +39,7 @@ def batch_independence(trial: Trial) -> None:
 
 
 def unchanged_inputs(trial: Trial) -> None:
-    """Calls leave the input, the memory around it, and the weights as they were."""
+    """A call does not change its input, the memory around it, or the weights."""
     trial.output  # noqa: B018 - it must have been called
     data, given = trial.data, trial.given
     if not _same_bits(data.owner, given.owner):

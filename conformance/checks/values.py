@@ -9,13 +9,13 @@ from conformance.criteria import error_ratio
 
 
 def exact_values(trial: Trial) -> None:
-    """On integers whose every partial sum is exact, the result is the exact one."""
+    """On integers with exact partial sums, the result is exact."""
     if (error_ratio(trial.output, trial.expected) > 1).any():
         raise _difference(trial, "values differ from the exact result")
 
 
 def bounded_values(trial: Trial) -> float:
-    """On all other data, no element is further from the exact result than its derived bound."""
+    """On all other data, every element is within its derived bound of the exact result."""
     ratio = float(error_ratio(trial.output, trial.expected).max(initial=0.0))
     if ratio > 1:
         raise _difference(trial, "errors exceed the derived bound", ratio)

@@ -46,17 +46,17 @@ DECLARED = {
     "symbolic_shapes": True,
 }
 RULES = {
-    "claimed_capability": "What an implementation claims it does not refuse.",
-    "compute_output_shape": "compute_output_shape of a layer gives the shape of Conv2D.",
+    "claimed_capability": "Every claimed capability accepts its smallest case.",
+    "compute_output_shape": "A layer's compute_output_shape returns the Conv2D output shape.",
     "output_shape": "A call returns an array of the right shape.",
-    "output_dtype": "The result has the dtype that the layer computes in.",
-    "exact_values": "On integers whose every partial sum is exact, the result is the exact one.",
-    "bounded_values": "No element is further from the exact result than its derived bound.",
+    "output_dtype": "The result has the layer's compute dtype.",
+    "exact_values": "On integers with exact partial sums, the result is exact.",
+    "bounded_values": "Every element is within its derived bound of the exact result.",
     "repeated_call": "The same input gives the same bits again.",
-    "batch_independence": "A sample alone gives the values it has in a batch.",
-    "unchanged_inputs": "Calls leave the input and the weights as they were.",
-    "function_values": "A function beside a layer is right too.",
-    "gradient_values": "On integers, the gradients are the exact ones.",
+    "batch_independence": "A sample gives the same values alone as in a batch.",
+    "unchanged_inputs": "A call does not change its input or the weights.",
+    "function_values": "A function next to a layer is correct too.",
+    "gradient_values": "On integers, the gradients are exact.",
 }
 
 
