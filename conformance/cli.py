@@ -177,7 +177,7 @@ def replay(
     from conformance.campaign.pool import WorkerProcess
     from conformance.campaign.run import CASE_LIMIT, KERAS
     from conformance.case import CaseError, parse_sequence
-    from conformance.expectations import carried, load, shipped
+    from conformance.expectations import load, own_expectations, shipped
     from conformance.plan import adapt, refuse_unclaimed
     from conformance.results import BAD, Status
 
@@ -192,7 +192,7 @@ def replay(
         subject = worker.start()
         refuse_unclaimed(cases, subject.asked, name)
         typer.echo(f"{name} {subject.version}".rstrip())
-        expectations = [*carried(name, subject.expected_failures), *known]
+        expectations = [*own_expectations(name, subject.expected_failures), *known]
         asked = tuple(adapt((one,), subject.asked)[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")

@@ -9,8 +9,8 @@ from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.reproducer import script
 from conformance.case import Case, format_sequence, parse_sequence
-from conformance.conditions import separating
 from conformance.faults import FAULTS
+from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Example, smallest
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
 
@@ -53,10 +53,10 @@ def findings(
         shrinks = shrinks and worker is not None and not measured.subject.recorded
         attempts = ATTEMPTS.get(group[0].status, 0) if shrinks else 0
         found.append((shrinker.finding(group, attempts), group))
-    return [_placed(finding, group, found, measured) for finding, group in found]
+    return [_with_condition(finding, group, found, measured) for finding, group in found]
 
 
-def _placed(
+def _with_condition(
     finding: Finding,
     group: list[Outcome],
     found: list[tuple[Finding, list[Outcome]]],
@@ -77,7 +77,7 @@ def _placed(
         for o in measured.outcomes
         if o.status is Status.PASSED and (lost or o.check in checks)
     }
-    when, also_passing = separating(
+    when, also_passing = find_condition(
         *(list(map(Case.parse, sorted(cases))) for cases in (failing, passing - failing))
     )
     return replace(finding, when=when, also_passing=also_passing)

@@ -17,7 +17,7 @@ from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.checks.claims import claimed_capability
 from conformance.errors import UsageError
-from conformance.expectations import Expectation, carried
+from conformance.expectations import Expectation, own_expectations
 from conformance.plan import Planned
 from conformance.results import BAD, Capability, Outcome, Status
 
@@ -92,7 +92,7 @@ def measure(
         KeyboardInterrupt: passed on; what was decided is lost then, so set `budget.stop` instead.
     """
     subject = workers[0].start()
-    own = carried(subject.name, subject.expected_failures)
+    own = own_expectations(subject.name, subject.expected_failures)
     result = Measured(subject, [*own, *expectations])
     run = _Run(result, workers, planned(subject), budget, checks, progress)
     if probing and not (budget.over or subject.recorded) and PROBE_CHECK in (checks or CHECKS):
