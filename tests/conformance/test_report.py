@@ -142,6 +142,10 @@ class TestTitle:
                 samples.report(samples.conforming("a"), samples.conforming("b")),
                 "a and b conform: 6 checks on 1,200 cases",
             ),
+            (
+                samples.report(samples.conforming("a"), witness=samples.failing()),
+                "Keras and the reference disagree; a conforms: 6 checks on 600 cases",
+            ),
         ],
     )
     def test_carries_the_verdict(self, report: Report, title: str, tmp_path: Path) -> None:
