@@ -9,6 +9,7 @@ from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.reproducer import script
 from conformance.case import Case, format_sequence, parse_sequence
+from conformance.checks import CHECKS
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Example, smallest
@@ -17,7 +18,6 @@ from conformance.results import BAD, Evidence, Finding, Outcome, Status
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
 UNEXPECTED = "passes, where a strict entry expects a failure"
-DIAGNOSED = frozenset({"output_shape", "exact_values", "bounded_values"})
 DIAGNOSED_CASES = 5
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
@@ -198,7 +198,8 @@ class _Shrinker:
 
     def _diagnosis(self, cases: Example, group: list[Outcome], like: Outcome) -> str | None:
         """The known fault behind the smallest case and some more of its group."""
-        if like.check not in DIAGNOSED or like.status is not Status.FAILED or len(cases) > 1:
+        diagnosed = CHECKS[like.check].diagnosed and like.status is Status.FAILED
+        if not diagnosed or len(cases) > 1:
             return None
         others = sorted({o.case for o in group}, key=_size)
         spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]
