@@ -70,6 +70,22 @@ class Settings:
     command: str | None = None
 
     def __post_init__(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            UsageError: a value cannot be meant; says which, and what is allowed.
+        """
+        for name, least in (("examples", 1), ("seed", 0), ("jobs", 1)):
+            value = getattr(self, name)
+            if value is None and name != "seed":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(
+                    f"{name} must be a whole number of at least {least}, not {value!r}"
+                )
+        limit = self.max_time
+        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+            raise UsageError(f"max_time must be a number of seconds above 0, not {limit!r}")
         if self.profile is not None and self.profile not in PROFILES:
             raise UsageError(f"profile {self.profile!r}: allowed are {', '.join(PROFILES)}")
         if self.profile is not None and self.examples is not None:
