@@ -119,11 +119,6 @@ def check(
     from conformance.campaign.run import Settings, run
     from conformance.expectations import load
 
-    _refuse("examples", examples, 1, optional=True)
-    _refuse("seed", seed, 0)
-    _refuse("jobs", jobs, 1, optional=True)
-    if max_time is not None and not (isinstance(max_time, int | float) and max_time > 0):
-        raise UsageError(f"max_time must be a number of seconds above 0, not {max_time!r}")
     target = target_of(implementation)
     given = {
         "examples": examples,
@@ -216,8 +211,9 @@ def parametrize_with_checks(
     """
     import pytest
 
-    _refuse("examples", examples, 1, optional=True)
-    _refuse("seed", seed, 0)
+    from conformance.campaign.run import Settings
+
+    Settings(examples=examples, seed=seed)  # refuses what is out of range
     if isinstance(implementations, str) or not isinstance(implementations, Iterable):
         raise UsageError(f"implementations must be a list, not {implementations!r:.60}")
     made = checkings(list(implementations), examples=examples, seed=seed)
@@ -252,10 +248,3 @@ def _parsed(case: str) -> Example:
         return parse_sequence(case)
     except CaseError as error:
         raise UsageError(str(error)) from None
-
-
-def _refuse(name: str, value: int | None, least: int, *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")

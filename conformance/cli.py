@@ -175,11 +175,11 @@ def replay(
     """Run one case again: what each check finds, and what the implementation printed."""
     from conformance.campaign.measure import outcomes_of
     from conformance.campaign.pool import WorkerProcess
-    from conformance.campaign.run import CASE_LIMIT, KERAS
+    from conformance.campaign.run import CASE_LIMIT
     from conformance.case import CaseError, parse_sequence
-    from conformance.expectations import carried, load, shipped
+    from conformance.expectations import load, own_expectations, shipped
     from conformance.plan import adapt, refuse_unclaimed
-    from conformance.results import BAD, Status
+    from conformance.results import BAD, KERAS, Status
 
     try:
         cases = parse_sequence(case)
@@ -192,7 +192,7 @@ def replay(
         subject = worker.start()
         refuse_unclaimed(cases, subject.asked, name)
         typer.echo(f"{name} {subject.version}".rstrip())
-        expectations = [*carried(name, subject.expected_failures), *known]
+        expectations = [*own_expectations(name, subject.expected_failures), *known]
         asked = tuple(adapt((one,), subject.asked)[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
@@ -347,8 +347,9 @@ def list_() -> None:
 @app.command()
 def doctor() -> None:
     """Tell what is installed here and what can be measured."""
-    from conformance.campaign.run import KERAS, available_cores, environment, keras_is_installed
+    from conformance.campaign.run import available_cores, environment, keras_is_installed
     from conformance.implementations import ADAPTERS, adapter_of, installed
+    from conformance.results import KERAS
 
     registered = installed()
     for name, version in environment().items():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
-from conformance.checks.trial import CheckFailure, Trial
+from conformance.checks import CHECKS, CheckFailure, Trial
 from conformance.criteria import AXIS_ACTIVATIONS, error_ratio
 from conformance.data import Arrays
 from conformance.errors import Crashed, Unsupported
@@ -17,7 +17,6 @@ from reference_impl import activations
 from reference_impl.exact import Index, exact_sum, terms
 
 LARGEST_PICTURE = 24
-VALUE_CHECKS = frozenset({"exact_values", "bounded_values"})
 
 
 def explain(trial: Trial, check: str) -> Evidence:
@@ -27,7 +26,7 @@ def explain(trial: Trial, check: str) -> Evidence:
     except (CheckFailure, Unsupported, Crashed):
         return Evidence()
     want = trial.expected
-    if check not in VALUE_CHECKS or got.shape != want.value.shape or not got.size:
+    if not CHECKS[check].judges_values or got.shape != want.value.shape or not got.size:
         return Evidence()
     with np.errstate(invalid="ignore"):
         severity = np.abs(got - want.value) if want.exact else error_ratio(got, want)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
+KERAS = "keras-tensorflow"  # real Keras, which confirms the reference
 
 
 class Status(StrEnum):
@@ -263,6 +264,21 @@ class Report:
 
     def write_json(self, path: Path) -> None:
         path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+
+def overall(report: Report) -> Verdict:
+    """The verdict on everything measured: one failure fails it, one doubt leaves it open.
+
+    A witness that fails does so too: either Keras or the reference is wrong.
+    """
+    verdicts = [result.verdict for result in report.implementations]
+    if report.witness is not None and report.witness.verdict is Verdict.FAILS:
+        verdicts.append(Verdict.FAILS)
+    if Verdict.FAILS in verdicts:
+        return Verdict.FAILS
+    if Verdict.INCONCLUSIVE in verdicts or not verdicts:
+        return Verdict.INCONCLUSIVE
+    return Verdict.CONFORMS
 
 
 def count(outcomes: list[Outcome], checks: list[str]) -> dict[str, dict[str, int]]:

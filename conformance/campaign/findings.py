@@ -9,15 +9,15 @@ from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
 from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.reproducer import script
 from conformance.case import Case, format_sequence, parse_sequence
-from conformance.conditions import separating
+from conformance.checks import CHECKS
 from conformance.faults import FAULTS
+from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Example, smallest
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
 
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
 UNEXPECTED = "passes, where a strict entry expects a failure"
-DIAGNOSED = frozenset({"output_shape", "exact_values", "bounded_values"})
 DIAGNOSED_CASES = 5
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
@@ -53,10 +53,10 @@ def findings(
         shrinks = shrinks and worker is not None and not measured.subject.recorded
         attempts = ATTEMPTS.get(group[0].status, 0) if shrinks else 0
         found.append((shrinker.finding(group, attempts), group))
-    return [_placed(finding, group, found, measured) for finding, group in found]
+    return [_with_condition(finding, group, found, measured) for finding, group in found]
 
 
-def _placed(
+def _with_condition(
     finding: Finding,
     group: list[Outcome],
     found: list[tuple[Finding, list[Outcome]]],
@@ -77,7 +77,7 @@ def _placed(
         for o in measured.outcomes
         if o.status is Status.PASSED and (lost or o.check in checks)
     }
-    when, also_passing = separating(
+    when, also_passing = find_condition(
         *(list(map(Case.parse, sorted(cases))) for cases in (failing, passing - failing))
     )
     return replace(finding, when=when, also_passing=also_passing)
@@ -198,7 +198,8 @@ class _Shrinker:
 
     def _diagnosis(self, cases: Example, group: list[Outcome], like: Outcome) -> str | None:
         """The known fault behind the smallest case and some more of its group."""
-        if like.check not in DIAGNOSED or like.status is not Status.FAILED or len(cases) > 1:
+        diagnosed = CHECKS[like.check].diagnosed and like.status is Status.FAILED
+        if not diagnosed or len(cases) > 1:
             return None
         others = sorted({o.case for o in group}, key=_size)
         spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]

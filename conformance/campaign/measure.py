@@ -16,8 +16,9 @@ from conformance.capabilities import probes, wording
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.checks.claims import claimed_capability
+from conformance.checks.shapes import output_shape
 from conformance.errors import UsageError
-from conformance.expectations import Expectation, carried
+from conformance.expectations import Expectation, own_expectations
 from conformance.plan import Planned
 from conformance.results import BAD, Capability, Outcome, Status
 
@@ -25,8 +26,8 @@ CHUNK = 4
 # Where lost cases outnumber the others by so many there is nothing more to learn from further ones.
 MOST_LOST = 10
 EXPECTABLE = frozenset({Status.PASSED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT})
-PROBE_CHECK = claimed_capability.__name__
-FIRST_CALL = "output_shape"  # the check that makes the first call, and so meets a crash
+PROBE_CHECK = claimed_capability.name
+FIRST_CALL = output_shape.name  # it makes the first call, and so meets a crash
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ def measure(
         KeyboardInterrupt: passed on; what was decided is lost then, so set `budget.stop` instead.
     """
     subject = workers[0].start()
-    own = carried(subject.name, subject.expected_failures)
+    own = own_expectations(subject.name, subject.expected_failures)
     result = Measured(subject, [*own, *expectations])
     run = _Run(result, workers, planned(subject), budget, checks, progress)
     if probing and not (budget.over or subject.recorded) and PROBE_CHECK in (checks or CHECKS):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
 
 from conformance.campaign.findings import findings
 from conformance.campaign.measure import Budget, Measured, measure
@@ -23,13 +22,13 @@ from conformance.campaign.summary import summary
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
+from conformance.headline import headline
 from conformance.implementations import ADAPTERS, Target, adapter_of
-from conformance.plan import PARTS, PROFILES, Example, Planned, given, plan, refuse_unclaimed
+from conformance.plan import PROFILES, Example, Planned, given, plan, refuse_unclaimed
 from conformance.plan import VERSION as PLAN_VERSION
-from conformance.results import ImplementationResult, Report, Status, Verdict
+from conformance.results import KERAS, ImplementationResult, Report, Verdict, overall
 from reference_impl.convolution import active_path
 
-KERAS = "keras-tensorflow"
 WITNESSED = (
     40  # configurations on which Keras confirms the reference when something else is measured
 )
@@ -71,6 +70,22 @@ class Settings:
     command: str | None = None
 
     def __post_init__(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            UsageError: a value cannot be meant; says which, and what is allowed.
+        """
+        for name, least in (("examples", 1), ("seed", 0), ("jobs", 1)):
+            value = getattr(self, name)
+            if value is None and name != "seed":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(
+                    f"{name} must be a whole number of at least {least}, not {value!r}"
+                )
+        limit = self.max_time
+        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+            raise UsageError(f"max_time must be a number of seconds above 0, not {limit!r}")
         if self.profile is not None and self.profile not in PROFILES:
             raise UsageError(f"profile {self.profile!r}: allowed are {', '.join(PROFILES)}")
         if self.profile is not None and self.examples is not None:
@@ -208,7 +223,15 @@ class _Campaign:
             },
             plan={"version": PLAN_VERSION, "hypothesis": importlib.metadata.version("hypothesis")},
             rules={name: check.rule for name, check in CHECKS.items()},
-            headline=[*_headline(results, witness, settings), *stops],
+            headline=[
+                *headline(
+                    results,
+                    witness,
+                    measures_keras=KERAS in settings.names,
+                    keras_installed=keras_is_installed(),
+                ),
+                *stops,
+            ],
             implementations=results,
             witness=witness,
             run={
@@ -339,13 +362,8 @@ def exit_code(campaign: Campaign) -> int:
     """0 conforms, 1 something does not, 3 nothing could be decided, 130 interrupted."""
     if campaign.interrupted:
         return 130
-    report = campaign.report
-    verdicts = {result.verdict for result in report.implementations}
-    if report.witness is not None and report.witness.verdict is Verdict.FAILS:
-        verdicts.add(Verdict.FAILS)
-    if Verdict.FAILS in verdicts:
-        return 1
-    return 3 if Verdict.INCONCLUSIVE in verdicts else 0
+    codes = {Verdict.CONFORMS: 0, Verdict.FAILS: 1, Verdict.INCONCLUSIVE: 3}
+    return codes[overall(campaign.report)]
 
 
 def environment() -> dict[str, str]:
@@ -365,81 +383,3 @@ def environment() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _headline(
-    results: list[ImplementationResult], witness: ImplementationResult | None, settings: Settings
-) -> list[str]:
-    lines = []
-    for result in results:
-        lines.append(_sentence(result))
-        if result.name == KERAS:
-            lines += _disagreements(result)
-    if KERAS in settings.names:
-        return lines
-    if witness is not None:
-        lines.append(
-            f"Expected values come from the reference; real Keras ({witness.version}) was asked "
-            f"for {witness.configurations} of the same configurations."
-        )
-        agreement = _disagreements(witness)
-        unlisted = witness.verdict is Verdict.FAILS
-        return [*agreement, *lines] if unlisted else [*lines, *agreement]
-    why = (
-        "real Keras was not asked"
-        if keras_is_installed()
-        else "Keras with TensorFlow is not installed here"
-    )
-    return [*lines, f"Expected values come from the reference alone: {why}."]
-
-
-def _sentence(result: ImplementationResult) -> str:
-    tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
-    unexpected = [f for f in result.findings if f.status is not Status.EXPECTED_FAILURE]
-    if result.verdict is Verdict.CONFORMS:
-        return f"{result.name} conforms{_extent(result.plan)}: no unexpected failure in {tried}."
-    if result.verdict is Verdict.INCONCLUSIVE:
-        return f"{result.name} is inconclusive: no value could be judged in {tried}."
-    kinds = _plural(len(unexpected), "finding") if unexpected else "failures"
-    return f"{result.name} fails: {kinds} in {tried}."
-
-
-def _disagreements(keras: ImplementationResult) -> list[str]:
-    """Where Keras and the reference differ, with who is right; these lead the report."""
-    known: dict[str, int] = {}
-    lines = []
-    for finding in keras.findings:
-        if finding.status is Status.EXPECTED_FAILURE:
-            known[finding.reason] = known.get(finding.reason, 0) + finding.count
-            continue
-        judgement = f" {finding.evidence.judgement}" if finding.evidence else ""
-        lines.append(
-            f"Keras and the reference disagree, unlisted: {finding.check}, {finding.cause}; "
-            f"{finding.minimal_case}.{judgement}"
-        )
-    if not lines:
-        lines.append(
-            "Real Keras and the reference agree"
-            + (" except for known faults of Keras." if known else " on every case.")
-        )
-    return lines + [
-        f"Known fault of {keras.version}: {reason} ({_plural(count, 'case')})."
-        for reason, count in known.items()
-    ]
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _extent(plan: dict[str, Any]) -> str:
-    """On what it conforms: how much of the plan got an answer."""
-    if not sum(plan.get("parts", {}).get(part, 0) for part in PARTS):
-        return ""
-    popular, found = plan["popular"], []
-    for name in ("pairs", "triples"):
-        met, total = plan[name]["met"], plan[name]["of"]
-        # Rounded down: only what is met to the last one is called all.
-        found.append(f"all {name}" if met == total else f"{1000 * met // total / 10} % of {name}")
-    met = "all" if popular["met"] == popular["of"] else f"{popular['met']} of"
-    return f" on {met} {popular['of']} popular layers, {found[0]} and {found[1]} of what it claims"

@@ -11,6 +11,7 @@ import numpy as np
 from conformance.axes import AXES
 from conformance.campaign.measure import PROBE_CHECK, Measured
 from conformance.capabilities import area, every_need, wording
+from conformance.checks import CHECKS
 from conformance.plan.coverage import coverage
 from conformance.results import (
     BAD,
@@ -25,7 +26,6 @@ from conformance.results import (
 )
 
 RATIO_EDGES = [2.0**e for e in range(-12, 5)]
-VALUE_CHECKS = ("exact_values", "bounded_values")
 _WORST_FIRST = (
     Status.HARNESS_ERROR,
     Status.CRASHED,
@@ -115,7 +115,7 @@ def _unanswered(plan: dict[str, Any]) -> list[str]:
 def _verdict(outcomes: list[Outcome]) -> Verdict:
     if any(outcome.strict for outcome in outcomes):
         return Verdict.FAILS
-    statuses = Counter((o.status, o.check in VALUE_CHECKS) for o in outcomes)
+    statuses = Counter((o.status, CHECKS[o.check].judges_values) for o in outcomes)
     if any(number for (status, _), number in statuses.items() if status in BAD - {"harness_error"}):
         return Verdict.FAILS
     decided = (Status.PASSED, Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS)

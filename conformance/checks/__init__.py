@@ -2,144 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from conformance.capabilities import is_probe
 from conformance.checks import claims, shapes, state, values
+from conformance.checks.check import Check
 from conformance.checks.trial import CheckFailure, Trial, generic
-from conformance.criteria import is_exact
 from conformance.errors import Crashed, Unsupported
 from conformance.implementations.base import Implementation
 from conformance.results import Status
 
-
-def _always(trial: Trial) -> bool:
-    return True
-
-
-def _everybody(implementation: Implementation) -> bool:
-    return True
-
-
-def _layers(implementation: Implementation) -> bool:
-    return implementation.kind == "layer"
-
-
-def _callable_again(implementation: Implementation) -> bool:
-    return not implementation.recorded
-
-
-def _deterministic(implementation: Implementation) -> bool:
-    return not implementation.recorded and implementation.declared.deterministic
-
-
-def _direct(implementation: Implementation) -> bool:
-    return not implementation.recorded and implementation.declared.algorithm == "direct"
-
-
-def _claiming(implementation: Implementation) -> bool:
-    return implementation.capabilities is not None and not implementation.recorded
-
-
-def _with_both(implementation: Implementation) -> bool:
-    return implementation.layer is not None and implementation.conv2d is not None
-
-
-def _with_gradients(implementation: Implementation) -> bool:
-    return implementation.declared.gradients and implementation.gradients is not None
-
-
-def _is_exact(trial: Trial) -> bool:
-    return is_exact(trial.case)
-
-
-def _is_bounded(trial: Trial) -> bool:
-    return not is_exact(trial.case)
-
-
-def _may_repeat(trial: Trial) -> bool:
-    return trial.one_in(_ration(trial, 5))
-
-
-def _may_split(trial: Trial) -> bool:
-    return (
-        trial.case.geometry.batch > 1 and is_exact(trial.case) and trial.one_in(_ration(trial, 3))
-    )
-
-
-def _is_claimed_probe(trial: Trial) -> bool:
-    return is_probe(trial.case, trial.implementation.capabilities)
-
-
-def _is_not_mixed(trial: Trial) -> bool:
-    return not (trial.case.dtype or "").startswith("mixed_")
-
-
-def _has_exact_gradients(trial: Trial) -> bool:
-    if trial.case.activation not in (None, "linear") or not is_exact(trial.case):
-        return False
-    return trial.one_in(_ration(trial, 3)) and claims.gradients_are_exact(trial)
-
-
-def _ration(trial: Trial, number: int) -> int:
-    """One case in how many gets a further call. TensorFlow recompiles a grouped one every time."""
-    if not trial.implementation.costly_calls:
-        return 1
-    return number if trial.case.geometry.groups == 1 else 8 * number
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One rule of the Conv2D contract.
-
-    Attributes:
-        function: raises `CheckFailure` where the rule is broken, may return an error ratio; its
-            name is the name of the check and its docstring the rule.
-        applies: on which trials it is made.
-        needs: checks that must have passed for this one to mean anything.
-        concerns: on which implementations it is made at all.
-    """
-
-    function: Callable[[Trial], float | None]
-    applies: Callable[[Trial], bool] = _always
-    needs: tuple[str, ...] = ()
-    concerns: Callable[[Implementation], bool] = _everybody
-
-    @property
-    def name(self) -> str:
-        return self.function.__name__
-
-    @property
-    def rule(self) -> str:
-        """The rule in one sentence."""
-        return (self.function.__doc__ or "").strip().splitlines()[0]
-
-
-_SHAPED = ("output_shape",)
-_TYPED = ("output_shape", "output_dtype")
-
+# In the order in which they are made and shown.
 CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
-        Check(claims.claimed_capability, _is_claimed_probe, concerns=_claiming),
-        Check(shapes.compute_output_shape, concerns=_layers),
-        Check(shapes.output_shape),
-        Check(shapes.output_dtype, needs=_SHAPED),
-        Check(values.exact_values, _is_exact, needs=_TYPED),
-        Check(values.bounded_values, _is_bounded, needs=_TYPED),
-        Check(state.repeated_call, _may_repeat, needs=_TYPED, concerns=_deterministic),
-        Check(state.batch_independence, _may_split, needs=_TYPED, concerns=_direct),
-        Check(state.unchanged_inputs, needs=_SHAPED, concerns=_callable_again),
-        Check(claims.function_values, _is_not_mixed, concerns=_with_both),
-        Check(claims.gradient_values, _has_exact_gradients, needs=_TYPED, concerns=_with_gradients),
+        claims.claimed_capability,
+        shapes.compute_output_shape,
+        shapes.output_shape,
+        shapes.output_dtype,
+        values.exact_values,
+        values.bounded_values,
+        state.repeated_call,
+        state.batch_independence,
+        state.unchanged_inputs,
+        claims.function_values,
+        claims.gradient_values,
     )
 }
 
 
 def concerning(implementation: Implementation) -> tuple[str, ...]:
     """The checks that are made on `implementation`."""
-    return tuple(name for name, check in CHECKS.items() if check.concerns(implementation))
+    return tuple(name for name, check in CHECKS.items() if check.only(implementation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +47,18 @@ class Judgement:
 
 
 def judge(trial: Trial, names: tuple[str, ...] = ()) -> list[Judgement]:
-    """Make the checks called `names` (all by default, always with those they need) on `trial`.
+    """Make the checks called `names`, and those they come after, on `trial`; all by default.
 
-    A check whose needs failed is not made: it would only repeat them. One whose needs are
-    unsupported is unsupported itself.
+    A check that comes after a failed one is not made: it would only repeat it. One that comes after
+    an unsupported one is unsupported itself.
     """
-    wanted = {n for name in names or CHECKS for n in (name, *CHECKS[name].needs)}
+    wanted = {c.name for name in names or CHECKS for c in (CHECKS[name], *CHECKS[name].after)}
     judgements: dict[str, Judgement] = {}
     for name, check in CHECKS.items():
-        if name not in wanted or not check.concerns(trial.implementation):
+        if name not in wanted or not check.only(trial.implementation):
             continue
-        blockers = [judgements[n] for n in check.needs if n in judgements]
-        missing = [n for n in check.needs if n not in judgements]
+        blockers = [judgements[c.name] for c in check.after if c.name in judgements]
+        missing = len(blockers) < len(check.after)
         if missing or any(b.status in (Status.FAILED, Status.CRASHED) for b in blockers):
             continue
         lacking = [b for b in blockers if b.status is Status.UNSUPPORTED]

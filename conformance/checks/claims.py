@@ -8,15 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.capabilities import probes, wording
+from conformance.capabilities import is_probe, probes, wording
+from conformance.checks.check import check
+from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
-from conformance.criteria import error_ratio, expected
+from conformance.criteria import error_ratio, expected, is_exact
 from conformance.errors import Unsupported
-from conformance.implementations.base import FunctionCall
+from conformance.implementations.base import FunctionCall, Implementation
 from reference_impl import bias_gradient, input_gradient, kernel_gradient
 from reference_impl.dtypes import as_dtype, format_of
 
 
+def _is_claimed_probe(trial: Trial) -> bool:
+    return is_probe(trial.case, trial.implementation.capabilities)
+
+
+def _claiming(implementation: Implementation) -> bool:
+    return implementation.capabilities is not None and not implementation.recorded
+
+
+@check(applies=_is_claimed_probe, only=_claiming)
 def claimed_capability(trial: Trial) -> None:
     """Every claimed capability accepts its smallest case."""
     try:
@@ -31,6 +42,15 @@ def claimed_capability(trial: Trial) -> None:
         return  # another check tells
 
 
+def _is_not_mixed(trial: Trial) -> bool:
+    return not (trial.case.dtype or "").startswith("mixed_")
+
+
+def _with_both(implementation: Implementation) -> bool:
+    return implementation.layer is not None and implementation.conv2d is not None
+
+
+@check(applies=_is_not_mixed, only=_with_both)
 def function_values(trial: Trial) -> float:
     """If an implementation has both a layer and a function, the function is correct too."""
     case = replace(trial.case, activation=None)
@@ -52,6 +72,17 @@ def function_values(trial: Trial) -> float:
     return ratio
 
 
+def _has_exact_gradients(trial: Trial) -> bool:
+    if trial.case.activation not in (None, "linear") or not is_exact(trial.case):
+        return False
+    return trial.one_in(3) and gradients_are_exact(trial)
+
+
+def _with_gradients(implementation: Implementation) -> bool:
+    return implementation.declared.gradients and implementation.gradients is not None
+
+
+@check(applies=_has_exact_gradients, after=TYPED, only=_with_gradients)
 def gradient_values(trial: Trial) -> None:
     """On integers, the gradients with respect to input, kernel and bias are exact."""
     case, data = trial.case, trial.data

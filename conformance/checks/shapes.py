@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from conformance.checks.check import check
 from conformance.checks.trial import CheckFailure, Trial
 from reference_impl.dtypes import as_dtype
 from reference_impl.geometry import output_shape as conv_output_shape
 
 
+@check(diagnosed=True)
 def output_shape(trial: Trial) -> None:
     """A call returns an array of the Conv2D output shape, in the case's data_format."""
     got, want = trial.output.shape, trial.expected.value.shape
@@ -21,6 +23,7 @@ def output_shape(trial: Trial) -> None:
         raise CheckFailure(cause, f"expected shape {want}, got {got}")
 
 
+@check(only=lambda implementation: implementation.kind == "layer")
 def compute_output_shape(trial: Trial) -> None:
     """A layer's compute_output_shape returns the Conv2D output shape, even if sizes are None."""
     case = trial.case
@@ -44,6 +47,7 @@ def compute_output_shape(trial: Trial) -> None:
             )
 
 
+@check(after=(output_shape,))
 def output_dtype(trial: Trial) -> None:
     """The result has the layer's compute dtype, or for a function the dtype of `x`."""
     got, want = trial.output.dtype, as_dtype(trial.case.compute_dtype)
@@ -52,6 +56,9 @@ def output_dtype(trial: Trial) -> None:
         raise CheckFailure(
             f"returns {name} for {want.name}", f"expected dtype {want.name}, got {name}"
         )
+
+
+TYPED = (output_shape, output_dtype)
 
 
 def _unknown(trial: Trial) -> tuple[int | None, ...]:

@@ -7,10 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.checks.check import check
+from conformance.checks.shapes import TYPED, output_shape
 from conformance.checks.trial import CheckFailure, Trial
+from conformance.criteria import is_exact
+from conformance.implementations.base import Implementation
 from reference_impl.dtypes import as_dtype
 
 
+def _deterministic(implementation: Implementation) -> bool:
+    return not implementation.recorded and implementation.declared.deterministic
+
+
+@check(applies=lambda trial: trial.one_in(5), after=TYPED, only=_deterministic)
 def repeated_call(trial: Trial) -> None:
     """The same input gives the same bits again, even after another input of the same shape."""
     first = trial.output
@@ -24,6 +33,15 @@ def repeated_call(trial: Trial) -> None:
         )
 
 
+def _may_split(trial: Trial) -> bool:
+    return trial.case.geometry.batch > 1 and is_exact(trial.case) and trial.one_in(3)
+
+
+def _direct(implementation: Implementation) -> bool:
+    return not implementation.recorded and implementation.declared.algorithm == "direct"
+
+
+@check(applies=_may_split, after=TYPED, only=_direct)
 def batch_independence(trial: Trial) -> None:
     """A sample gives the same values alone as in a batch; checked on exact data."""
     whole = trial.output
@@ -38,6 +56,7 @@ def batch_independence(trial: Trial) -> None:
             )
 
 
+@check(after=(output_shape,), only=lambda implementation: not implementation.recorded)
 def unchanged_inputs(trial: Trial) -> None:
     """A call does not change its input, the memory around it, or the weights."""
     trial.output  # noqa: B018 - it must have been called

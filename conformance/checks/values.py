@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.checks.check import check
+from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
-from conformance.criteria import error_ratio
+from conformance.criteria import error_ratio, is_exact
 
 
+@check(applies=lambda trial: is_exact(trial.case), after=TYPED, judges_values=True, diagnosed=True)
 def exact_values(trial: Trial) -> None:
     """On integers with exact partial sums, the result is exact."""
     if (error_ratio(trial.output, trial.expected) > 1).any():
         raise _difference(trial, "values differ from the exact result")
 
 
+@check(
+    applies=lambda trial: not is_exact(trial.case), after=TYPED, judges_values=True, diagnosed=True
+)
 def bounded_values(trial: Trial) -> float:
     """On all other data, every element is within its derived bound of the exact result."""
     ratio = float(error_ratio(trial.output, trial.expected).max(initial=0.0))

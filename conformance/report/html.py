@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from conformance.report import text, verdict, views
-from conformance.results import Report
+from conformance.results import Report, overall
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -30,7 +30,7 @@ def render(report: Report) -> str:
             report=report,
             page=views.arrange(report),
             title=verdict.title(report),
-            overall=verdict.overall(report),
+            overall=overall(report),
             style=Markup(style),
             script=Markup(script),
             csp=(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from conformance.condition import in_words
 from conformance.report.text import (
     STATUS_LABELS,
     WHERE_LABELS,
     clean,
-    condition,
     plural,
     replay_command,
 )
@@ -126,7 +126,7 @@ def _describe(finding: Finding, implementation: str) -> str:
         f"replay: {replay_command(finding.minimal_case, implementation)}",
     ]
     if finding.when and finding.status in WHERE_LABELS:
-        lines.insert(2, f"{WHERE_LABELS[finding.status].lower()}: {condition(finding.when)}")
+        lines.insert(2, f"{WHERE_LABELS[finding.status].lower()}: {in_words(finding.when)}")
     if finding.diagnosis:
         lines.insert(2, f"diagnosis: {finding.diagnosis}")
     return "\n".join(filter(None, lines))

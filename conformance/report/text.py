@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from conformance.condition import in_words
 from conformance.results import Finding, Status
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -92,7 +93,7 @@ def finding_lines(finding: Finding, again: str = "") -> list[str]:
     if finding.explanation:
         lines.append(f"  {finding.explanation}")
     if finding.when:
-        lines.append(f"  where {condition(finding.when)}")
+        lines.append(f"  where {in_words(finding.when)}")
     return lines
 
 
@@ -102,11 +103,6 @@ def replay_command(case: str, implementation: str, *, named: bool = True) -> str
     if not named:
         return f"conformance.check({implementation}, case={quoted})"
     return f"conv2d-conformance replay {quoted} --impl {shlex.quote(implementation)}"
-
-
-def condition(when: dict[str, Any]) -> str:
-    """The condition of a finding in one line: ``padding = same, dilation: h != w``."""
-    return ", ".join(_term(name, value) for name, value in when.items())
 
 
 def expectable(finding: Finding) -> bool:
@@ -130,19 +126,6 @@ def expectation(finding: Finding, implementation: str) -> str:
         terms = ", ".join(f"{name} = {_toml(value)}" for name, value in finding.when.items())
         lines.insert(3, f"when = {{ {terms} }}")
     return "\n".join(lines) + "\n"
-
-
-def _term(name: str, value: Any) -> str:
-    if isinstance(value, str) and re.search("[<>=!]", value):
-        return f"{name}: {value}"
-    if isinstance(value, list | tuple):
-        pair = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-        value = f"({', '.join(map(str, value))})" if pair else " or ".join(map(_word, value))
-    return f"{name} = {_word(value)}"
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _toml(value: Any) -> str:

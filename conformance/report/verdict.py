@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.report.text import clean, listing, plural
-from conformance.results import Finding, ImplementationResult, Report, Status, Verdict
+from conformance.results import Finding, ImplementationResult, Report, Status, Verdict, overall
 
 
 def split_findings(result: ImplementationResult) -> tuple[list[Finding], list[Finding]]:
@@ -11,16 +11,6 @@ def split_findings(result: ImplementationResult) -> tuple[list[Finding], list[Fi
     unexpected = [f for f in result.findings if f.status != Status.EXPECTED_FAILURE]
     expected = [f for f in result.findings if f.status == Status.EXPECTED_FAILURE]
     return unexpected, expected
-
-
-def overall(report: Report) -> Verdict:
-    """The verdict on everything measured: one failure fails it, one doubt leaves it open."""
-    verdicts = [result.verdict for result in report.implementations]
-    if Verdict.FAILS in verdicts:
-        return Verdict.FAILS
-    if Verdict.INCONCLUSIVE in verdicts or not verdicts:
-        return Verdict.INCONCLUSIVE
-    return Verdict.CONFORMS
 
 
 def title(report: Report) -> str:
@@ -36,6 +26,8 @@ def title(report: Report) -> str:
             line += f"; {_conform(by_verdict[Verdict.CONFORMS])}"
     else:
         line = _conforming(by_verdict[Verdict.CONFORMS])
+    if overall(report) is Verdict.FAILS and not by_verdict[Verdict.FAILS]:
+        line = f"Keras and the reference disagree; {line}"
     interrupted = any(result.interrupted for result in report.implementations)
     return line + (" (interrupted)" if interrupted else "")
 

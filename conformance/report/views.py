@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from conformance.condition import in_words
 from conformance.report import claims, heatmaps, plots
 from conformance.report.claims import Claim
 from conformance.report.heatmaps import Maps
 from conformance.report.text import (
     STATUS_LABELS,
     WHERE_LABELS,
-    condition,
     expectable,
     expectation,
     number,
@@ -243,7 +243,7 @@ def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int
         implementation=result.name,
         configurations=result.configurations,
         where_label=WHERE_LABELS.get(finding.status, ""),
-        where=condition(finding.when) if finding.status in WHERE_LABELS else "",
+        where=in_words(finding.when) if finding.status in WHERE_LABELS else "",
         entry=expectation(finding, result.name) if expectable(finding) else "",
         calls=finding.minimal_case.split("+"),
         replay=replay_command(finding.minimal_case, result.name, named=result.named),

@@ -149,7 +149,7 @@ def test_unsupported_is_passed_on_to_every_check():
     made = judged(refuses)
     assert {j.status for j in made.values()} == {Status.UNSUPPORTED}
     assert {j.cause for j in made.values()} == {"no such thing here"}
-    concerned = [name for name, check in CHECKS.items() if check.concerns(wrap("it", refuses))]
+    concerned = [name for name, check in CHECKS.items() if check.only(wrap("it", refuses))]
     assert list(made) == [name for name in concerned if name != "bounded_values"]
 
 

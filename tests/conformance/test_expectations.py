@@ -14,7 +14,13 @@ from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import Settings
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.expectations import Expectation, carried, expected_failure, load, shipped
+from conformance.expectations import (
+    Expectation,
+    expected_failure,
+    load,
+    own_expectations,
+    shipped,
+)
 from conformance.implementations import Target, wrap
 from conformance.results import ImplementationResult, Outcome, Status, Verdict
 
@@ -205,7 +211,7 @@ def campaign(attribute: str, examples: int = 30, **settings: Any) -> Implementat
 
 
 def marked(target: Any) -> list[Expectation]:
-    return carried("planted", wrap("planted", target).expected_failures)
+    return own_expectations("planted", wrap("planted", target).expected_failures)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import pytest
 import report_samples as samples
 
 from conformance.case import Case
+from conformance.condition import in_words
 from conformance.expectations import load
 from conformance.report import claims, heatmaps, plots, write_html, write_junit
 from conformance.report.text import (
     clean,
-    condition,
     duration,
     expectation,
     listing,
@@ -141,6 +141,10 @@ class TestTitle:
             (
                 samples.report(samples.conforming("a"), samples.conforming("b")),
                 "a and b conform: 6 checks on 1,200 cases",
+            ),
+            (
+                samples.report(samples.conforming("a"), witness=samples.failing()),
+                "Keras and the reference disagree; a conforms: 6 checks on 600 cases",
             ),
         ],
     )
@@ -331,7 +335,7 @@ class TestCondition:
         ],
     )
     def test_is_one_line(self, when: dict[str, Any], text: str) -> None:
-        assert condition(when) == text
+        assert in_words(when) == text
 
     def test_stands_on_the_card(self, tmp_path: Path) -> None:
         text = written(REPORTS["failing"], tmp_path).sections

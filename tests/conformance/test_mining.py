@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.case import Case
-from conformance.conditions import MOST_TERMS, separating
-from conformance.expectations import condition, expected_failure, load
+from conformance.condition import parse
+from conformance.expectations import expected_failure, load
+from conformance.mining import MOST_TERMS, find_condition
 from conformance.plan import plan
 from conformance.report.text import expectation
 from conformance.results import Finding, Status
@@ -54,10 +55,6 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def holds(when: dict[str, Any], case: Case) -> bool:
-    return all(condition(name, value)(case) for name, value in when.items())
-
-
 def split(fails: Callable[[Case], bool]) -> tuple[list[Case], list[Case]]:
     return [c for c in CASES if fails(c)], [c for c in CASES if not fails(c)]
 
@@ -67,21 +64,21 @@ def test_the_condition_that_was_planted_is_found(name: str):
     fails, when = PLANTED[name]
     failing, passing = split(fails)
     assert len(failing) >= 5
-    assert separating(failing, passing) == (when, 0)
+    assert find_condition(failing, passing) == (when, 0)
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_condition_holds_on_the_failing_cases_and_on_no_other(name: str):
     failing, passing = split(PLANTED[name][0])
-    when, also = separating(failing, passing)
-    assert all(holds(when, case) for case in failing)
-    assert sum(holds(when, case) for case in passing) == also == 0
+    when, also = find_condition(failing, passing)
+    assert all(map(parse(when), failing))
+    assert sum(map(parse(when), passing)) == also == 0
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_condition_is_an_expected_failure_as_it_is(tmp_path: Path, name: str):
     failing, passing = split(PLANTED[name][0])
-    when, _ = separating(failing, passing)
+    when, _ = find_condition(failing, passing)
     finding = Finding(
         check="exact_values",
         cause="planted",
@@ -104,16 +101,16 @@ def test_what_cannot_be_told_apart_has_no_condition():
         [Case.parse(f"in1x4x4x1-f2-k2-integers.{first + k}") for k in range(5)]
         for first in (0, 100)
     )
-    assert separating(failing, passing) == ({}, 5)
+    assert find_condition(failing, passing) == ({}, 5)
 
 
 def test_what_always_fails_has_no_condition():
-    assert separating(CASES, []) == ({}, 0)
+    assert find_condition(CASES, []) == ({}, 0)
 
 
 def test_without_failing_cases_nothing_is_claimed_of_them():
-    when, also = separating([], CASES)
-    assert sum(holds(when, case) for case in CASES) == also
+    when, also = find_condition([], CASES)
+    assert sum(map(parse(when), CASES)) == also
 
 
 FEW = CASES[:120]
@@ -124,9 +121,9 @@ FEW = CASES[:120]
 def test_a_condition_of_any_failures_holds_on_all_of_them_and_counts_the_others(chosen: set[Case]):
     failing = [case for case in FEW if case in chosen]
     passing = [case for case in FEW if case not in chosen]
-    when, also = separating(failing, passing)
-    assert all(holds(when, case) for case in failing)
-    assert sum(holds(when, case) for case in passing) == also
+    when, also = find_condition(failing, passing)
+    assert all(map(parse(when), failing))
+    assert sum(map(parse(when), passing)) == also
     assert len(when) <= MOST_TERMS
 
 
@@ -134,5 +131,5 @@ def test_a_chance_failure_among_many_is_not_dressed_up_as_a_rule():
     """What holds on the failures holds on many others, and their number says so."""
     failing = CASES[::7]
     passing = [case for case in CASES if case not in failing]
-    _, also = separating(failing, passing)
+    _, also = find_condition(failing, passing)
     assert also > len(passing) / 2

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from conformance.case import Case
-from conformance.expectations import NUMBERS, PAIRS, WORDS, Predicate, condition
+from conformance.condition import NUMBERS, PAIRS, WORDS, Predicate, conjunction, parse_term
 
 MOST_TERMS = 3
 CHANCE = 0.05
@@ -36,7 +36,7 @@ _TERMS: tuple[tuple[str, str], ...] = (
 )
 
 
-def separating(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[str, Any], int]:
+def find_condition(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[str, Any], int]:
     """A condition that holds on all `failing` cases and on few `passing` ones.
 
     A term that as many cases as fail would share by chance is not used; one or two failing cases
@@ -61,7 +61,7 @@ def separating(failing: Sequence[Case], passing: Sequence[Case]) -> tuple[dict[s
         name, value, holds = terms[number]
         chosen.append((name, value))
         left = [case for case in left if holds(case)]
-    return _joined(chosen), len(left)
+    return conjunction(chosen), len(left)
 
 
 def _by_chance(holds: Predicate, failing: Sequence[Case], passing: Sequence[Case]) -> bool:
@@ -77,36 +77,17 @@ def _terms(failing: Sequence[Case]) -> Iterator[tuple[str, Any, Predicate]]:
             continue  # compute_dtype says it; a view seldom matters, and would often fit by chance
         values = sorted({read(case) for case in failing}, key=str)
         if len(values) == 1:
-            yield name, values[0], condition(name, values[0])
+            yield name, values[0], parse_term(name, values[0])
         elif 1 < len(values) <= min(MOST_WORDS, len(allowed) // 2):
             lists.append((name, values))
     for name, value in (*_TERMS, *lists):
-        yield name, value, condition(name, value)
+        yield name, value, parse_term(name, value)
     for name, read_number in NUMBERS.items():
         least = min(map(read_number, failing), default=0)
         if least > 1:
-            yield name, f">= {least}", condition(name, f">= {least}")
+            yield name, f">= {least}", parse_term(name, f">= {least}")
     for name, read_pair in PAIRS.items():
         pairs = {read_pair(case) for case in failing}
         if len(pairs) == 1:
             value = list(pairs.pop())
-            yield name, value, condition(name, value)
-
-
-def _joined(terms: list[tuple[str, Any]]) -> dict[str, Any]:
-    """One entry a name: two comparisons of one name become their conjunction."""
-    joined: dict[str, Any] = {}
-    for name, value in terms:
-        if name in joined:
-            value = " and ".join(f"({_spelled(name, v)})" for v in (joined[name], value))
-        joined[name] = value
-    return joined
-
-
-def _spelled(name: str, value: Any) -> str:
-    if isinstance(value, list):
-        return f"h == {value[0]} and w == {value[1]}"
-    if value[0] in "<>=!":
-        names = ("h", "w") if name in PAIRS else (name,)
-        return " and ".join(f"{n} {value}" for n in names)
-    return str(value)
+            yield name, value, parse_term(name, value)

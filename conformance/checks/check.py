@@ -1,0 +1,54 @@
+"""What a check is, and the decorator that declares one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conformance.checks.trial import Trial
+from conformance.implementations.base import Implementation
+
+Rule = Callable[[Trial], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule of the Conv2D contract.
+
+    Attributes:
+        function: raises `CheckFailure` where the rule is broken, may return an error ratio; its
+            name is the name of the check and its docstring the rule.
+        applies: on which trials it is made.
+        after: checks that must have passed for this one to mean anything.
+        only: on which implementations it is made at all.
+        judges_values: whether it decides if the values of the output are correct.
+        diagnosed: whether its failures are held against the known faults.
+    """
+
+    function: Rule
+    applies: Callable[[Trial], bool]
+    after: tuple[Check, ...]
+    only: Callable[[Implementation], bool]
+    judges_values: bool
+    diagnosed: bool
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def rule(self) -> str:
+        """The rule in one sentence."""
+        return (self.function.__doc__ or "").strip().splitlines()[0]
+
+
+def check(
+    *,
+    applies: Callable[[Trial], bool] = lambda trial: True,
+    after: tuple[Check, ...] = (),
+    only: Callable[[Implementation], bool] = lambda implementation: True,
+    judges_values: bool = False,
+    diagnosed: bool = False,
+) -> Callable[[Rule], Check]:
+    """Decorator that makes a function a `Check`, whose attributes these are."""
+    return lambda function: Check(function, applies, after, only, judges_values, diagnosed)

@@ -1,0 +1,187 @@
+"""The language of conditions on a case, as in expected-failure files and findings.
+
+    { padding = "same", dilation = "h != w" }
+
+A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
+`view`, `kernel_view`, `bias_view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or
+a pair (`input`, `kernel`, `strides`, `dilation`, `output`). A word is compared with a value or a
+list of them. A number or pair takes a value or a comparison: ``"> 1"``, ``"h != w"``,
+``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or ``output_w``, as in
+``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3 <= strides_h"``.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from conformance.axes import TERMS, Number, Numbers, Word
+from conformance.case import Case
+from conformance.errors import UsageError
+
+Predicate = Callable[[Case], bool]
+
+WORDS = {name: (term.read, term.allowed) for name, term in TERMS.items() if isinstance(term, Word)}
+NUMBERS = {name: term.read for name, term in TERMS.items() if isinstance(term, Number)}
+PAIRS = {name: term.read for name, term in TERMS.items() if isinstance(term, Numbers)}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
+
+
+def parse(when: Mapping[str, Any], where: str = "condition") -> Predicate:
+    """What all terms ``name = value`` of a condition demand of a case.
+
+    Raises:
+        UsageError: one is not understood; the message starts with `where`.
+    """
+    terms = [parse_term(name, value, where) for name, value in when.items()]
+    return lambda case: all(holds(case) for holds in terms)
+
+
+def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
+    """What ``name = value`` demands of a case; errors as for `parse`."""
+    if name in WORDS:
+        wanted = value if isinstance(value, list) else [value]
+        read, allowed = WORDS[name]
+        for word in wanted:
+            if word not in allowed or isinstance(word, bool) != (name == "bias"):
+                raise UsageError(
+                    f"{where}: {name} = {word!r}; allowed are {', '.join(map(str, allowed))}"
+                )
+        return lambda case: read(case) in wanted
+    if name not in NUMBERS and name not in PAIRS:
+        raise UsageError(
+            f"{where}: unknown condition {name!r}; "
+            f"allowed are {', '.join((*WORDS, *NUMBERS, *PAIRS))}"
+        )
+    names = {"h": f"{name}_h", "w": f"{name}_w"} if name in PAIRS else {name: name}
+    tree = _comparison(value, names, f"{where}: {name} = {value!r}")
+
+    def holds(case: Case) -> bool:
+        values = _numbers(case)
+        return bool(_evaluate(tree, values | {short: values[n] for short, n in names.items()}))
+
+    return holds
+
+
+def conjunction(terms: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The condition that all `terms` hold: two comparisons of one name are joined by ``and``."""
+    when: dict[str, Any] = {}
+    for name, value in terms:
+        if name in when:
+            value = " and ".join(f"({_spelled(name, v)})" for v in (when[name], value))
+        when[name] = value
+    return when
+
+
+def in_words(when: Mapping[str, Any]) -> str:
+    """A condition in one line: ``padding = same, dilation: h != w``."""
+    return ", ".join(_term_in_words(name, value) for name, value in when.items())
+
+
+def _term_in_words(name: str, value: Any) -> str:
+    if isinstance(value, str) and re.search("[<>=!]", value):
+        return f"{name}: {value}"
+    if isinstance(value, list | tuple):
+        pair = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+        value = f"({', '.join(map(str, value))})" if pair else " or ".join(map(_word, value))
+    return f"{name} = {_word(value)}"
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _spelled(name: str, value: Any) -> str:
+    """The value of a number or pair as a whole expression."""
+    if isinstance(value, list):
+        return f"h == {value[0]} and w == {value[1]}"
+    if value[0] in "<>=!":
+        return " and ".join(f"{n} {value}" for n in (("h", "w") if name in PAIRS else (name,)))
+    return str(value)
+
+
+def _numbers(case: Case) -> dict[str, int]:
+    """Every number that a comparison may name."""
+    values = {name: read(case) for name, read in NUMBERS.items()}
+    for name, pair in PAIRS.items():
+        values[f"{name}_h"], values[f"{name}_w"] = pair(case)
+    return values
+
+
+def _comparison(value: Any, names: dict[str, str], where: str) -> ast.expr:
+    """The expression of an int, a pair, or a comparison such as ``h != w`` or ``> 1``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"== {value}"
+    if isinstance(value, list) and len(value) == len(names) == 2:
+        value = f"h == {value[0]} and w == {value[1]}"
+    if isinstance(value, str):
+        text = value.strip()
+        if text[:1] in ("<", ">", "=", "!"):
+            text = " and ".join(f"{name} {text}" for name in names)
+        with contextlib.suppress(SyntaxError):
+            tree = ast.parse(text, mode="eval").body
+            if _understood(tree, {*names, *NUMBERS, *(f"{p}_{a}" for p in PAIRS for a in "hw")}):
+                return tree
+    raise UsageError(
+        f"{where}: cannot read this; compare {' and '.join(names)} with numbers, "
+        "as in '> 1' or 'h != w'"
+    )
+
+
+def _understood(node: ast.AST, names: set[str]) -> bool:
+    if isinstance(node, ast.BoolOp):
+        return all(_understood(value, names) for value in node.values)
+    if isinstance(node, ast.Compare):
+        return all(type(op) in _COMPARISONS for op in node.ops) and all(
+            _is_number(part, names) for part in (node.left, *node.comparators)
+        )
+    return False
+
+
+def _is_number(node: ast.AST, names: set[str]) -> bool:
+    if isinstance(node, ast.BinOp):
+        return type(node.op) in _ARITHMETIC and all(
+            _is_number(part, names) for part in (node.left, node.right)
+        )
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.USub) and _is_number(node.operand, names)
+    return (isinstance(node, ast.Name) and node.id in names) or (
+        isinstance(node, ast.Constant) and type(node.value) is int
+    )
+
+
+def _evaluate(node: ast.AST, values: dict[str, int]) -> Any:
+    if isinstance(node, ast.BoolOp):
+        results = [_evaluate(value, values) for value in node.values]
+        return all(results) if isinstance(node.op, ast.And) else any(results)
+    if isinstance(node, ast.Compare):
+        parts = [_evaluate(part, values) for part in (node.left, *node.comparators)]
+        return all(
+            _COMPARISONS[type(op)](a, b)
+            for op, a, b in zip(node.ops, parts, parts[1:], strict=False)
+        )
+    if isinstance(node, ast.BinOp):
+        left, right = _evaluate(node.left, values), _evaluate(node.right, values)
+        return _ARITHMETIC[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp):
+        return -_evaluate(node.operand, values)
+    if isinstance(node, ast.Name):
+        return values[node.id]
+    assert isinstance(node, ast.Constant)
+    return node.value
