@@ -36,6 +36,7 @@ class Exit(IntEnum):
     FAILS = 1
     USAGE = 2
     INCONCLUSIVE = 3
+    TROUBLE = 4  # of the suite's own, such as a full disk
     INTERRUPTED = 130
 
 
@@ -149,7 +150,6 @@ def _campaign(settings: Any, out: Path) -> int:
     with _shown_progress() as progress:
         campaign = run_campaign(settings, progress)
     report = campaign.report
-    page = write_all(report, out)
     for line in report.headline:
         typer.echo(line)
     for result in report.implementations:
@@ -162,6 +162,11 @@ def _campaign(settings: Any, out: Path) -> int:
             typer.echo(f"  unsupported in {item.count} cases: {item.reason}")
         for note in result.notes:
             typer.echo(f"  {note}")
+    try:
+        page = write_all(report, out)
+    except OSError as error:
+        typer.echo(f"cannot write the report to {out}: {error.strerror or error}", err=True)
+        return Exit.TROUBLE
     typer.echo(f"Report: {page}")
     return exit_code(campaign)
 
@@ -372,6 +377,7 @@ def main() -> None:
     """Entry point: one sentence and exit code 2 for what cannot be done."""
     # A shell's background job inherits an ignored SIGINT; CI cancels with one all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # containers send this one alone
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

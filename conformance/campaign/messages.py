@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
+from conformance.implementations import Target
 from conformance.implementations.base import Reproducer
 from conformance.plan import Asked
 
@@ -44,6 +45,29 @@ class Subject:
     def asked(self) -> Asked:
         """What the cases that it is asked depend on."""
         return Asked(self.kind, self.declared, self.costly_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """First request: whom to measure, and the `nonce` that every reply repeats."""
+
+    target: Target
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back for a request.
+
+    Attributes:
+        nonce: of the first request; foreign code that writes on the channel does not know it.
+        number: of the reply, 0 for the first.
+        content: the reply itself.
+    """
+
+    nonce: int
+    number: int
+    content: Any
 
 
 @dataclass(frozen=True, slots=True)

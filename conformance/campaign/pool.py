@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,7 +21,17 @@ from typing import Any
 import psutil
 
 import conformance
-from conformance.campaign.messages import Diagnose, Explain, ProcessorTime, Refused, Run, Subject
+from conformance.campaign.messages import (
+    Diagnose,
+    Explain,
+    HarnessError,
+    ProcessorTime,
+    Refused,
+    Reply,
+    Run,
+    Start,
+    Subject,
+)
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations import Target
@@ -79,6 +90,7 @@ class WorkerProcess:
         self._bloated = False
         self._lock = threading.Lock()  # of _deadline, _late and _bloated
         self._ready = False
+        self._nonce = self._replies = 0
 
     def start(self) -> Subject:
         """Start the child if there is none.
@@ -106,7 +118,8 @@ class WorkerProcess:
         with contextlib.suppress(psutil.Error):
             self._memory = psutil.Process(self._process.pid)
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
-        self._send(self.target)
+        self._nonce, self._replies = secrets.randbits(64), 0
+        self._send(Start(self.target, self._nonce))
         first: Subject | Refused | Lost = self._receive(SETUP_LIMIT)
         if isinstance(first, Lost):
             raise UsageError(f"setting up {self.name!r} {first.message}")
@@ -127,13 +140,17 @@ class WorkerProcess:
 
         With `traces`, the tracebacks of what the implementation raises are `printed` too.
         """
-        done = 0
+        done, tried_again = 0, -1
         while done < len(cases):
             self.start()
             self._send(Run(cases[done:], checks, traces))
             while done < len(cases):
                 began = time.monotonic()
                 reply = self._receive(self.case_limit)
+                if isinstance(reply, HarnessError) and tried_again < done:
+                    tried_again = done  # an earlier case may have spoilt the process
+                    self._end()
+                    break
                 done += 1
                 if isinstance(reply, Lost) and reply.status is Status.TIMED_OUT:
                     self._lose_patience()
@@ -227,14 +244,24 @@ class WorkerProcess:
             self._deadline = time.monotonic() + limit
             self._late = self._bloated = False
         ended, reply = False, None
+        foreign = False
         try:
             reply = pickle.load(stream)
-        except (EOFError, pickle.UnpicklingError):
+            foreign = not isinstance(reply, Reply) or not self._is_asked_for(reply)
+        except EOFError:
             ended = True
+        except Exception as error:  # noqa: BLE001 - any bytes at all, read as a pickle
+            ended = "truncated" in str(error)  # the child ended while it wrote
+            foreign = not ended
         with self._lock:
             self._deadline = math.inf
-            if not (ended or self._late or self._bloated):
-                return reply
+            if not (ended or foreign or self._late or self._bloated) and reply is not None:
+                self._replies += 1
+                return reply.content
+        if foreign and not (self._late or self._bloated):
+            self._end()
+            cause = "writes on the channel of the suite"
+            return Lost(Status.CRASHED, cause, cause)
         code = process.wait()
         last_words = self._last_words()
         self._end()
@@ -247,6 +274,10 @@ class WorkerProcess:
             return Lost(Status.CRASHED, "takes too much memory", f"takes {most} for one case")
         cause = f"ends the process: {_exit_text(code)}{last_words}"
         return Lost(Status.CRASHED, cause, cause)
+
+    def _is_asked_for(self, reply: Reply) -> bool:
+        """Whether it is the next reply of the worker itself."""
+        return (reply.nonce, reply.number) == (self._nonce, self._replies)
 
     def _lose_patience(self) -> None:
         """A hang has shown that time is not what it lacks: wait less for the next one.

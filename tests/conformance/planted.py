@@ -15,6 +15,7 @@ import numpy as np
 
 import reference_impl
 from conformance import Capabilities, Implementation, Unsupported, expected_failure
+from conformance.checks import trial
 
 right = reference_impl.conv2d
 not_callable = 3
@@ -344,4 +345,36 @@ def records_its_calls(x: Any, kernel: Any, bias: Any = None, **given: Any) -> An
     }
     with open(os.environ["RECORDED_CALLS"], "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
+    return right(x, kernel, bias, **given)
+
+
+def writes_on_every_descriptor(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Where there are two groups: a library that logs to a descriptor it no longer owns."""
+    if given["groups"] == 2:
+        for descriptor in range(3, 12):
+            try:
+                os.write(descriptor, b"I0000 loaded\n")
+            except OSError:
+                continue
+    return right(x, kernel, bias, **given)
+
+
+def forks(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Goes on twice where there are two groups."""
+    if given["groups"] == 2:
+        os.fork()
+    return right(x, kernel, bias, **given)
+
+
+def raises_on_underflow(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Leaves NumPy's error handling as strict as it can be."""
+    result = right(x, kernel, bias, **given)
+    np.seterr(all="raise")
+    return result
+
+
+def breaks_the_suite(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Makes the suite useless in its process, where there are two groups."""
+    if given["groups"] == 2:
+        trial.expected = None  # type: ignore[assignment]
     return right(x, kernel, bias, **given)

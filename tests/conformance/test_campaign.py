@@ -319,6 +319,38 @@ def test_leaving_by_sys_exit_is_a_failure_like_any_other_exception():
     assert result.checks["output_shape"]["passed"] == result.cases - finding.count
 
 
+@pytest.mark.usefixtures("few_attempts")
+def test_bytes_on_the_channel_cost_the_case_in_which_they_are_written():
+    result = measured("writes_on_every_descriptor", given=MIXED)
+    finding = one_finding(result)
+    assert (finding.status, finding.cause) == (
+        Status.CRASHED,
+        "writes on the channel of the suite",
+    )
+    assert Case.parse(finding.minimal_case).geometry.groups == 2
+    assert result.configurations == len(MIXED)
+    assert result.checks["exact_values"]["passed"] == len(MIXED) - finding.count
+
+
+def test_a_fork_takes_no_part():
+    result, undisturbed = measured("forks", given=MIXED), measured("right", given=MIXED)
+    assert result.verdict is Verdict.CONFORMS
+    assert result.checks == undisturbed.checks
+
+
+def test_a_process_in_which_the_suite_fails_is_not_kept():
+    result = measured("breaks_the_suite", given=MIXED)
+    guilty = sum(case.geometry.groups == 2 for (case,) in MIXED)
+    assert result.checks["output_shape"]["harness_error"] == guilty
+    assert result.checks["exact_values"]["passed"] == len(MIXED) - guilty
+
+
+def test_strict_floating_point_errors_left_behind_are_no_errors_of_the_suite():
+    result = measured("raises_on_underflow", examples=60)
+    assert result.verdict is Verdict.CONFORMS
+    assert totals(result, Status.HARNESS_ERROR) == 0
+
+
 HANGS = Case.parse("in1x4x4x2-f2-k3-g2-integers.0")
 RETURNS = Case.parse("in1x4x4x2-f2-k3-integers.0")
 
@@ -474,9 +506,11 @@ main()
 """
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_the_run_and_keeps_what_was_decided(tmp_path: Path, jobs: str):
-    """The signal goes to the whole group, as from a terminal."""
+@pytest.mark.parametrize(
+    ("jobs", "sent"), [("1", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM)]
+)
+def test_an_interrupted_run_keeps_what_was_decided(tmp_path: Path, jobs: str, sent: int):
+    """Ctrl-C goes to the whole group, as from a terminal; SIGTERM to the run alone."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     announced = os.open(pipe, os.O_RDWR)
@@ -495,7 +529,7 @@ def test_ctrl_c_ends_the_run_and_keeps_what_was_decided(tmp_path: Path, jobs: st
     )
     try:
         assert select.select([announced], [], [], 120)[0], "the campaign never ran"
-        os.killpg(process.pid, signal.SIGINT)
+        (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
         _, errors = process.communicate(timeout=120)
     finally:
         process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conformance import cli
+from conformance import cli, report
 from conformance.campaign import run as campaign_run
 from conformance.case import Case
 from conformance.checks import CHECKS, concerning
@@ -511,3 +512,22 @@ def test_python_m_conformance_is_the_same_program(tmp_path: Path):
 def test_every_status_has_a_place_in_the_schema():
     """The schema is published: a new status is a new schema."""
     assert len(Status) == 8
+
+
+def test_a_full_disk_is_told_after_the_verdict_and_keeps_the_earlier_report(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    assert command("run", *RIGHT, "--examples", 3, "--out", "out").code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setitem(report.FILES, "report.html", full)
+    done = command("run", *WRONG, "--examples", 3, "--out", "out")
+    assert done.code == cli.Exit.TROUBLE == 4
+    assert done.out.startswith("planted:off_by_one fails")
+    assert done.errors.splitlines()[-1] == (
+        "cannot write the report to out: No space left on device"
+    )
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
