@@ -424,7 +424,7 @@ def rows_for(claims: Claims) -> Rows:
     """The rows of the design as they fit `claims`: every pair and triple of these is met."""
     cover = Cover(claims)
     rng = random.Random(0)
-    wanted = [row for row in _shipped() if claims.both or not row.both]
+    wanted = [_as_seen(row, claims) for row in _shipped() if claims.both or not row.both]
     cover.meet(*(row.levels for row in wanted if _is_claimed(row, claims)))
     rows: list[Designed] = []
     for row in wanted:
@@ -467,6 +467,12 @@ def _ordered(rows: list[Designed], claims: Claims) -> Rows:
         cover.missing[2][numbers[chosen]] = False
     rest = np.flatnonzero(left).tolist()
     return Rows(tuple(rows[n] for n in [*order, *rest]), len(order))
+
+
+def _as_seen(row: Designed, claims: Claims) -> Designed:
+    """With the first level of every factor that is not seen."""
+    levels = (n if f in claims.counted else 0 for f, n in enumerate(row.levels))
+    return replace(row, levels=tuple(levels))
 
 
 def _is_claimed(row: Designed, claims: Claims) -> bool:
