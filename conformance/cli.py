@@ -179,11 +179,11 @@ def replay(
 ) -> None:
     """Run one case again: what each check finds, and what the implementation printed."""
     from conformance.campaign.measure import outcomes_of
-    from conformance.campaign.pool import WorkerProcess
     from conformance.campaign.run import CASE_LIMIT
+    from conformance.campaign.worker import Worker
     from conformance.case import CaseError, parse_sequence
     from conformance.expectations import load, own_expectations, shipped
-    from conformance.plan import adapt, refuse_unclaimed
+    from conformance.plan import Asked, adapt, refuse_unclaimed
     from conformance.results import BAD, KERAS, Status
 
     try:
@@ -193,15 +193,15 @@ def replay(
     known = [*(load(xfail) if xfail else ()), *shipped()]
     bad = decided = False
     for name in _distinct(impl or [KERAS]):
-        worker = WorkerProcess(name, CASE_LIMIT)
-        subject = worker.start()
-        refuse_unclaimed(cases, subject.asked, name)
-        typer.echo(f"{name} {subject.version}".rstrip())
-        expectations = [*own_expectations(name, subject.expected_failures), *known]
-        asked = tuple(adapt((one,), subject.asked)[0] for one in cases)
+        worker = Worker(name, CASE_LIMIT)
+        info = worker.start()
+        refuse_unclaimed(cases, Asked.of(info), name)
+        typer.echo(f"{name} {info.version}".rstrip())
+        expectations = [*own_expectations(name, info.expected_failures), *known]
+        asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
-            for outcome in outcomes_of(reply, 1, one, subject, expectations):
+            for outcome in outcomes_of(reply, 1, one, info, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
                 typer.echo(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD or outcome.strict

@@ -26,6 +26,7 @@ smallest normal number, since elementary functions may flush what lies below it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +37,12 @@ from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.data import INTEGER_KINDS, Arrays
 from reference_impl import activations
-from reference_impl.convolution import accumulate
+from reference_impl.convolution import Accumulated, accumulate
 from reference_impl.dtypes import FloatFormat, format_of
 from reference_impl.rounding import round_to
 
 Reals = NDArray[np.float64]
+SumsOf = Callable[[Case, Arrays, bool], Accumulated]
 
 # Activations that map every integer of the exact data to an integer.
 EXACT_ACTIVATIONS = frozenset({None, "linear", "relu", "relu6", "hard_tanh", "hard_shrink"})
@@ -81,21 +83,34 @@ class Expected:
         return round_to(self.value, self.fmt)
 
 
-def expected(case: Case, data: Arrays, capabilities: Capabilities) -> Expected:
+def accumulated(case: Case, data: Arrays, magnitude: bool) -> Accumulated:
+    """The reference's sums for `data`, with their magnitudes if asked for."""
+    return accumulate(
+        data.x, data.kernel, data.bias, magnitude=magnitude, **case.function_arguments()
+    )
+
+
+def expected(
+    case: Case, data: Arrays, capabilities: Capabilities, sums_of: SumsOf = accumulated
+) -> Expected:
     """Value and bound for `case`, for an implementation of these capabilities."""
     bounded = not is_exact(case) or capabilities.algorithm != "direct"
-    sums = accumulate(
-        data.x, data.kernel, data.bias, magnitude=bounded, **case.function_arguments()
-    )
+    sums = sums_of(case, data, bounded)
     return _expected(case, data, capabilities, sums.value, sums.magnitude)
 
 
-def expected_of(case: Case, data: Arrays, capabilities: Capabilities, sums: Reals) -> Expected:
+def expected_of(
+    case: Case,
+    data: Arrays,
+    capabilities: Capabilities,
+    sums: Reals,
+    sums_of: SumsOf = accumulated,
+) -> Expected:
     """As `expected`, were `sums` the right values before the activation.
 
     The bound is that of the largest magnitude in the case, since `sums` may have any shape.
     """
-    right = accumulate(data.x, data.kernel, data.bias, magnitude=True, **case.function_arguments())
+    right = sums_of(case, data, True)
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
     return _expected(case, data, capabilities, sums, magnitude)

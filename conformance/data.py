@@ -40,13 +40,6 @@ class Arrays:
     kernel: NDArray[Any]
     bias: NDArray[Any] | None
 
-    def copy(self, case: Case) -> Arrays:
-        """Equal arrays of the same memory layout; `case` is the one these belong to."""
-        owner = self.owner.copy()
-        kernel = _laid_out(self.kernel, case.kernel_view)
-        bias = None if self.bias is None else _laid_out(self.bias, case.bias_view)
-        return Arrays(_view(owner, case), owner, kernel, bias)
-
 
 def arrays(case: Case) -> Arrays:
     """The arrays of `case`; the same for the same case on every machine."""

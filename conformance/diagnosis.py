@@ -10,6 +10,7 @@ from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected_of
 from conformance.errors import Crashed, Unsupported
 from conformance.faults import FAULTS, Fault
+from conformance.sums import kept_sums
 
 
 def diagnose(trials: Sequence[Trial]) -> str | None:
@@ -41,7 +42,7 @@ def _explains(fault: Fault, trial: Trial) -> bool:
     got = trial.output
     if value is None:
         return False
-    want = expected_of(trial.case, trial.data, trial.implementation.declared, value)
+    want = expected_of(trial.case, trial.data, trial.info.declared, value, kept_sums)
     if got.shape != want.value.shape or np.any(error_ratio(got, want) > 1):
         return False
     right = trial.expected

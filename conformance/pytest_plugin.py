@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     names = config.getoption("--conv-impl")
     if not names or hasattr(config, "workerinput"):  # the controller has looked already
         return
-    from conformance.campaign.pool import WorkerProcess
+    from conformance.campaign.process import ObserverProcess
     from conformance.errors import UsageError
     from conformance.implementations import ADAPTERS, refuse_unknown
 
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if duplicates:
         raise pytest.UsageError(f"--conv-impl {duplicates[0]} is given twice")
     for name in names:
-        probe = WorkerProcess(name, case_limit=1)
+        probe = ObserverProcess(name, case_limit=1)
         try:
             refuse_unknown(name)
             if name not in ADAPTERS:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations.adapter import Adapter
-from conformance.implementations.base import Reproducer
+from conformance.implementations.info import Reproducer
 
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
 

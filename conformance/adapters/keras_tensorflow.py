@@ -12,7 +12,7 @@ from conformance.adapters.keras_layer import Keras
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import Unsupported
-from conformance.implementations.base import Reproducer
+from conformance.implementations.info import Reproducer
 
 # oneDNN is on by default on some processors only; pinned, a report means the same on all of them.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}

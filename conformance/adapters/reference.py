@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import reference_impl
 from conformance.implementations.adapter import Adapter
-from conformance.implementations.base import Reproducer
+from conformance.implementations.info import Reproducer
 
 
 class Reference(Adapter):

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from conformance.campaign.measure import PROBE_CHECK, Measured, outcomes_of
-from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.reproducer import script
+from conformance.campaign.worker import Worker
 from conformance.case import Case, format_sequence, parse_sequence
 from conformance.checks import CHECKS
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
-from conformance.plan import SHRINK_ATTEMPTS, Example, smallest
+from conformance.plan import SHRINK_ATTEMPTS, Asked, Example, smallest
 from conformance.results import BAD, Evidence, Finding, Outcome, Status
 
 MOST_SHRUNK = 12
@@ -30,7 +30,7 @@ Key = tuple[str, str, str, str]
 
 def findings(
     measured: Measured,
-    worker: WorkerProcess | None,
+    worker: Worker | None,
     checks: tuple[str, ...] = (),
 ) -> list[Finding]:
     """All findings of `measured`, in the order in which they were met.
@@ -50,7 +50,7 @@ def findings(
     found = []
     for number, group in enumerate(ordered):
         shrinks = number < MOST_SHRUNK and group[0].check != PROBE_CHECK
-        shrinks = shrinks and worker is not None and not measured.subject.recorded
+        shrinks = shrinks and worker is not None and not measured.info.recorded
         attempts = ATTEMPTS.get(group[0].status, 0) if shrinks else 0
         found.append((shrinker.finding(group, attempts), group))
     return [_with_condition(finding, group, found, measured) for finding, group in found]
@@ -91,7 +91,7 @@ def _key(outcome: Outcome) -> Key:
 @dataclass(frozen=True, slots=True)
 class _Shrinker:
     measured: Measured
-    worker: WorkerProcess | None
+    worker: Worker | None
     checks: tuple[str, ...]
 
     def finding(self, group: list[Outcome], attempts: int) -> Finding:
@@ -104,7 +104,7 @@ class _Shrinker:
             shrunk = smallest(
                 self._example_of(first),
                 lambda example: bool(self._failing(example, first)),
-                self.measured.subject.asked,
+                Asked.of(self.measured.info),
                 attempts,
             )
             cases, again = self._alone(self._failing(shrunk, first) or cases, first)
@@ -115,7 +115,6 @@ class _Shrinker:
         shows = self.worker is not None and not note
         evidence = self._evidence(cases, first) if shows else None
         diagnosis = self._diagnosis(cases, group, first) if shows else None
-        subject = self.measured.subject
         return Finding(
             check=first.check,
             cause=first.reason or first.cause,
@@ -126,14 +125,14 @@ class _Shrinker:
             message=(shown.message or UNEXPECTED) + note,
             diagnosis=diagnosis,
             explanation=FAULTS[diagnosis].explanation if diagnosis else "",
-            reproducer=script(cases, subject, evidence, first.check),
+            reproducer=script(cases, self.measured.info, evidence, first.check),
             reason=first.reason,
             link=first.link,
             evidence=evidence,
         )
 
     @property
-    def _child(self) -> WorkerProcess:
+    def _child(self) -> Worker:
         assert self.worker is not None
         return self.worker
 
@@ -160,7 +159,7 @@ class _Shrinker:
         for case, reply in zip(cases, self._child.run(cases, self.checks), strict=True):
             measured = self.measured
             outcomes = outcomes_of(
-                reply, 0, case, measured.subject, measured.expectations, self.checks
+                reply, 0, case, measured.info, measured.expectations, self.checks
             )
             found.append(next((o for o in outcomes if _key(o) == _key(like)), None))
         return found
@@ -191,9 +190,9 @@ class _Shrinker:
             self._child.restart()
             return self._first(example, like) == len(example)
 
-        costly = self.measured.subject.costly_calls
+        costly = self.measured.info.costly_calls
         attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
-        shrunk = smallest(cases, fails, self.measured.subject.asked, attempts)
+        shrunk = smallest(cases, fails, Asked.of(self.measured.info), attempts)
         return self._alone(shrunk, like)
 
     def _diagnosis(self, cases: Example, group: list[Outcome], like: Outcome) -> str | None:
@@ -203,14 +202,12 @@ class _Shrinker:
             return None
         others = sorted({o.case for o in group}, key=_size)
         spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]
-        reply = self._child.diagnose((*cases, *map(Case.parse, spread)))
-        return reply if isinstance(reply, str) else None
+        return self._child.diagnose((*cases, *map(Case.parse, spread)))
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE):
             return None
-        reply = self._child.explain(cases, like.check)
-        return reply if isinstance(reply, Evidence) else None
+        return self._child.explain(cases, like.check)
 
 
 def _size(case: str) -> tuple[int, int, str]:

@@ -10,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-from conformance.campaign.messages import HarnessError, Subject
-from conformance.campaign.pool import Lost, WorkerProcess
+from conformance.campaign.messages import HarnessError
+from conformance.campaign.process import Lost
+from conformance.campaign.worker import Reply, Worker
 from conformance.capabilities import probes, wording
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
@@ -19,6 +20,7 @@ from conformance.checks.claims import claimed_capability
 from conformance.checks.shapes import output_shape
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, own_expectations
+from conformance.implementations.info import Info
 from conformance.plan import Planned
 from conformance.results import BAD, Capability, Outcome, Status
 
@@ -35,7 +37,7 @@ class Measured:
     """What was tried on one implementation, in the order of the plan.
 
     Attributes:
-        subject: who was measured.
+        info: who was measured.
         expectations: what was expected to fail.
         outcomes: every outcome.
         known: the cases tried, by their case strings.
@@ -43,12 +45,12 @@ class Measured:
         cases, configurations: how many were run.
         probed: what became of the probe of each capability.
         refused: which processes could not be started, and why, or empty.
-        outgrown: how often a process was started anew because it had grown.
+        memory_restarts: how often a process was restarted because its memory had grown.
         stopped: why not everything planned was run, or empty.
         cpu: processor seconds of the children, `setup_cpu` of it before the first case.
     """
 
-    subject: Subject
+    info: Info
     expectations: list[Expectation] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     known: dict[str, Case] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Measured:
     configurations: int = 0
     probed: list[Capability] = field(default_factory=list)
     refused: str = ""
-    outgrown: int = 0
+    memory_restarts: int = 0
     stopped: str = ""
     cpu: float = 0.0
     setup_cpu: float = 0.0
@@ -77,8 +79,8 @@ class Budget:
 
 
 def measure(
-    workers: list[WorkerProcess],
-    planned: Callable[[Subject], Iterator[Planned]],
+    workers: list[Worker],
+    planned: Callable[[Info], Iterator[Planned]],
     *,
     budget: Budget,
     expectations: list[Expectation],
@@ -92,11 +94,11 @@ def measure(
         UsageError: the implementation cannot be measured.
         KeyboardInterrupt: passed on; what was decided is lost then, so set `budget.stop` instead.
     """
-    subject = workers[0].start()
-    own = own_expectations(subject.name, subject.expected_failures)
-    result = Measured(subject, [*own, *expectations])
-    run = _Run(result, workers, planned(subject), budget, checks, progress)
-    if probing and not (budget.over or subject.recorded) and PROBE_CHECK in (checks or CHECKS):
+    info = workers[0].start()
+    own = own_expectations(info.name, info.expected_failures)
+    result = Measured(info, [*own, *expectations])
+    run = _Run(result, workers, planned(info), budget, checks, progress)
+    if probing and not (budget.over or info.recorded) and PROBE_CHECK in (checks or CHECKS):
         run.probe(workers[0])
     with ThreadPoolExecutor(len(workers)) as threads:
         futures: list[Future[None]] = [threads.submit(run.work, worker) for worker in workers]
@@ -120,7 +122,7 @@ def measure(
         result.refused = f"{len(run.refused)} of {len(workers)} processes: {reason}"
         if len(run.refused) == len(workers):
             result.stopped = f"no process could be started again ({reason})"
-    result.outgrown = sum(worker.outgrown for worker in workers)
+    result.memory_restarts = sum(worker.observer.memory_restarts for worker in workers)
     order = {name: i for i, name in enumerate(CHECKS)}
     result.outcomes.sort(key=lambda o: (o.at, run.position[o.at, o.case], order[o.check]))
     result.examples.sort(key=lambda p: p.at)
@@ -131,7 +133,7 @@ class _Run:
     def __init__(
         self,
         result: Measured,
-        workers: list[WorkerProcess],
+        workers: list[Worker],
         planned: Iterator[Planned],
         budget: Budget,
         checks: tuple[str, ...],
@@ -142,13 +144,13 @@ class _Run:
         self.position: dict[tuple[int, str], int] = {}
         self.lock = threading.Lock()
         self.lost: Counter[Status] = Counter()
-        self.refused: dict[WorkerProcess, UsageError] = {}
+        self.refused: dict[Worker, UsageError] = {}
         self.broken: list[Outcome] = []  # claims that fail on their probes
 
-    def probe(self, worker: WorkerProcess) -> None:
+    def probe(self, worker: Worker) -> None:
         """Try what is claimed and what is not, each on its smallest case."""
-        subject = self.result.subject
-        asked = probes(subject.capabilities)
+        info = self.result.info
+        asked = probes(info.capabilities)
         cases = tuple(dict.fromkeys(probe.case for probe in asked))
         try:
             replies = dict(zip(cases, worker.run(cases), strict=True))
@@ -158,7 +160,7 @@ class _Run:
             return
         for probe in asked:
             outcomes = outcomes_of(
-                replies[probe.case], 1, probe.case, subject, self.result.expectations
+                replies[probe.case], 1, probe.case, info, self.result.expectations
             )
             note = next(
                 (o.message or o.cause for o in outcomes if o.status is not Status.PASSED), ""
@@ -201,7 +203,7 @@ class _Run:
                 ]
                 self.result.outcomes[:] = [*kept, outcome]
 
-    def work(self, worker: WorkerProcess) -> None:
+    def work(self, worker: Worker) -> None:
         while not self.budget.over and not self.result.stopped:
             with self.lock:
                 chunk = list(islice(self.planned, CHUNK))
@@ -219,15 +221,15 @@ class _Run:
                             self.planned = chain(chunk[number:], self.planned)
                     return
 
-    def _example(self, worker: WorkerProcess, planned: Planned) -> None:
-        subject = self.result.subject
+    def _example(self, worker: Worker, planned: Planned) -> None:
+        info = self.result.info
         parts = planned.configurations()
         flat = [(at, case) for at, cases in parts for case in cases]
         replies = worker.run(tuple(case for _, case in flat), self.checks)
         for number, ((at, case), reply) in enumerate(zip(flat, replies, strict=True)):
             if self.budget.stop.is_set():
                 return  # the process was ended under it
-            outcomes = outcomes_of(reply, at, case, subject, self.result.expectations, self.checks)
+            outcomes = outcomes_of(reply, at, case, info, self.result.expectations, self.checks)
             with self.lock:
                 self.position[at, str(case)] = number
                 self.result.known[str(case)] = case
@@ -252,10 +254,10 @@ class _Run:
 
 
 def outcomes_of(
-    reply: list[Judgement] | Lost | HarnessError,
+    reply: Reply,
     at: int,
     case: Case,
-    subject: Subject,
+    info: Info,
     expectations: list[Expectation],
     checks: tuple[str, ...] = (),
 ) -> list[Outcome]:
@@ -274,7 +276,7 @@ def outcomes_of(
         status, reason, link, strict = judgement.status, "", "", False
         for entry in expectations:
             if status in EXPECTABLE and entry.covers(
-                judgement.check, subject.name, subject.version, case
+                judgement.check, info.name, info.version, case
             ):
                 failed = status is not Status.PASSED
                 status = Status.EXPECTED_FAILURE if failed else Status.UNEXPECTED_PASS

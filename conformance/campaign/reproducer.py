@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.campaign.messages import Subject
 from conformance.case import Case
 from conformance.data import arrays
+from conformance.implementations.info import Info
 from conformance.results import Evidence
 
 MOST_LITERALS = 600
 
 
-def script(cases: tuple[Case, ...], subject: Subject, evidence: Evidence | None, check: str) -> str:
-    """Python source that runs `cases` on `subject` and prints what the check looked at."""
+def script(cases: tuple[Case, ...], info: Info, evidence: Evidence | None, check: str) -> str:
+    """Python source that runs `cases` on `info` and prints what the check looked at."""
     lines = ["import numpy as np"]
     if any(case.compute_dtype == "bfloat16" for case in cases):
         lines.append("import ml_dtypes")
-    lines += [*subject.reproducer.imports, ""]
+    lines += [*info.reproducer.imports, ""]
     if sum(_numbers(case) for case in cases) > MOST_LITERALS:
         lines += ["from conformance.case import Case", "from conformance.data import arrays", ""]
     for case in cases:
-        lines += [f"# {case}", *_values(case, len(cases)), *_call(case, subject)]
+        lines += [f"# {case}", *_values(case, len(cases)), *_call(case, info)]
         lines += ["print(result.shape, result.dtype)", ""]
     if evidence is not None and evidence.element is not None:
         lines += [
@@ -50,9 +50,9 @@ def _values(case: Case, total: int) -> list[str]:
     ]
 
 
-def _call(case: Case, subject: Subject) -> list[str]:
-    made_by = subject.reproducer.made_by
-    if subject.kind == "function":
+def _call(case: Case, info: Info) -> list[str]:
+    made_by = info.reproducer.made_by
+    if info.kind == "function":
         arguments = ", ".join(f"{k}={v!r}" for k, v in case.function_arguments().items())
         return [f"result = np.asarray({made_by}(x, kernel, bias, {arguments}))"]
     arguments = ", ".join(f"{k}={v!r}" for k, v in case.layer_arguments().items())
@@ -61,7 +61,7 @@ def _call(case: Case, subject: Subject) -> list[str]:
         f"layer = {made_by}({arguments})",
         "layer.build(x.shape)",
         f"layer.set_weights({weights})",
-        f"result = np.asarray({subject.reproducer.called}(x))",
+        f"result = np.asarray({info.reproducer.called}(x))",
     ]
 
 

@@ -15,16 +15,17 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from conformance.campaign.findings import findings
+from conformance.campaign.judges import Judges
 from conformance.campaign.measure import Budget, Measured, measure
-from conformance.campaign.messages import Subject
-from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.summary import summary
+from conformance.campaign.worker import Worker
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
 from conformance.headline import headline
 from conformance.implementations import ADAPTERS, Target, adapter_of
-from conformance.plan import PROFILES, Example, Planned, given, plan, refuse_unclaimed
+from conformance.implementations.info import Info
+from conformance.plan import PROFILES, Asked, Example, Planned, given, plan, refuse_unclaimed
 from conformance.plan import VERSION as PLAN_VERSION
 from conformance.results import KERAS, ImplementationResult, Report, Verdict, overall
 from reference_impl.convolution import active_path
@@ -177,8 +178,9 @@ class _Campaign:
         self.began = time.monotonic()
         self.budget = Budget()
         self.expectations = [*settings.expectations, *shipped()]
-        self.workers: list[WorkerProcess] = []
-        self.cpu = {"children": 0.0, "setup": 0.0}
+        self.judges = Judges(settings.processes)
+        self.workers: list[Worker] = []
+        self.cpu = {"children": 0.0, "setup": 0.0, "judges": 0.0}
         self.interrupted = False
         self.total: int | None = None
         self.finished = threading.Event()
@@ -210,8 +212,10 @@ class _Campaign:
         finally:
             for worker in self.workers:
                 worker.stop()
-                self.cpu["children"] += worker.cpu
-                self.cpu["setup"] += worker.setup_cpu
+                self.cpu["children"] += worker.observer.cpu
+                self.cpu["setup"] += worker.observer.setup_cpu
+            self.cpu["judges"] += self.judges.cpu
+            self.judges.close()
         report = Report(
             environment=environment(),
             settings={
@@ -242,15 +246,17 @@ class _Campaign:
         )
         return Campaign(report, self.interrupted, self.cpu)
 
-    def _team(self, target: Target, size: int | None = None) -> list[WorkerProcess]:
-        team = [WorkerProcess(target, CASE_LIMIT) for _ in range(size or self.settings.processes)]
+    def _team(self, target: Target, size: int | None = None) -> list[Worker]:
+        team = [
+            Worker(target, CASE_LIMIT, self.judges) for _ in range(size or self.settings.processes)
+        ]
         self.workers += team
         return team
 
     def _wants_witness(self) -> bool:
         return self.settings.witness and KERAS not in self.settings.names and keras_is_installed()
 
-    def _start_all(self, workers: Sequence[WorkerProcess]) -> None:
+    def _start_all(self, workers: Sequence[Worker]) -> None:
         """Start the first worker of every implementation, so that a wrong name is told at once.
 
         Of many, the adapters are started in their turn: their engines take much memory each.
@@ -262,9 +268,7 @@ class _Campaign:
             self.progress(Progress(worker.name, "starting", 0, None))
             worker.start()
 
-    def _measure_or_say_why(
-        self, name: str, team: list[WorkerProcess], limit: int | None
-    ) -> Measured:
+    def _measure_or_say_why(self, name: str, team: list[Worker], limit: int | None) -> Measured:
         """As `_measure`; one of many that cannot be measured does not end the others."""
         try:
             return self._measure(name, team, limit)
@@ -272,10 +276,10 @@ class _Campaign:
             if len(self.settings.targets) == 1:
                 raise
             reason = f"cannot be measured ({error})"
-            return Measured(Subject(name=name, kind="function"), stopped=reason)
+            return Measured(Info(name=name, kind="function"), stopped=reason)
 
     def _measure(
-        self, name: str, team: list[WorkerProcess], limit: int | None, *, witness: bool = False
+        self, name: str, team: list[Worker], limit: int | None, *, witness: bool = False
     ) -> Measured:
         settings = self.settings
         measured: list[Measured] = []
@@ -286,7 +290,7 @@ class _Campaign:
                 measured.append(
                     measure(
                         team,
-                        lambda subject: self._planned(subject, limit),
+                        lambda info: self._planned(info, limit),
                         budget=self.budget,
                         expectations=self.expectations,
                         checks=settings.checks,
@@ -318,14 +322,14 @@ class _Campaign:
             measured[0].stopped = measured[0].stopped or "interrupted"
         return measured[0]
 
-    def _planned(self, subject: Subject, limit: int | None) -> Iterator[Planned]:
+    def _planned(self, info: Info, limit: int | None) -> Iterator[Planned]:
         if self.settings.given is not None:
             for example in self.settings.given:
-                refuse_unclaimed(example, subject.asked, subject.name)
-            planned = given(islice(self.settings.given, limit), subject.asked)
+                refuse_unclaimed(example, Asked.of(info), info.name)
+            planned = given(islice(self.settings.given, limit), Asked.of(info))
         else:
             planned = plan(
-                self.settings.seed, subject.asked, limit=limit, profile=self.settings.extent
+                self.settings.seed, Asked.of(info), limit=limit, profile=self.settings.extent
             )
             if limit is None and self.settings.extent != "night":
                 finite = list(planned)
@@ -333,10 +337,10 @@ class _Campaign:
                 planned = iter(finite)
         return takewhile(lambda _: not self.budget.over, planned)
 
-    def _summarise(self, measured: Measured, team: list[WorkerProcess]) -> ImplementationResult:
+    def _summarise(self, measured: Measured, team: list[Worker]) -> ImplementationResult:
         found = []
         if not self.interrupted:
-            name = measured.subject.name
+            name = measured.info.name
             self.progress(Progress(name, "shrinking", measured.configurations, None))
             try:
                 found = findings(

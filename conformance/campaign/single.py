@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from conformance.campaign.findings import findings
+from conformance.campaign.judges import Judges
 from conformance.campaign.measure import Budget, measure
-from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import CASE_LIMIT
+from conformance.campaign.worker import Worker
+from conformance.checks import concerning
 from conformance.expectations import shipped
 from conformance.implementations import Target
 from conformance.plan import Asked, Planned, plan
 from conformance.results import BAD, Finding, Status
 
-_workers: dict[Target, WorkerProcess] = {}
+_judges = Judges()
+_workers: dict[Target, Worker] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,12 @@ def check_one(target: Target, check: str, *, examples: int | None = None, seed: 
     Raises:
         UsageError: the implementation cannot be measured.
     """
-    worker = _workers.setdefault(target, WorkerProcess(target, CASE_LIMIT))
-    if check not in worker.start().checks:
+    worker = _workers.setdefault(target, Worker(target, CASE_LIMIT, _judges))
+    if check not in concerning(worker.start()):
         return Single(skipped=f"{check} does not apply to {target.name}")
     measured = measure(
         [worker],
-        lambda subject: iter(_plan(seed, examples, subject.asked)),
+        lambda info: iter(_plan(seed, examples, Asked.of(info))),
         budget=Budget(),
         expectations=shipped(),
         checks=(check,),
@@ -82,3 +85,4 @@ def close_all() -> None:
     """End every process that was kept."""
     while _workers:
         _workers.popitem()[1].stop()
+    _judges.close()

@@ -11,7 +11,8 @@ import numpy as np
 from conformance.axes import AXES
 from conformance.campaign.measure import PROBE_CHECK, Measured
 from conformance.capabilities import area, every_need, wording
-from conformance.checks import CHECKS
+from conformance.checks import CHECKS, concerning
+from conformance.plan import Asked
 from conformance.plan.coverage import coverage
 from conformance.results import (
     BAD,
@@ -44,34 +45,34 @@ NOT_SEEN = {"function": ("activation",), "layer": ("kernel_view", "bias_view")}
 
 def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult:
     """The record of one implementation."""
-    subject = measured.subject
-    plan = {} if subject.recorded else _plan(measured)
+    info = measured.info
+    plan = {} if info.recorded else _plan(measured)
     return ImplementationResult(
-        name=subject.name,
-        kind=subject.kind,
-        version=subject.version,
+        name=info.name,
+        kind=info.kind,
+        version=info.version,
         verdict=_verdict(measured.outcomes),
         configurations=measured.configurations,
         cases=measured.cases,
-        checks=count(measured.outcomes, list(subject.checks)),
+        checks=count(measured.outcomes, list(concerning(info))),
         findings=findings,
         unsupported=_unsupported(measured.outcomes),
         coverage=_coverage(measured),
         plan=plan,
         ratios=_ratios(measured),
-        accumulation=subject.declared.accumulation or "float64",
+        accumulation=info.declared.accumulation or "float64",
         interrupted=bool(measured.stopped),
-        declared=None if subject.capabilities is None else asdict(subject.capabilities),
+        declared=None if info.capabilities is None else asdict(info.capabilities),
         capabilities=measured.probed,
         area=_area(measured),
         notes=_notes(measured, plan),
-        named=subject.named,
+        named=info.named,
     )
 
 
 def _area(measured: Measured) -> dict[str, Any]:
     """How much of what a case can need is claimed, counted over all combinations."""
-    declared = measured.subject.declared
+    declared = measured.info.declared
     combinations = list(area())
     claimed = sum(all(map(declared.has, needs)) for needs in combinations)
     missing = [wording(need) for need in every_need() if not declared.has(need)]
@@ -92,10 +93,10 @@ def _notes(measured: Measured, plan: dict[str, Any]) -> list[str]:
     ]
     if measured.refused:
         notes.append(f"Could not be started in {measured.refused}.")
-    if measured.outgrown:
+    if measured.memory_restarts:
         notes.append(
-            f"Its process kept memory: it grew by 2 GiB and was started anew {measured.outgrown} "
-            f"time{'s' * (measured.outgrown != 1)}."
+            f"Memory grew by 2 GiB; its process was restarted {measured.memory_restarts} "
+            f"time{'s' * (measured.memory_restarts != 1)}."
         )
     return notes
 
@@ -145,7 +146,7 @@ def _plan(measured: Measured) -> dict[str, Any]:
     drawn = [outcome for outcome in measured.outcomes if outcome.check != PROBE_CHECK]
     refused = {o.case for o in drawn if o.status is Status.UNSUPPORTED}
     answered = dict.fromkeys(o.case for o in drawn if o.case not in refused)
-    met = coverage([measured.known[case] for case in answered], measured.subject.asked)
+    met = coverage([measured.known[case] for case in answered], Asked.of(measured.info))
     return {"parts": dict(parts), **met}
 
 
@@ -159,7 +160,7 @@ def _coverage(measured: Measured) -> dict[str, dict[str, dict[str, int]]]:
     counts: dict[str, dict[str, Counter[str]]] = {
         argument: defaultdict(Counter)
         for argument in COVERED
-        if _FIELDS[argument] not in NOT_SEEN[measured.subject.kind]
+        if _FIELDS[argument] not in NOT_SEEN[measured.info.kind]
     }
     for (_, text), status in worst.items():
         case = measured.known[text]

@@ -1,135 +1,132 @@
-"""The child process that runs an implementation: ``python -m conformance.campaign.worker``.
-
-Requests and replies are pickles on what were stdin and stdout; whatever the implementation prints
-goes to stderr, which the parent keeps in a file. The first request is the `Target`; the first reply
-tells who is measured, or why nobody can be. A case that kills this process costs that case only:
-the parent starts another one.
-"""
+"""An implementation in its process, and the judges of what it answers."""
 
 from __future__ import annotations
 
-import faulthandler
-import gc
-import os
-import pickle
-import signal
-import threading
-import time
-import traceback
-from itertools import count
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import Any
 
+from conformance.campaign.judges import Judges
 from conformance.campaign.messages import (
+    Ask,
     Diagnose,
     Explain,
+    Foreign,
     HarnessError,
-    ProcessorTime,
-    Refused,
-    Reply,
-    Subject,
+    Judge,
+    Trying,
 )
+from conformance.campaign.process import Lost, ObserverProcess
+from conformance.case import Case
+from conformance.checks import Judgement
+from conformance.checks.shapes import output_shape
+from conformance.implementations import Target
+from conformance.implementations.info import Info
+from conformance.results import Evidence, Status
+
+STRAY = "writes on the channel of the suite"
+
+Reply = list[Judgement] | Lost | HarnessError
 
 
-def main() -> None:
-    replies = os.fdopen(os.dup(1), "wb")
-    requests = os.fdopen(os.dup(0), "rb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    _serve(requests, replies)
+class Worker:
+    """One process that runs an implementation, and judges for what it answers.
 
+    Attributes:
+        observer: the process.
+    """
 
-def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    from conformance.checks import Trial, concerning, judge
-    from conformance.diagnosis import diagnose
-    from conformance.errors import UsageError, describe
-    from conformance.evidence import explain
-    from conformance.implementations import resolve
+    def __init__(
+        self, target: str | Target, case_limit: float, judges: Judges | None = None
+    ) -> None:
+        self.observer = ObserverProcess(target, case_limit)
+        self.name = self.observer.name
+        self._owns_judges = judges is None
+        self._judges = judges or Judges()
 
-    numbers, own = count(), os.getpid()
+    @property
+    def case_limit(self) -> float:
+        """Seconds for one case."""
+        return self.observer.case_limit
 
-    def reply(message: Any) -> None:
-        if os.getpid() != own:
-            os._exit(0)  # a fork that foreign code has left behind
-        pickle.dump(Reply(start.nonce, next(numbers), message), replies)
-        replies.flush()
+    @case_limit.setter
+    def case_limit(self, seconds: float) -> None:
+        self.observer.case_limit = seconds
 
-    start = pickle.load(requests)
-    target = start.target
-    try:
-        implementation = resolve(target)
-        implementation.setup()
-        gc.collect()
-        gc.freeze()  # a big engine's modules are not worth scanning again and again
-        subject = Subject(
-            name=target.name,
-            kind=implementation.kind,
-            version=str(implementation.version),
-            capabilities=implementation.capabilities,
-            declared=implementation.declared,
-            costly_calls=implementation.costly_calls,
-            recorded=implementation.recorded,
-            runs_own_process=implementation.runs_own_process,
-            reproducer=implementation.reproducer("" if target.payload else target.name),
-            named=target.payload is None,
-            checks=concerning(implementation),
-            expected_failures=tuple(dict(e) for e in implementation.expected_failures),
-            cpu=time.process_time(),
-        )
-    except UsageError as error:
-        reply(Refused(str(error)))
-        return
-    except BaseException as error:  # noqa: BLE001 - a stranger's set-up code
-        traceback.print_exc()
-        reply(Refused(f"setting up {target.name!r} fails: {describe(error)}"))
-        return
-    reply(subject)
-    while True:
-        try:
-            request = pickle.load(requests)
-        except EOFError:
-            break
-        if isinstance(request, ProcessorTime):
-            reply(time.process_time())
-            continue
-        if isinstance(request, Explain):
-            *before, last = request.cases
-            for case in before:
-                judge(Trial(case, implementation))
-            reply(_guarded(lambda: explain(Trial(last, implementation), request.check)))  # noqa: B023
-            continue
-        if isinstance(request, Diagnose):
-            trials = [Trial(case, implementation) for case in request.cases]
-            reply(_guarded(lambda: diagnose(trials)))  # noqa: B023
-            continue
-        for case in request.cases:
-            trial = Trial(case, implementation, traces=request.traces)
-            reply(_guarded(lambda: judge(trial, request.checks)))  # noqa: B023
-    try:
-        implementation.close()
-    finally:
-        os._exit(0)  # threads that it has started are not waited for
+    @property
+    def aborted(self) -> bool:
+        """Whether it has been told to stop for good."""
+        return self.observer.aborted
 
+    def start(self) -> Info:
+        """As `ObserverProcess.start`."""
+        return self.observer.start()
 
-def _guarded(action: Any) -> Any:
-    import numpy as np
+    def run(
+        self, cases: tuple[Case, ...], checks: tuple[str, ...] = (), *, traces: bool = False
+    ) -> Iterator[Reply]:
+        """For each case its judgements, a `HarnessError`, or `Lost`, which costs that case only.
 
-    try:
-        with np.errstate(all="ignore"):  # whatever foreign code has set
-            return action()
-    except Exception as error:  # noqa: BLE001 - told as a harness error
-        traceback.print_exc()
-        return HarnessError(f"{type(error).__name__}: {error}")
+        With `traces`, the tracebacks of what the implementation raises are `printed` too.
+        """
+        for case in cases:
+            reply = self._judged(case, checks, traces)
+            if isinstance(reply, HarnessError):
+                self.observer.stop()  # an earlier case may have spoilt the process
+                reply = self._judged(case, checks, traces)
+            yield reply
 
+    def explain(self, cases: tuple[Case, ...], check: str) -> Evidence | None:
+        """Evidence of the last of `cases` after the ones before it; None where there is none."""
+        *_, (trying, answer) = [self._observed(case) for case in cases]
+        if not isinstance(answer, bytes):
+            return None
+        reply = self._judges.request(cases[-1], Explain(trying, answer, check))
+        return reply if isinstance(reply, Evidence) else None
 
-def _end_with_parent(parent: int) -> None:
-    """Leave when the parent is gone, even if a case never returns."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    def diagnose(self, cases: tuple[Case, ...]) -> str | None:
+        """The name of the fault that explains the failures on `cases`, None if none does."""
+        found = [self._observed(case, (output_shape.name,)) for case in cases]
+        answers = tuple((t, a) for t, a in found if isinstance(a, bytes))
+        if len(answers) < len(found):
+            return None
+        reply = self._judges.request(cases[0], Diagnose(answers))
+        return reply if isinstance(reply, str) else None
 
+    def printed(self) -> list[str]:
+        """The last lines that the implementation wrote to stdout and stderr."""
+        return self.observer.printed()
 
-if __name__ == "__main__":
-    main()
+    def restart(self) -> None:
+        """A fresh process for the next request."""
+        self.observer.stop()
+
+    def stop(self) -> None:
+        """End the process, and judges of its own; the next request starts them again."""
+        self.observer.stop()
+        if self._owns_judges:
+            self._judges.close()
+
+    def abort(self) -> None:
+        """End the process at once, from any thread, and never start another one."""
+        self.observer.abort()
+
+    def _judged(self, case: Case, checks: tuple[str, ...], traces: bool) -> Reply:
+        trying, answer = self._observed(case, checks, traces)
+        if not isinstance(answer, bytes):
+            return answer
+        reply: Any = self._judges.request(case, Judge(trying, answer))
+        if isinstance(reply, Foreign):
+            self.observer.stop()
+            return Lost(Status.CRASHED, STRAY, STRAY)
+        assert isinstance(reply, list | HarnessError)
+        return reply
+
+    def _observed(
+        self, case: Case, checks: tuple[str, ...] = (), traces: bool = False
+    ) -> tuple[Trying, bytes | Lost | HarnessError]:
+        """The answer of the implementation to what `checks` ask."""
+        trying = Trying(self.start(), case, checks)
+        question = self._judges.request(case, Ask(trying))
+        if isinstance(question, HarnessError):
+            return trying, question
+        return trying, self.observer.observe(question, traces=traces)

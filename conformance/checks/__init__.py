@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from conformance.calls import GRADIENTS, Call
 from conformance.checks import claims, shapes, state, values
 from conformance.checks.check import Check
 from conformance.checks.trial import CheckFailure, Trial, generic
 from conformance.errors import Crashed, Unsupported
-from conformance.implementations.base import Implementation
+from conformance.implementations.info import Info
+from conformance.observing.memory import Memory
+from conformance.observing.question import Question, asked
 from conformance.results import Status
+from reference_impl.dtypes import as_dtype
 
 # In the order in which they are made and shown.
 CHECKS: dict[str, Check] = {
@@ -30,9 +34,9 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def concerning(implementation: Implementation) -> tuple[str, ...]:
-    """The checks that are made on `implementation`."""
-    return tuple(name for name, check in CHECKS.items() if check.only(implementation))
+def concerning(info: Info) -> tuple[str, ...]:
+    """The checks that are made on the implementation that `info` tells of."""
+    return tuple(name for name, check in CHECKS.items() if check.only(info))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +50,30 @@ class Judgement:
     ratio: float | None = None
 
 
+def calls_for(trial: Trial, names: tuple[str, ...] = ()) -> tuple[Call, ...]:
+    """The calls that `judge` reads on `trial`, in the order in which they are made."""
+    made = [check for check in _wanted(trial, names) if check.applies(trial)]
+    return tuple(dict.fromkeys(call for check in made for call in check.observes(trial)))
+
+
+def question_for(trial: Trial, names: tuple[str, ...] = ()) -> Question:
+    """What an implementation is asked, so that `judge` has all it reads."""
+    calls = calls_for(trial, names)
+    upstream = None
+    if GRADIENTS in calls:
+        dtype = as_dtype(trial.case.compute_dtype)
+        upstream = Memory.of(claims.upstream_gradient(trial).astype(dtype))
+    return asked(trial.case, trial.data, calls, upstream)
+
+
 def judge(trial: Trial, names: tuple[str, ...] = ()) -> list[Judgement]:
     """Make the checks called `names`, and those they come after, on `trial`; all by default.
 
     A check that comes after a failed one is not made: it would only repeat it. One that comes after
     an unsupported one is unsupported itself.
     """
-    wanted = {c.name for name in names or CHECKS for c in (CHECKS[name], *CHECKS[name].after)}
     judgements: dict[str, Judgement] = {}
-    for name, check in CHECKS.items():
-        if name not in wanted or not check.only(trial.implementation):
-            continue
+    for check in _wanted(trial, names):
         blockers = [judgements[c.name] for c in check.after if c.name in judgements]
         missing = len(blockers) < len(check.after)
         if missing or any(b.status in (Status.FAILED, Status.CRASHED) for b in blockers):
@@ -64,11 +81,16 @@ def judge(trial: Trial, names: tuple[str, ...] = ()) -> list[Judgement]:
         lacking = [b for b in blockers if b.status is Status.UNSUPPORTED]
         if lacking:
             if check.applies(trial):
-                judgements[name] = Judgement(name, Status.UNSUPPORTED, lacking[0].cause)
+                judgements[check.name] = Judgement(check.name, Status.UNSUPPORTED, lacking[0].cause)
             continue
         if check.applies(trial):
-            judgements[name] = _make(check, trial)
+            judgements[check.name] = _make(check, trial)
     return list(judgements.values())
+
+
+def _wanted(trial: Trial, names: tuple[str, ...]) -> list[Check]:
+    wanted = {c.name for name in names or CHECKS for c in (CHECKS[name], *CHECKS[name].after)}
+    return [c for name, c in CHECKS.items() if name in wanted and c.only(trial.info)]
 
 
 def _make(check: Check, trial: Trial) -> Judgement:
@@ -84,4 +106,14 @@ def _make(check: Check, trial: Trial) -> Judgement:
         return Judgement(check.name, Status.CRASHED, cause, str(end))
 
 
-__all__ = ["CHECKS", "Check", "CheckFailure", "Judgement", "Trial", "concerning", "judge"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckFailure",
+    "Judgement",
+    "Trial",
+    "calls_for",
+    "concerning",
+    "judge",
+    "question_for",
+]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from conformance.calls import OUTPUT, Call
 from conformance.checks.trial import Trial
-from conformance.implementations.base import Implementation
+from conformance.implementations.info import Info
 
 Rule = Callable[[Trial], float | None]
+Calls = Callable[[Trial], tuple[Call, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +20,19 @@ class Check:
     Attributes:
         function: raises `CheckFailure` where the rule is broken, may return an error ratio; its
             name is the name of the check and its docstring the rule.
-        applies: on which trials it is made.
+        observes: the calls whose answers it reads.
+        applies: on which trials it is made; decided before anything is called.
         after: checks that must have passed for this one to mean anything.
-        only: on which implementations it is made at all.
+        only: on which implementations it is made, of those that can be asked for its calls.
         judges_values: whether it decides if the values of the output are correct.
         diagnosed: whether its failures are held against the known faults.
     """
 
     function: Rule
+    observes: Calls
     applies: Callable[[Trial], bool]
     after: tuple[Check, ...]
-    only: Callable[[Implementation], bool]
+    only: Callable[[Info], bool]
     judges_values: bool
     diagnosed: bool
 
@@ -44,11 +48,14 @@ class Check:
 
 def check(
     *,
+    observes: Calls = lambda trial: (OUTPUT,),
     applies: Callable[[Trial], bool] = lambda trial: True,
     after: tuple[Check, ...] = (),
-    only: Callable[[Implementation], bool] = lambda implementation: True,
+    only: Callable[[Info], bool] = lambda info: True,
     judges_values: bool = False,
     diagnosed: bool = False,
 ) -> Callable[[Rule], Check]:
     """Decorator that makes a function a `Check`, whose attributes these are."""
-    return lambda function: Check(function, applies, after, only, judges_values, diagnosed)
+    return lambda function: Check(
+        function, observes, applies, after, only, judges_values, diagnosed
+    )

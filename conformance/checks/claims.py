@@ -8,23 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.calls import FUNCTION, GRADIENTS, OUTPUT, Kind
 from conformance.capabilities import is_probe, probes, wording
 from conformance.checks.check import check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected, is_exact
 from conformance.errors import Unsupported
-from conformance.implementations.base import FunctionCall, Implementation
+from conformance.implementations.info import Info
+from conformance.sums import kept_sums
 from reference_impl import bias_gradient, input_gradient, kernel_gradient
 from reference_impl.dtypes import as_dtype, format_of
 
 
 def _is_claimed_probe(trial: Trial) -> bool:
-    return is_probe(trial.case, trial.implementation.capabilities)
+    return is_probe(trial.case, trial.info.capabilities)
 
 
-def _claiming(implementation: Implementation) -> bool:
-    return implementation.capabilities is not None and not implementation.recorded
+def _claiming(info: Info) -> bool:
+    return info.capabilities is not None and not info.recorded
 
 
 @check(applies=_is_claimed_probe, only=_claiming)
@@ -33,7 +35,7 @@ def claimed_capability(trial: Trial) -> None:
     try:
         trial.output  # noqa: B018 - it must have been called
     except Unsupported as refusal:
-        claimed = probes(trial.implementation.capabilities)
+        claimed = probes(trial.info.capabilities)
         names = [wording(p.need) for p in claimed if p.claimed and p.case == trial.case]
         raise CheckFailure(
             f"claims {', '.join(names)}, and refuses it", f"refuses {trial.case}: {refusal}"
@@ -46,18 +48,16 @@ def _is_not_mixed(trial: Trial) -> bool:
     return not (trial.case.dtype or "").startswith("mixed_")
 
 
-def _with_both(implementation: Implementation) -> bool:
-    return implementation.layer is not None and implementation.conv2d is not None
-
-
-@check(applies=_is_not_mixed, only=_with_both)
+@check(
+    observes=lambda trial: (FUNCTION,),
+    applies=_is_not_mixed,
+    only=lambda info: Kind.FUNCTION in info.answers,
+)
 def function_values(trial: Trial) -> float:
     """If an implementation has both a layer and a function, the function is correct too."""
     case = replace(trial.case, activation=None)
-    given = trial.data.copy(case)
-    call = FunctionCall(trial.implementation, given, case)
-    want = expected(case, trial.data, trial.implementation.declared)
-    got = trial.ask(call, given.x)
+    want = expected(case, trial.data, trial.info.declared, kept_sums)
+    got = trial.array(FUNCTION)
     if got.shape != want.value.shape or got.dtype != as_dtype(case.compute_dtype):
         raise CheckFailure(
             "the function returns a wrong shape or dtype",
@@ -78,19 +78,19 @@ def _has_exact_gradients(trial: Trial) -> bool:
     return trial.one_in(3) and gradients_are_exact(trial)
 
 
-def _with_gradients(implementation: Implementation) -> bool:
-    return implementation.declared.gradients and implementation.gradients is not None
-
-
-@check(applies=_has_exact_gradients, after=TYPED, only=_with_gradients)
+@check(
+    observes=lambda trial: (OUTPUT, GRADIENTS),
+    applies=_has_exact_gradients,
+    after=TYPED,
+    only=lambda info: Kind.GRADIENTS in info.answers,
+)
 def gradient_values(trial: Trial) -> None:
     """On integers, the gradients with respect to input, kernel and bias are exact."""
     case, data = trial.case, trial.data
     arguments = case.function_arguments()
     dtype = as_dtype(case.compute_dtype)
     upstream = upstream_gradient(trial)
-    given = trial.data.copy(case)
-    got = trial.gradients(given, upstream.astype(dtype), arguments)
+    got = trial.answer(GRADIENTS)
     x, kernel, bias = (
         None if a is None else a.astype(np.float64) for a in (data.x, data.kernel, data.bias)
     )
@@ -117,7 +117,7 @@ def gradient_values(trial: Trial) -> None:
                 f"expected {dtype.name} {want.shape}, got {found.dtype.name} {found.shape}",
             )
         # A fast algorithm is right if each element is nearer to the exact integer than to others.
-        room = 0.0 if trial.implementation.declared.algorithm == "direct" else np.nextafter(0.5, 0)
+        room = 0.0 if trial.info.declared.algorithm == "direct" else np.nextafter(0.5, 0)
         wrong = int((~(np.abs(found.astype(np.float64) - want) <= room)).sum())
         if wrong:
             raise CheckFailure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.calls import Call, Kind
 from conformance.checks.check import check
 from conformance.checks.trial import CheckFailure, Trial
 from reference_impl.dtypes import as_dtype
@@ -23,14 +24,20 @@ def output_shape(trial: Trial) -> None:
         raise CheckFailure(cause, f"expected shape {want}, got {got}")
 
 
-@check(only=lambda implementation: implementation.kind == "layer")
+def _shape_calls(trial: Trial) -> tuple[Call, ...]:
+    symbolic = trial.info.declared.symbolic_shapes
+    known = trial.case.input_shape
+    shapes = (known, _unknown(trial)) if symbolic else (known,)
+    return tuple(Call(Kind.OUTPUT_SHAPE, shape) for shape in shapes)
+
+
+@check(observes=_shape_calls, only=lambda info: Kind.OUTPUT_SHAPE in info.answers)
 def compute_output_shape(trial: Trial) -> None:
     """A layer's compute_output_shape returns the Conv2D output shape, even if sizes are None."""
     case = trial.case
-    symbolic = trial.implementation.declared.symbolic_shapes
-    for known in (case.input_shape, *([_unknown(trial)] if symbolic else [])):
+    for call in _shape_calls(trial):
         want = conv_output_shape(
-            known,
+            call.of,
             case.filters,
             kernel_size=case.geometry.kernel_size,
             strides=case.geometry.strides,
@@ -38,12 +45,13 @@ def compute_output_shape(trial: Trial) -> None:
             dilation_rate=case.geometry.dilation_rate,
             data_format=case.geometry.data_format,
         )
-        got = trial.output_shape(known)
-        if not isinstance(got, tuple | list) or tuple(got) != want:
+        got = trial.answer(call)
+        if not isinstance(got, list) or tuple(got) != want:
+            shown = tuple(got) if isinstance(got, list) else got
             raise CheckFailure(
                 "compute_output_shape is wrong"
-                + ("" if known == case.input_shape else " for unknown sizes"),
-                f"compute_output_shape({known}) should be {want}, is {got!r}",
+                + ("" if call.of == case.input_shape else " for unknown sizes"),
+                f"compute_output_shape({call.of}) should be {want}, is {shown!r}",
             )
 
 

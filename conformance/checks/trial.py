@@ -1,22 +1,24 @@
-"""One implementation on one case: what it returned, and what it should have."""
+"""One implementation on one case: what it answered, and what it should have."""
 
 from __future__ import annotations
 
 import re
-import traceback
 import zlib
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.calls import OUTPUT, Call
 from conformance.case import Case
 from conformance.criteria import Expected, expected
 from conformance.data import Arrays, arrays
-from conformance.errors import Crashed, Unsupported, describe, first_line
-from conformance.implementations.base import Implementation, NotAnArrayError, Prepared
+from conformance.errors import Crashed, Unsupported
+from conformance.implementations.info import Info
+from conformance.observing.memory import Memory
+from conformance.observing.observation import NOT_MADE, Answer, Observation, Raised
+from conformance.sums import kept_sums
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
@@ -37,116 +39,93 @@ class CheckFailure(Exception):
 
 
 class Trial:
-    """A case on an implementation; everything is computed when first asked for.
+    """A case on an implementation; everything is computed when first read.
 
     Attributes:
         case: what is tried.
-        implementation: who is tried.
-        traces: whether the traceback of what it raises is printed.
+        info: who is tried.
+        answers: what it answered, by call; empty before it was asked.
+        changed: which of its arrays it changed; see `Observation`.
     """
 
-    def __init__(self, case: Case, implementation: Implementation, *, traces: bool = False) -> None:
-        self.case = case
-        self.traces = traces
-        self.implementation = implementation
+    def __init__(self, case: Case, info: Info) -> None:
+        self.case, self.info = case, info
+        self.answers: dict[Call, Answer] = {}
+        self.changed: dict[str, bytes] = {}
+
+    def observed(self, calls: tuple[Call, ...], observation: Observation) -> None:
+        """Keep the answers to `calls`.
+
+        Raises:
+            ValueError: there is another number of answers.
+        """
+        self.answers = dict(zip(calls, observation.answers, strict=True))
+        self.changed = dict(observation.changed)
 
     @cached_property
     def data(self) -> Arrays:
-        """The arrays of the case; the implementation never sees these."""
+        """The arrays of the case; the implementation has copies of them."""
         return arrays(self.case)
 
     @cached_property
-    def given(self) -> Arrays:
-        """Equal arrays that the implementation is given."""
-        return self.data.copy(self.case)
-
-    @cached_property
     def expected(self) -> Expected:
-        return expected(self.case, self.data, self.implementation.declared)
+        """What the case must give."""
+        return expected(self.case, self.data, self.info.declared, kept_sums)
 
-    @cached_property
-    def prepared(self) -> Prepared:
-        prepared: Prepared = self._ask(lambda: self.implementation.prepare(self.case, self.given))
-        return prepared
-
-    @cached_property
+    @property
     def output(self) -> NDArray[Any]:
-        """What the first call returned.
+        """What the first call returned; errors as for `array`."""
+        return self.array(OUTPUT)
+
+    def array(self, call: Call) -> NDArray[Any]:
+        """The array that `call` returned.
 
         Raises:
             CheckFailure: it raised, or returned something that is not an array.
             Unsupported: the implementation does not do this.
+            Crashed: a process of its own ended.
         """
-        return self.call(self.given.x)
+        found = self.answer(call)
+        assert isinstance(found, np.ndarray)
+        return found
 
-    def call(self, x: NDArray[Any]) -> NDArray[Any]:
-        """A further call; errors as for `output`. The result is a copy."""
-        return self.ask(self.prepared, x)
+    def answer(self, call: Call) -> Answer:
+        """What `call` gave, arrays or other plain data; errors as for `array`."""
+        found = self.answers[call]
+        if isinstance(found, Raised):
+            raise _failure(found)
+        if found is NOT_MADE:
+            raise CheckFailure("was not called, since the first call failed")
+        return found
 
-    def ask(self, prepared: Prepared, x: NDArray[Any]) -> NDArray[Any]:
-        """The result of `prepared` for `x`, as a copy; errors as for `output`."""
-        return self._array(self._ask(lambda: prepared.call(x)))
+    def changed_view(self, name: str, given: NDArray[Any]) -> NDArray[Any] | None:
+        """The array called `name` as it is after the calls, None if its memory is as it was.
 
-    def gradients(
-        self, given: Arrays, upstream: NDArray[Any], arguments: dict[str, Any]
-    ) -> list[NDArray[Any] | None]:
-        """The gradients with respect to input, kernel and bias; errors as for `output`."""
-        gradients = self.implementation.gradients
-        assert gradients is not None
-        result = self._ask(
-            lambda: gradients(given.x, given.kernel, given.bias, upstream, **arguments)
-        )
-        if not isinstance(result, tuple | list) or len(result) != 3:
-            raise CheckFailure("gradients does not return three gradients")
-        return [None if part is None else self._array(part) for part in result]
-
-    def weights(self) -> list[NDArray[Any]]:
-        """Kernel and bias as the implementation holds them; errors as for `output`."""
-        prepared = self.prepared
-        held: list[NDArray[Any]] = self._ask(lambda: list(map(np.asarray, prepared.weights())))
-        return held
-
-    def output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """compute_output_shape of the layer; errors as for `output`."""
-        prepared = self.prepared
-        return self._ask(lambda: prepared.compute_output_shape(input_shape))
-
-    def _array(self, result: Any) -> NDArray[Any]:
-        try:
-            return np.array(self.implementation.to_numpy(result), order="C")
-        except NotAnArrayError as error:
-            raise CheckFailure(str(error)) from None
-        except (Unsupported, Crashed):
-            raise
-        except self.implementation.unsupported_errors as error:
-            raise Unsupported(first_line(error)) from None
-        except Exception as error:  # noqa: BLE001 - a stranger's __array__
-            start, text = "returns something that does not convert to an array", describe(error)
-            raise CheckFailure(f"{start}: {generic(text)}", f"{start}: {text}") from None
+        `given` is the array of the case.
+        """
+        if name not in self.changed:
+            return None
+        return Memory.of(given).array(self.changed[name])
 
     def one_in(self, number: int) -> bool:
         """True for one case in `number`, always the same ones; for all where calls cost little.
 
         TensorFlow recompiles a grouped call every time: there it is one in eight times as many.
         """
-        if not self.implementation.costly_calls:
+        if not self.info.costly_calls:
             return True
         number *= 1 if self.case.geometry.groups == 1 else 8
         return zlib.crc32(str(self.case).encode()) % number == 0
 
-    def _ask(self, action: Callable[[], Any]) -> Any:
-        try:
-            with np.errstate():  # what it sets is undone before the suite computes anything
-                return action()
-        except (KeyboardInterrupt, Unsupported, Crashed):
-            raise
-        except self.implementation.unsupported_errors as error:
-            raise Unsupported(first_line(error)) from None
-        except BaseException as error:  # noqa: BLE001 - SystemExit of an adapter is a finding too
-            if self.traces:
-                traceback.print_exc()
-            text = describe(error)
-            raise CheckFailure(f"raises {generic(text)}", f"raises {text}") from None
+
+def _failure(raised: Raised) -> Exception:
+    """The exception with which a check ends that reads what raised."""
+    if raised.how == "unsupported":
+        return Unsupported(raised.text)
+    if raised.how == "crashed":
+        return Crashed(raised.text)
+    verb = "raises " if raised.how == "raises" else ""
+    return CheckFailure(verb + generic(raised.text), verb + raised.text)
 
 
 def generic(text: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.calls import Kind
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.data import Arrays
+from conformance.implementations.info import Info, Reproducer
 from reference_impl.dtypes import as_dtype
 
 Shape = tuple[int | None, ...]
@@ -34,21 +36,6 @@ class Prepared(Protocol):
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """What a layer says it will return; functions do not have it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reproducer:
-    """How the script of a finding brings in what is measured.
-
-    Attributes:
-        imports: its first lines.
-        made_by: the expression of the function, or of what makes the layer.
-        called: the expression that is called with x, where ``layer`` is the layer.
-    """
-
-    imports: tuple[str, ...] = ()
-    made_by: str = "implementation"
-    called: str = "layer"
 
 
 class Implementation:
@@ -102,6 +89,35 @@ class Implementation:
         if self.capabilities is not None:
             return self.capabilities
         return EVERYTHING if self.kind == "layer" else UNDECLARED_FUNCTION
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        """The kinds of calls that it can be asked for."""
+        absent = set()
+        if self.layer is None:
+            absent |= {Kind.OUTPUT_SHAPE, Kind.FUNCTION}
+        if self.conv2d is None:
+            absent.add(Kind.FUNCTION)
+        if not self.declared.gradients or self.gradients is None:
+            absent.add(Kind.GRADIENTS)
+        return frozenset(Kind) - absent
+
+    def info(self, target: str = "") -> Info:
+        """Who this is, once set up; `target` as for `reproducer`."""
+        return Info(
+            name=self.name,
+            kind=self.kind,
+            version=str(self.version),
+            capabilities=self.capabilities,
+            declared=self.declared,
+            costly_calls=self.costly_calls,
+            recorded=self.recorded,
+            runs_own_process=self.runs_own_process,
+            answers=self.answers,
+            reproducer=self.reproducer(target),
+            named=bool(target),
+            expected_failures=tuple(dict(e) for e in self.expected_failures),
+        )
 
     def setup(self) -> None:
         """Called once in the process that will run it, before the first case."""

@@ -10,6 +10,7 @@ from functools import cache
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.errors import UsageError
+from conformance.implementations.info import Info
 from conformance.plan.design import Claims
 from conformance.plan.factors import FACTORS
 from conformance.plan.rows import Example
@@ -28,6 +29,11 @@ class Asked:
     kind: str = "layer"
     capabilities: Capabilities = EVERYTHING
     costly_calls: bool = False
+
+    @classmethod
+    def of(cls, info: Info) -> Asked:
+        """The one that `info` tells of."""
+        return cls(info.kind, info.declared, info.costly_calls)
 
     @property
     def claims(self) -> Claims:

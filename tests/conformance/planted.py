@@ -15,7 +15,7 @@ import numpy as np
 
 import reference_impl
 from conformance import Capabilities, Implementation, Unsupported, expected_failure
-from conformance.checks import trial
+from conformance.observing import observe
 
 right = reference_impl.conv2d
 not_callable = 3
@@ -376,5 +376,52 @@ def raises_on_underflow(x: Any, kernel: Any, bias: Any = None, **given: Any) -> 
 def breaks_the_suite(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     """Makes the suite useless in its process, where there are two groups."""
     if given["groups"] == 2:
-        trial.expected = None  # type: ignore[assignment]
+        observe.Observation = None  # type: ignore[misc]
+    return right(x, kernel, bias, **given)
+
+
+def overrules_the_judge(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Wrong everywhere, and makes every comparison of its own process say that it is right."""
+    import conformance.checks.values
+    import conformance.criteria
+
+    def no_error(*_: Any, **__: Any) -> Any:
+        return np.zeros(1)
+
+    for module in (conformance.checks.values, conformance.criteria):
+        module.error_ratio = no_error  # type: ignore[assignment]
+    np.array_equal = lambda *_, **__: True
+    return right(x, kernel, bias, **given) + np.asarray(1, x.dtype)
+
+
+_NUMPY = {name: getattr(np, name) for name in ("abs", "asarray", "array", "negative", "empty")}
+
+
+def breaks_numpy(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Right, and leaves NumPy useless to everybody else in its process."""
+    for name, function in _NUMPY.items():
+        setattr(np, name, function)
+    y = right(x, kernel, bias, **given)
+    for name in _NUMPY:
+        setattr(np, name, _refuse)
+    return y
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise ZeroDivisionError("replaced")
+
+
+def masks_its_result(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return np.ma.masked_all_like(right(x, kernel, bias, **given))
+
+
+def forges_an_answer(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Writes a pickle that runs a command to every descriptor, where there are two groups."""
+    if given["groups"] == 2:
+        command = b"cposix\nsystem\n(S'touch FORGED'\ntR."
+        for descriptor in range(3, 12):
+            try:
+                os.write(descriptor, command)
+            except OSError:
+                continue
     return right(x, kernel, bias, **given)

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign import findings, measure, pool, run
-from conformance.campaign.pool import WorkerProcess
+from conformance.campaign import findings, measure, process, run
 from conformance.campaign.run import Campaign, Settings, exit_code
+from conformance.campaign.worker import Worker
 from conformance.case import Case, parse_sequence
 from conformance.checks import concerning
 from conformance.errors import UsageError
@@ -356,9 +356,33 @@ RETURNS = Case.parse("in1x4x4x2-f2-k3-integers.0")
 
 
 @pytest.mark.usefixtures("no_attempts")
+def test_an_implementation_cannot_overrule_its_judge():
+    result = measured("overrules_the_judge", given=MIXED)
+    assert result.verdict is Verdict.FAILS
+    assert result.checks["exact_values"]["passed"] == 0
+
+
+def test_who_breaks_numpy_in_its_process_is_judged_as_before():
+    result, undisturbed = measured("breaks_numpy", given=MIXED), measured("right", given=MIXED)
+    assert result.verdict is Verdict.CONFORMS
+    assert result.checks == undisturbed.checks
+
+
+def test_a_masked_array_is_no_result():
+    (finding,) = measured("masks_its_result", given=MIXED).findings
+    assert finding.cause == "returns a masked array"
+
+
+def test_bytes_on_the_channel_are_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    result = measured("forges_an_answer", given=MIXED)
+    assert {f.cause for f in result.findings} == {"writes on the channel of the suite"}
+    assert not (tmp_path / "FORGED").exists()
+
+
 def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run, "CASE_LIMIT", 2.0)
-    monkeypatch.setattr(pool, "LEAST_LIMIT", 1.0)
+    monkeypatch.setattr(process, "LEAST_LIMIT", 1.0)
     result = measured("never_returns", given=MIXED, checks=("output_shape",))
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.TIMED_OUT, "does not return in time")
@@ -371,9 +395,9 @@ def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.Monke
 
 
 def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
-    monkeypatch.setattr(pool, "PATIENCE", 0)
-    worker = WorkerProcess("planted:never_returns", 1.5)
+    monkeypatch.setattr(process, "LEAST_LIMIT", 0.2)
+    monkeypatch.setattr(process, "PATIENCE", 0)
+    worker = Worker("planted:never_returns", 1.5)
     try:
         _, *lost = worker.run((RETURNS, HANGS, HANGS))
     finally:
@@ -386,8 +410,8 @@ def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest
 
 
 def test_until_something_returned_every_case_gets_its_full_time(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
-    worker = WorkerProcess("planted:never_returns", 1.0)
+    monkeypatch.setattr(process, "LEAST_LIMIT", 0.2)
+    worker = Worker("planted:never_returns", 1.0)
     try:
         lost = list(worker.run((HANGS, HANGS)))
     finally:
@@ -397,9 +421,9 @@ def test_until_something_returned_every_case_gets_its_full_time(monkeypatch: pyt
 
 def test_who_is_slow_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch):
     """The wait is a multiple of the slowest case that did return."""
-    monkeypatch.setattr(pool, "LEAST_LIMIT", 0.2)
-    monkeypatch.setattr(pool, "PATIENCE", 1e9)
-    worker = WorkerProcess("planted:never_returns", 2.0)
+    monkeypatch.setattr(process, "LEAST_LIMIT", 0.2)
+    monkeypatch.setattr(process, "PATIENCE", 1e9)
+    worker = Worker("planted:never_returns", 2.0)
     try:
         _, lost = worker.run((RETURNS, HANGS))
     finally:
@@ -435,8 +459,8 @@ def test_who_does_little_but_crash_is_given_up(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.usefixtures("no_attempts")
 def test_a_case_that_takes_too_much_memory_costs_that_case_only(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pool, "CASE_MEMORY", 2**28)
-    monkeypatch.setattr(pool, "WATCH_INTERVAL", 0.02)
+    monkeypatch.setattr(process, "CASE_MEMORY", 2**28)
+    monkeypatch.setattr(process, "WATCH_INTERVAL", 0.02)
     result = measured("hoards", given=MIXED, checks=("output_shape",))
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.CRASHED, "takes too much memory")
@@ -446,11 +470,11 @@ def test_a_case_that_takes_too_much_memory_costs_that_case_only(monkeypatch: pyt
 
 
 def test_who_keeps_memory_is_started_anew_and_conforms(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pool, "PROCESS_GROWTH", 2**28)
+    monkeypatch.setattr(process, "PROCESS_GROWTH", 2**28)
     result = measured("leaks", examples=12, checks=("exact_values",))
     assert result.verdict is Verdict.CONFORMS
     assert result.findings == []
-    assert any(note.startswith("Its process kept memory") for note in result.notes)
+    assert any(note.startswith("Memory grew by 2 GiB") for note in result.notes)
 
 
 def test_who_keeps_little_memory_is_left_alone():
@@ -458,7 +482,7 @@ def test_who_keeps_little_memory_is_left_alone():
 
 
 def test_a_crash_is_noticed_although_a_child_of_the_process_lives_on():
-    worker = WorkerProcess("planted:leaves_a_child", 2.0)
+    worker = Worker("planted:leaves_a_child", 2.0)
     try:
         (lost,) = worker.run((Case.parse("in1x4x4x1-f1-k3-integers.0"),))
     finally:
@@ -474,7 +498,7 @@ def test_a_fault_that_takes_two_calls_is_shown_with_both():
         first, second = parse_sequence(text)
         assert first.geometry.padding != second.geometry.padding
         assert first.input_shape == second.input_shape
-        worker = WorkerProcess("planted:forgets_the_padding", 20)
+        worker = Worker("planted:forgets_the_padding", 20)
         try:
             replies = list(worker.run((first, second)))
             worker.restart()
@@ -487,7 +511,7 @@ def test_a_fault_that_takes_two_calls_is_shown_with_both():
 
 def test_every_smallest_case_fails_again_alone(swapped: Campaign):
     for finding in swapped.report.implementations[0].findings:
-        worker = WorkerProcess("planted:swapped_dilation", 20)
+        worker = Worker("planted:swapped_dilation", 20)
         try:
             (reply,) = worker.run(parse_sequence(finding.minimal_case))
         finally:

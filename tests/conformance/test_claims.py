@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import planted
 import pytest
+import tried
 from fast_algorithms import CORRELATE, Fast, direct
 
 import reference_impl
 from conformance import Capabilities, Implementation, Unsupported
 from conformance.capabilities import probes
 from conformance.case import Case
-from conformance.checks import CHECKS, Judgement, Trial, concerning, judge
+from conformance.checks import CHECKS, Judgement, Trial, concerning
 from conformance.checks.claims import gradients_are_exact
 from conformance.implementations import wrap
 from conformance.plan import Asked, plan
@@ -24,7 +25,7 @@ BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")
 
 
 def judged(target: Any, case: Case = EXACT) -> dict[str, Judgement]:
-    return {j.check: j for j in judge(Trial(case, wrap("planted", target)))}
+    return {j.check: j for j in tried.judged(case, target)}
 
 
 def failing(target: Any, case: Case = EXACT) -> dict[str, str]:
@@ -152,7 +153,7 @@ def test_right_gradients_pass_on_what_is_drawn():
     implementation = wrap("planted", planted.WithGradients)
     found = []
     for case in drawn(implementation, 120):
-        made = judge(Trial(case, implementation), ("gradient_values",))
+        made = tried.judged(case, implementation, ("gradient_values",))
         found += [j for j in made if j.check == "gradient_values"]
     assert len(found) > 80
     assert {j.status for j in found} == {Status.PASSED}
@@ -163,7 +164,7 @@ def test_right_gradients_pass_on_what_is_drawn():
 @pytest.mark.parametrize("bias", ["bias", "nobias"])
 def test_right_gradients_pass_in_every_dtype_and_layout(dtype: str, layout: str, bias: str):
     case = Case.parse(f"in2x4x6x4-f2-k2x3-s2x1-same-g2-{layout}-{bias}-{dtype}-integers.3")
-    assert gradients_are_exact(Trial(case, wrap("planted", planted.WithGradients)))
+    assert gradients_are_exact(Trial(case, wrap("planted", planted.WithGradients).info()))
     assert judged(planted.WithGradients, case)["gradient_values"].status is Status.PASSED
 
 
@@ -212,7 +213,7 @@ def test_gradients_are_not_asked_for_unless_they_are_claimed():
 )
 def test_gradients_that_could_not_be_exact_are_not_judged(text: str):
     implementation = wrap("planted", planted.WithWrongInputGradient)
-    trial = Trial(Case.parse(text), implementation)
+    trial = Trial(Case.parse(text), implementation.info())
     assert not CHECKS["gradient_values"].applies(trial)
 
 

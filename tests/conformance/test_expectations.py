@@ -10,8 +10,8 @@ import pytest
 
 from conformance.campaign import run
 from conformance.campaign.measure import outcomes_of
-from conformance.campaign.pool import WorkerProcess
 from conformance.campaign.run import Settings
+from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.expectations import (
@@ -351,7 +351,7 @@ FAULTS: list[tuple[str, str, str]] = [
 ]
 
 
-def outcomes(keras_worker: WorkerProcess, case: Case) -> dict[str, Outcome]:
+def outcomes(keras_worker: Worker, case: Case) -> dict[str, Outcome]:
     subject = keras_worker.start()
     (reply,) = keras_worker.run((case,))
     return {o.check: o for o in outcomes_of(reply, 1, case, subject, shipped())}
@@ -411,7 +411,7 @@ def test_a_shipped_entry_covers_the_case_it_was_found_on(
 
 
 def test_windows_of_onnxruntime_are_shifted_where_the_padding_is_negative():
-    worker = WorkerProcess("onnxruntime", case_limit=60)
+    worker = Worker("onnxruntime", case_limit=60)
     try:
         for text, status in (
             ("in1x1x4x3-f1-k1-s4x1-same-cf-integers.0", Status.EXPECTED_FAILURE),
@@ -425,7 +425,7 @@ def test_windows_of_onnxruntime_are_shifted_where_the_padding_is_negative():
 
 @pytest.mark.parametrize(("reason", "text", "check"), FAULTS)
 def test_a_shipped_fault_exists_in_real_keras(
-    keras_worker: WorkerProcess, reason: str, text: str, check: str
+    keras_worker: Worker, reason: str, text: str, check: str
 ):
     found = outcomes(keras_worker, Case.parse(text))
     assert found[check].status is Status.EXPECTED_FAILURE
@@ -444,16 +444,16 @@ def test_a_shipped_fault_exists_in_real_keras(
         "in1x3x3x2-f4-k2-a.gelu-normal.1",
     ],
 )
-def test_beside_a_shipped_fault_real_keras_passes(keras_worker: WorkerProcess, text: str):
+def test_beside_a_shipped_fault_real_keras_passes(keras_worker: Worker, text: str):
     found = outcomes(keras_worker, Case.parse(text))
     assert {o.status for o in found.values()} == {Status.PASSED}
 
 
 def test_a_pass_where_a_failure_is_expected_is_told(tmp_path: Path):
-    from conformance.campaign.messages import Subject
     from conformance.checks import Judgement
+    from conformance.implementations.info import Info
 
-    subject = Subject(name="mylib:conv", kind="function", version="1.2")
+    subject = Info(name="mylib:conv", kind="function", version="1.2")
     reply = [
         Judgement("exact_values", Status.PASSED),
         Judgement("output_shape", Status.PASSED),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tried
 from fast_algorithms import (
     CORRELATE,
     F2,
@@ -22,9 +23,8 @@ from fast_algorithms import (
 
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
-from conformance.checks import Trial, judge
 from conformance.criteria import WINOGRAD_AMPLIFICATION, error_ratio, expected, is_exact
-from conformance.data import Arrays
+from conformance.data import Arrays, arrays
 from conformance.plan import Asked, plan
 from conformance.results import Status
 
@@ -52,7 +52,7 @@ def as_winograd(case: Case) -> Case:
 
 
 def failures(implementation: Fast, case: Case) -> list[str]:
-    made = judge(Trial(case, implementation), VALUES)
+    made = tried.judged(case, implementation, VALUES)
     return [f"{case}: {j.message}" for j in made if j.status is not Status.PASSED]
 
 
@@ -72,7 +72,7 @@ def test_a_structural_fault_is_caught_wherever_it_shows(name: str, fault: type[F
     right, wrong = made(name), made(name, fault)
     caught: list[tuple[bool, bool]] = []
     for case in cases(right, 100):
-        data = Trial(case, right).data
+        data = arrays(case)
         arguments = (data.x, data.kernel, data.bias)
         one, other = (
             f.conv2d(*arguments, **case.function_arguments()).astype(np.float64)
@@ -113,7 +113,7 @@ def test_errors_that_leak_between_elements_are_within_the_bound_and_beyond_the_d
 def test_nobody_else_is_given_more_room():
     """The bound of a fast algorithm is for who declares it."""
     case = Case.parse("in2x9x8x3-f4-k3-same-normal.0")
-    data = Trial(case, made("fft")).data
+    data = arrays(case)
     bounds = {
         algorithm: expected(case, data, Capabilities(algorithm=algorithm)).bound.max()
         for algorithm in ("direct", "winograd", "fft")
@@ -136,7 +136,7 @@ def test_the_amplification_of_the_bound_is_that_of_the_matrices():
 @pytest.mark.parametrize("layout", ["cl", "cf"])
 def test_an_empty_batch_has_a_bound_too(algorithm: str, layout: str):
     case = Case.parse(f"in0x4x6x4-f2-k3-same-g2-{layout}-normal.0")
-    data = Trial(case, made("fft")).data
+    data = arrays(case)
     want = expected(case, data, Capabilities(algorithm=algorithm))
     assert want.bound.shape == want.value.shape == case.geometry.output_shape
 
@@ -144,7 +144,7 @@ def test_an_empty_batch_has_a_bound_too(algorithm: str, layout: str):
 @pytest.mark.parametrize("algorithm", ["winograd", "fft"])
 def test_integers_allow_less_than_half_the_distance_to_the_next(algorithm: str):
     case = Case.parse("in1x6x6x2-f2-k3-small.0")
-    want = expected(case, Trial(case, made("fft")).data, Capabilities(algorithm=algorithm))
+    want = expected(case, arrays(case), Capabilities(algorithm=algorithm))
     assert want.exact
     for error, right in ((0, True), (0.4999, True), (-0.4999, True), (0.5, False), (1, False)):
         assert (error_ratio(want.value + error, want).max() <= 1) == right

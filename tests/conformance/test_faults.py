@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tried
 
 from conformance.capabilities import EVERYTHING
 from conformance.case import Case
-from conformance.checks import Trial, judge
+from conformance.checks import judge
 from conformance.diagnosis import diagnose
 from conformance.faults import FAULTS, Fault, Problem, solve
 from conformance.implementations.base import FunctionImplementation
@@ -70,28 +71,28 @@ def test_a_known_fault_is_caught_and_named(name: str, cases: list[tuple[int, Cas
     implementation = FunctionImplementation(name, as_function(FAULTS[name]))
     failing: list[Case] = []
     for _, case in [*cases, *([(0, RARE[name])] if name in RARE else [])]:
-        made = judge(
-            Trial(case, implementation), ("output_shape", "exact_values", "bounded_values")
+        made = tried.judged(
+            case, implementation, ("output_shape", "exact_values", "bounded_values")
         )
         if any(judgement.status is Status.FAILED for judgement in made):
             failing.append(case)
         if len(failing) == ENOUGH:
             break
     assert failing
-    named = diagnose([Trial(case, implementation) for case in failing])
+    named = diagnose([tried.tried(case, implementation) for case in failing])
     assert named == name or named in ALIKE.get(name, set())
 
 
 def test_no_fault_explains_a_right_implementation(cases: list[tuple[int, Case]]):
     implementation = FunctionImplementation("right", conv2d)
-    assert diagnose([Trial(case, implementation) for _, case in cases[:50]]) is None
+    assert diagnose([tried.tried(case, implementation) for _, case in cases[:50]]) is None
 
 
 @pytest.mark.parametrize(
     "text", ["in2x5x7x4-f6-k3x2-s2-same-g2-integers.0", "in1x4x6x7-f2-k2-cf-integers.1"]
 )
 def test_without_a_fault_a_problem_has_the_solution_of_the_reference(text: str):
-    trial = Trial(Case.parse(text), FunctionImplementation("right", conv2d))
+    trial = tried.tried(Case.parse(text), FunctionImplementation("right", conv2d))
     problem = Problem.of(trial.case, trial.data)
     right = Fault("none", "does nothing wrong", "", solve).result(trial.case, trial.data)
     assert problem.output == trial.case.geometry.output
@@ -107,6 +108,6 @@ def test_a_fault_that_comes_no_nearer_explains_nothing():
     case = Case.parse("in1x1x1x5-f8-k1-float64-wide.1")
     implementation = FunctionImplementation("drops tiny weights", drops_tiny_weights)
     implementation.capabilities = EVERYTHING
-    trial = Trial(case, implementation)
+    trial = tried.tried(case, implementation)
     assert Status.FAILED in {judgement.status for judgement in judge(trial)}
     assert diagnose([trial]) is None

@@ -12,7 +12,6 @@ import planted
 import pytest
 
 import reference_impl
-from conformance.campaign.messages import Subject
 from conformance.campaign.reproducer import script
 from conformance.campaign.run import environment
 from conformance.capabilities import Capabilities
@@ -27,6 +26,7 @@ from conformance.implementations import (
     resolve,
     wrap,
 )
+from conformance.implementations.info import Info
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
 
@@ -178,7 +178,7 @@ def reproduced(target: Any, name: str) -> str:
     """The script for `target`, which `resolve` finds by `name` if there is one."""
     implementation = wrap(name or "mine", target)
     reproducer = implementation.reproducer(name)
-    subject = Subject(name=implementation.name, kind=implementation.kind, reproducer=reproducer)
+    subject = Info(name=implementation.name, kind=implementation.kind, reproducer=reproducer)
     return script((Case.parse("in1x3x3x1-f1-k3-integers.0"),), subject, None, "output_shape")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conformance.campaign.measure import outcomes_of
-from conformance.campaign.pool import WorkerProcess
+from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.expectations import shipped
 from conformance.results import Status
@@ -61,14 +61,14 @@ def test_the_stacked_examples_give_the_values_of_keras(keras: Any):
         assert abs(ours).max() < 2**24
 
 
-def statuses(worker: WorkerProcess, text: str) -> dict[str, tuple[Status, str]]:
+def statuses(worker: Worker, text: str) -> dict[str, tuple[Status, str]]:
     case, subject = Case.parse(text), worker.start()
     (reply,) = worker.run((case,))
     return {o.check: (o.status, o.cause) for o in outcomes_of(reply, 1, case, subject, shipped())}
 
 
 def test_channels_first_without_groups_is_unsupported_in_the_words_of_tensorflow(
-    keras_worker: WorkerProcess,
+    keras_worker: Worker,
 ):
     found = statuses(keras_worker, "in2x3x5x6-f4-k3-cf-integers.1")
     status, cause = found.pop("output_shape")
@@ -92,11 +92,11 @@ def test_channels_first_without_groups_is_unsupported_in_the_words_of_tensorflow
         "in2x8x9x3-f5-k3-d1x2-mixed_bfloat16-view.sliced-normal.7",
     ],
 )
-def test_real_keras_passes_every_check(keras_worker: WorkerProcess, text: str):
+def test_real_keras_passes_every_check(keras_worker: Worker, text: str):
     assert {s for s, _ in statuses(keras_worker, text).values()} == {Status.PASSED}
 
 
-def test_who_is_measured_is_named_with_its_versions(keras_worker: WorkerProcess):
+def test_who_is_measured_is_named_with_its_versions(keras_worker: Worker):
     subject = keras_worker.start()
     assert (subject.name, subject.kind) == ("keras-tensorflow", "layer")
     assert subject.version.startswith("Keras 3.")

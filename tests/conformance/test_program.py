@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import reference_impl
-from conformance.campaign import pool
+from conformance.campaign import process
+from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.data import arrays
 from conformance.errors import Crashed, Unsupported, UsageError
@@ -145,9 +146,9 @@ def test_closing_it_ends_it(tmp_path: Path):
 
 
 def test_its_memory_counts_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pool, "CASE_MEMORY", 2**28)
+    monkeypatch.setattr(process, "CASE_MEMORY", 2**28)
     command = foreign.python_program(tmp_path, "kept = b'1' * 2**29; time.sleep(600)")
-    worker = pool.WorkerProcess(f"cmd:{command}", 60)
+    worker = Worker(f"cmd:{command}", 60)
     try:
         (lost,) = worker.run((SMALL,))
     finally:

@@ -17,10 +17,10 @@ import foreign
 import ml_dtypes
 import numpy as np
 import pytest
+import tried
 
 import reference_impl
 from conformance.case import Case
-from conformance.checks import Trial, judge
 from conformance.criteria import expected
 from conformance.data import arrays
 from conformance.errors import Crashed, Unsupported, UsageError
@@ -118,7 +118,7 @@ def statuses(folder: Path) -> dict[str, set[Status]]:
     """The verdicts on every case of a folder."""
     implementation = RecordedOutputs(folder)
     return {
-        str(case): {j.status for j in judge(Trial(case, implementation))}
+        str(case): {j.status for j in tried.judged(case, implementation)}
         for case in planned_cases(folder)
     }
 

@@ -1,4 +1,4 @@
-"""Worker processes, and what becomes of a case that ends one."""
+"""The process that runs an implementation, and what becomes of a case that ends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,24 +20,17 @@ from typing import Any
 import psutil
 
 import conformance
-from conformance.campaign.messages import (
-    Diagnose,
-    Explain,
-    HarnessError,
-    ProcessorTime,
-    Refused,
-    Reply,
-    Run,
-    Start,
-    Subject,
-)
-from conformance.case import Case
+from conformance.campaign.messages import Observe, ProcessorTime, Start
 from conformance.errors import UsageError
 from conformance.implementations import Target
+from conformance.implementations.info import Info
+from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, length_of, opened
+from conformance.observing.question import Question
 from conformance.results import Status
 
 SETUP_LIMIT = 300.0
 CLOSE_LIMIT = 5.0
+MOST_BYTES = 2**31  # of one answer
 MOST_LINES = 200  # of what a child printed, kept to be shown
 WATCH_INTERVAL = 0.2
 # What one case may take, and by how much a process may grow before it is started anew.
@@ -63,12 +55,12 @@ class Lost:
     message: str
 
 
-class WorkerProcess:
+class ObserverProcess:
     """One child process that runs one implementation; started when needed, again after a loss.
 
     Attributes:
-        subject: who is measured, once started.
-        outgrown: how often it was started anew because it had grown.
+        info: who is measured, once started.
+        memory_restarts: how often it was restarted because its memory had grown.
         aborted: whether it has been told to stop for good.
         cpu: processor seconds of finished children; `setup_cpu` the part before the first case.
     """
@@ -76,8 +68,8 @@ class WorkerProcess:
     def __init__(self, target: str | Target, case_limit: float) -> None:
         self.target = Target(target) if isinstance(target, str) else target
         self.name, self.case_limit = self.target.name, case_limit
-        self.subject: Subject | None = None
-        self.outgrown = 0
+        self.info: Info | None = None
+        self.memory_restarts = 0
         self.cpu = self.setup_cpu = 0.0
         self.aborted = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,25 +84,25 @@ class WorkerProcess:
         self._ready = False
         self._nonce = self._replies = 0
 
-    def start(self) -> Subject:
+    def start(self) -> Info:
         """Start the child if there is none.
 
         Raises:
             UsageError: the implementation cannot be measured; the message says why.
         """
-        if self._process is not None and self.subject is not None and self._ready:
-            return self.subject
+        if self._process is not None and self.info is not None and self._ready:
+            return self.info
         if self.aborted:
             raise UsageError(f"{self.name!r} was stopped")
         self._ready = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(
             # -P: only what the parent imports from, not a source tree that happens to be here.
-            [sys.executable, "-P", "-m", "conformance.campaign.worker"],
+            [sys.executable, "-P", "-m", "conformance.campaign.observer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "PYTHONPATH": _import_path()},
+            env={**os.environ, "PYTHONPATH": import_path()},
             start_new_session=True,  # so that what it starts ends with it
         )
         if self.aborted:  # while it was started
@@ -120,60 +112,48 @@ class WorkerProcess:
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         self._nonce, self._replies = secrets.randbits(64), 0
         self._send(Start(self.target, self._nonce))
-        first: Subject | Refused | Lost = self._receive(SETUP_LIMIT)
+        first = self._receive(SETUP_LIMIT)
         if isinstance(first, Lost):
             raise UsageError(f"setting up {self.name!r} {first.message}")
-        if isinstance(first, Refused):
-            self.stop()
-            raise UsageError(first.reason)
+        info = self._first(first)
         entries = self.target.expected_failures
-        self.subject = replace(first, expected_failures=entries) if entries else first
-        self.setup_cpu += first.cpu
+        self.info = replace(info, expected_failures=entries) if entries else info
         self._grown_from = self._used()
         self._ready = True
-        return self.subject
+        return self.info
 
-    def run(
-        self, cases: tuple[Case, ...], checks: tuple[str, ...] = (), *, traces: bool = False
-    ) -> Iterator[Any]:
-        """A reply for each case: judgements, a HarnessError, or `Lost`, which costs one case.
+    def _first(self, data: bytes) -> Info:
+        """What the first answer tells."""
+        try:
+            tree, _ = opened(data)
+            if "refused" in tree:
+                reason = str(tree["refused"])
+            else:
+                self.setup_cpu += float(tree["cpu"])
+                return Info.from_tree(tree["info"])
+        except (EnvelopeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"setting up {self.name!r} tells no plain data ({error})"
+        self.stop()
+        raise UsageError(reason)
+
+    def observe(self, question: Question, *, traces: bool = False) -> bytes | Lost:
+        """The envelope with the answers to `question`, or `Lost`, which costs one case.
 
         With `traces`, the tracebacks of what the implementation raises are `printed` too.
         """
-        done, tried_again = 0, -1
-        while done < len(cases):
-            self.start()
-            self._send(Run(cases[done:], checks, traces))
-            while done < len(cases):
-                began = time.monotonic()
-                reply = self._receive(self.case_limit)
-                if isinstance(reply, HarnessError) and tried_again < done:
-                    tried_again = done  # an earlier case may have spoilt the process
-                    self._end()
-                    break
-                done += 1
-                if isinstance(reply, Lost) and reply.status is Status.TIMED_OUT:
-                    self._lose_patience()
-                yield reply
-                if isinstance(reply, Lost):
-                    break
-                self._slowest = max(self._slowest, time.monotonic() - began)
-                if self._before_case - self._grown_from > PROCESS_GROWTH:
-                    self.outgrown += 1
-                    self._end()  # not stop: it is busy with the next case
-                    break
-
-    def explain(self, cases: tuple[Case, ...], check: str) -> Any:
-        """Evidence of the last case, a HarnessError, or `Lost`."""
         self.start()
-        self._send(Explain(cases, check))
-        return self._receive(self.case_limit * max(len(cases), 1))
-
-    def diagnose(self, cases: tuple[Case, ...]) -> Any:
-        """The name of the fault that explains the failures on `cases`, None, or `Lost`."""
-        self.start()
-        self._send(Diagnose(cases))
-        return self._receive(self.case_limit * max(len(cases), 1))
+        began = time.monotonic()
+        self._send(Observe(question, traces))
+        answer = self._receive(self.case_limit)
+        if isinstance(answer, Lost):
+            if answer.status is Status.TIMED_OUT:
+                self._lose_patience()
+            return answer
+        self._slowest = max(self._slowest, time.monotonic() - began)
+        if self._used() - self._grown_from > PROCESS_GROWTH:
+            self.memory_restarts += 1
+            self.stop()
+        return answer
 
     def printed(self) -> list[str]:
         """The last lines that the child wrote to stdout and stderr."""
@@ -184,18 +164,15 @@ class WorkerProcess:
         lines: list[str] = self._log.read().decode(errors="replace").splitlines()
         return lines[-MOST_LINES:]
 
-    def restart(self) -> None:
-        """A fresh process for the next request."""
-        self.stop()
-
     def stop(self) -> None:
         """End the child; the next request starts another one."""
         if self._process is None:
             return
         if self._process.poll() is None and self._ready:
             self._send(ProcessorTime())
-            used = self._receive(5.0)
-            self.cpu += used if isinstance(used, float) else 0.0
+            used = self._receive(CLOSE_LIMIT)
+            with contextlib.suppress(EnvelopeError, KeyError, TypeError, ValueError):
+                self.cpu += 0.0 if isinstance(used, Lost) else float(opened(used)[0]["cpu"])
             self._let_close()
         self._end()
 
@@ -234,30 +211,24 @@ class WorkerProcess:
             pickle.dump(request, self._process.stdin)
             self._process.stdin.flush()
 
-    def _receive(self, limit: float) -> Any:
-        """The next reply, or `Lost` if the child ends or `limit` seconds pass first."""
+    def _receive(self, limit: float) -> bytes | Lost:
+        """The next envelope, or `Lost` if the child ends or `limit` seconds pass first."""
         assert self._process is not None
-        process, stream = self._process, self._process.stdout
-        assert stream is not None
+        process = self._process
         self._before_case = self._used()
         with self._lock:
             self._deadline = time.monotonic() + limit
             self._late = self._bloated = False
-        ended, reply = False, None
-        foreign = False
+        answer, foreign = None, False
         try:
-            reply = pickle.load(stream)
-            foreign = not isinstance(reply, Reply) or not self._is_asked_for(reply)
-        except EOFError:
-            ended = True
-        except Exception as error:  # noqa: BLE001 - any bytes at all, read as a pickle
-            ended = "truncated" in str(error)  # the child ended while it wrote
-            foreign = not ended
+            answer = self._read()
+        except EnvelopeError:
+            foreign = True
         with self._lock:
             self._deadline = math.inf
-            if not (ended or foreign or self._late or self._bloated) and reply is not None:
+            if answer is not None and not (self._late or self._bloated):
                 self._replies += 1
-                return reply.content
+                return answer
         if foreign and not (self._late or self._bloated):
             self._end()
             cause = "writes on the channel of the suite"
@@ -275,9 +246,23 @@ class WorkerProcess:
         cause = f"ends the process: {_exit_text(code)}{last_words}"
         return Lost(Status.CRASHED, cause, cause)
 
-    def _is_asked_for(self, reply: Reply) -> bool:
-        """Whether it is the next reply of the worker itself."""
-        return (reply.nonce, reply.number) == (self._nonce, self._replies)
+    def _read(self) -> bytes | None:
+        """The next envelope, None if the child ends first.
+
+        Raises:
+            EnvelopeError: there is something else on the channel.
+        """
+        assert self._process is not None
+        stream = self._process.stdout
+        assert stream is not None
+        header = stream.read(HEADER.size)
+        if len(header) < HEADER.size:
+            if header and not MAGIC.startswith(header[: len(MAGIC)]):
+                raise EnvelopeError("not the expected envelope")
+            return None
+        length = length_of(header, self._replies, self._nonce, MOST_BYTES)
+        rest = stream.read(length - HEADER.size)
+        return None if len(rest) < length - HEADER.size else header + rest
 
     def _lose_patience(self) -> None:
         """A hang has shown that time is not what it lacks: wait less for the next one.
@@ -311,7 +296,7 @@ class WorkerProcess:
         When it ends, what it has started is ended too.
         """
         while process.poll() is None:
-            all_of_it = self.subject is not None and self.subject.runs_own_process
+            all_of_it = self.info is not None and self.info.runs_own_process
             used = self._used_by_all() if all_of_it else self._used()
             grown = used - self._before_case > CASE_MEMORY
             with self._lock:  # a reply that comes now is too late
@@ -344,7 +329,7 @@ def _exit_text(code: int) -> str:
     return f"signal {-code}"
 
 
-def _import_path() -> str:
+def import_path() -> str:
     """The parent's import path for the child, led by where this package came from."""
     here = str(Path(conformance.__file__).parents[1])
     return os.pathsep.join(dict.fromkeys([here, *(path or os.getcwd() for path in sys.path)]))

@@ -1,0 +1,50 @@
+"""The calls that checks ask for; every check reads the answers to the calls that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What is called, in the words of a reader.
+
+    ``OUTPUT`` is the first call with the input of the case, ``OTHER`` one with its negative,
+    ``AGAIN`` a further one with the input, ``SAMPLE`` one with a single sample. ``WEIGHTS`` reads
+    kernel and bias as they are held after the calls. ``OUTPUT_SHAPE`` is compute_output_shape of a
+    layer, ``FUNCTION`` the function beside a layer, ``GRADIENTS`` the gradients.
+    """
+
+    OUTPUT = "output"
+    OTHER = "other"
+    AGAIN = "again"
+    SAMPLE = "sample"
+    WEIGHTS = "weights"
+    OUTPUT_SHAPE = "output_shape"
+    FUNCTION = "function"
+    GRADIENTS = "gradients"
+
+
+# Made only where the first call has returned an array: they would repeat its failure.
+FURTHER = frozenset({Kind.OTHER, Kind.AGAIN, Kind.SAMPLE, Kind.WEIGHTS, Kind.GRADIENTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call.
+
+    Attributes:
+        kind: what is called.
+        of: the index of a sample, or the input shape for compute_output_shape; else empty.
+    """
+
+    kind: Kind
+    of: tuple[int | None, ...] = ()
+
+
+OUTPUT = Call(Kind.OUTPUT)
+OTHER = Call(Kind.OTHER)
+AGAIN = Call(Kind.AGAIN)
+WEIGHTS = Call(Kind.WEIGHTS)
+FUNCTION = Call(Kind.FUNCTION)
+GRADIENTS = Call(Kind.GRADIENTS)

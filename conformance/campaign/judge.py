@@ -1,0 +1,106 @@
+"""The process that judges: ``python -m conformance.campaign.judge``. No foreign code is in it.
+
+Requests come and verdicts go as pickles; both ends are the suite's own. What an implementation
+answered is in them as an envelope, which is read here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from conformance.calls import Call
+from conformance.campaign.messages import (
+    Ask,
+    Diagnose,
+    Explain,
+    Foreign,
+    HarnessError,
+    Judge,
+    Trying,
+    TryingKey,
+)
+from conformance.checks import Judgement, Trial, calls_for, judge, question_for
+from conformance.diagnosis import diagnose
+from conformance.evidence import explain
+from conformance.observing.observation import EnvelopeError, opened, read
+from conformance.observing.question import Question
+from conformance.results import Evidence
+
+KEPT = 8  # trials that wait for their answers
+
+
+class TroubleError(Exception):
+    """The observer failed where only the suite's own code runs."""
+
+
+class Bench:
+    """The trials that are under way, and what is done with them."""
+
+    def __init__(self) -> None:
+        self._trials: OrderedDict[TryingKey, tuple[Trial, tuple[Call, ...]]] = OrderedDict()
+
+    def handle(self, request: Any) -> Any:
+        """The reply to a request."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._handle(request)
+        except EnvelopeError:
+            return Foreign()
+        except Exception as error:  # noqa: BLE001 - told as a harness error
+            return HarnessError(f"{type(error).__name__}: {error}")
+
+    def _handle(self, request: Any) -> Question | list[Judgement] | Evidence | str | None:
+        if isinstance(request, Ask):
+            trial, _ = self._trial(request.trying)
+            return question_for(trial, request.trying.checks)
+        if isinstance(request, Judge):
+            return judge(self._observed(request.trying, request.answer), request.trying.checks)
+        if isinstance(request, Explain):
+            return explain(self._observed(request.trying, request.answer), request.check)
+        assert isinstance(request, Diagnose)
+        return diagnose([self._observed(*one) for one in request.answers])
+
+    def _trial(self, trying: Trying) -> tuple[Trial, tuple[Call, ...]]:
+        if trying.key not in self._trials:
+            trial = Trial(trying.case, trying.info)
+            self._trials[trying.key] = trial, calls_for(trial, trying.checks)
+            if len(self._trials) > KEPT:
+                self._trials.popitem(last=False)
+        return self._trials[trying.key]
+
+    def _observed(self, trying: Trying, answer: bytes) -> Trial:
+        trial, calls = self._trial(trying)
+        del self._trials[trying.key]
+        tree, _ = opened(answer)
+        if isinstance(tree, dict) and "trouble" in tree:
+            raise TroubleError(str(tree["trouble"]))
+        observation = read(answer)
+        if len(observation.answers) != len(calls):
+            raise EnvelopeError("another number of answers")
+        trial.observed(calls, observation)
+        return trial
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    bench = Bench()
+    while True:
+        try:
+            request = pickle.load(requests)
+        except EOFError:
+            return
+        pickle.dump(bench.handle(request), replies)
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()

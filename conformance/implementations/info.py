@@ -1,0 +1,86 @@
+"""Who is measured, as plain data that other processes can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from conformance.calls import Kind
+from conformance.capabilities import EVERYTHING, Capabilities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproducer:
+    """How the script of a finding brings in what is measured.
+
+    Attributes:
+        imports: its first lines.
+        made_by: the expression of the function, or of what makes the layer.
+        called: the expression that is called with x, where ``layer`` is the layer.
+    """
+
+    imports: tuple[str, ...] = ()
+    made_by: str = "implementation"
+    called: str = "layer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What `Implementation.info` tells.
+
+    Attributes:
+        name, kind, version, capabilities, declared, answers, costly_calls, recorded,
+            runs_own_process: as in `Implementation`.
+        reproducer: how the script of a finding reaches it.
+        named: whether another process can find it by its name.
+        expected_failures: the entries it carries itself.
+    """
+
+    name: str
+    kind: str
+    version: str = ""
+    capabilities: Capabilities | None = None
+    declared: Capabilities = EVERYTHING
+    costly_calls: bool = False
+    recorded: bool = False
+    runs_own_process: bool = False
+    answers: frozenset[Kind] = frozenset(Kind)
+    reproducer: Reproducer = field(default_factory=Reproducer)
+    named: bool = True
+    expected_failures: tuple[Mapping[str, Any], ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.kind, self.version))
+
+    def to_tree(self) -> dict[str, Any]:
+        """This as numbers, texts and lists of them; the entries may hold anything."""
+        return {**asdict(self), "answers": sorted(self.answers)}
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> Info:
+        """The inverse of `to_tree`.
+
+        Raises:
+            KeyError, TypeError, ValueError, UsageError: it is no such tree.
+        """
+        given = {f.name: tree[f.name] for f in fields(cls)}
+        claimed = given["capabilities"]
+        made = given["reproducer"]
+        return cls(
+            **{
+                **given,
+                "name": str(given["name"]),
+                "kind": "layer" if given["kind"] == "layer" else "function",
+                "version": str(given["version"]),
+                "capabilities": None if claimed is None else Capabilities(**claimed),
+                "declared": Capabilities(**given["declared"]),
+                "answers": frozenset(map(Kind, given["answers"])),
+                "reproducer": Reproducer(
+                    imports=tuple(map(str, made["imports"])),
+                    made_by=str(made["made_by"]),
+                    called=str(made["called"]),
+                ),
+                "expected_failures": tuple(map(dict, given["expected_failures"])),
+            }
+        )

@@ -1,0 +1,1 @@
+"""Asking an implementation in its process, and its answers as plain data."""
