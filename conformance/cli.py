@@ -102,7 +102,7 @@ def run(
     profile: Profile = None,
     max_time: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Stop drawing new cases after this time."),
+        typer.Option(metavar="SECONDS", help="Seconds for everything, shrinking included."),
     ] = None,
     seed: Seed = 0,
     jobs: Jobs = None,
@@ -110,6 +110,9 @@ def run(
     witness: Annotated[
         bool, typer.Option(help="Ask real Keras, where installed, for a sample of the same cases.")
     ] = True,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where a case is lost once and not again.")
+    ] = False,
     out: Out = LATEST,
 ) -> None:
     """Measure implementations and write report.html, results.json and junit.xml."""
@@ -133,6 +136,7 @@ def run(
         expectations=tuple(load(xfail)) if xfail else (),
         xfail=xfail,
         witness=witness,
+        strict=strict,
     )
     for target in settings.targets:
         refuse_unknown(target.name)
@@ -148,20 +152,20 @@ def _campaign(settings: Any, out: Path) -> int:
 
     _make_writable(out)
     with _shown_progress() as progress:
-        campaign = run_campaign(settings, progress)
+        campaign = run_campaign(settings, progress, folder=out)
     report = campaign.report
     for line in report.headline:
-        typer.echo(line)
+        _say(line)
     for result in report.implementations:
         for finding in result.findings:
             if finding.status == "expected_failure":
                 continue
             for text in finding_lines(finding):
-                typer.echo(f"  {text}")
+                _say(f"  {text}")
         for item in result.unsupported:
-            typer.echo(f"  unsupported in {item.count} cases: {item.reason}")
+            _say(f"  unsupported in {item.count} cases: {item.reason}")
         for note in result.notes:
-            typer.echo(f"  {note}")
+            _say(f"  {note}")
     try:
         page = write_all(report, out)
     except OSError as error:
@@ -178,8 +182,7 @@ def replay(
     xfail: Xfail = None,
 ) -> None:
     """Run one case again: what each check finds, and what the implementation printed."""
-    from conformance.campaign.measure import outcomes_of
-    from conformance.campaign.run import CASE_LIMIT
+    from conformance.campaign.outcomes import outcomes_of
     from conformance.campaign.worker import Worker
     from conformance.case import CaseError, parse_sequence
     from conformance.expectations import load, own_expectations, shipped
@@ -193,21 +196,21 @@ def replay(
     known = [*(load(xfail) if xfail else ()), *shipped()]
     bad = decided = False
     for name in _distinct(impl or [KERAS]):
-        worker = Worker(name, CASE_LIMIT)
+        worker = Worker(name)
         info = worker.start()
         refuse_unclaimed(cases, Asked.of(info), name)
-        typer.echo(f"{name} {info.version}".rstrip())
+        _say(f"{name} {info.version}".rstrip())
         expectations = [*own_expectations(name, info.expected_failures), *known]
         asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
             for outcome in outcomes_of(reply, 1, one, info, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
-                typer.echo(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
+                _say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD or outcome.strict
                 decided |= outcome.status is not Status.UNSUPPORTED
         for line in worker.printed():
-            typer.echo(f"  | {line}")
+            _say(f"  | {line}")
         worker.stop()
     if bad:
         raise typer.Exit(Exit.FAILS)
@@ -352,7 +355,8 @@ def list_() -> None:
 @app.command()
 def doctor() -> None:
     """Tell what is installed here and what can be measured."""
-    from conformance.campaign.run import available_cores, environment, keras_is_installed
+    from conformance.campaign.run import environment, keras_is_installed
+    from conformance.campaign.session import available_cores
     from conformance.implementations import ADAPTERS, adapter_of, installed
     from conformance.results import KERAS
 
@@ -392,6 +396,13 @@ def main() -> None:
 def _refuse(reason: str) -> NoReturn:
     typer.echo(f"conv2d-conformance: {reason}", err=True)
     sys.exit(Exit.USAGE)
+
+
+def _say(text: str) -> None:
+    """Print a line that may hold foreign text."""
+    from conformance.report.text import clean
+
+    typer.echo(clean(text))
 
 
 def _distinct(names: list[str]) -> tuple[str, ...]:

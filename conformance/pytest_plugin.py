@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if duplicates:
         raise pytest.UsageError(f"--conv-impl {duplicates[0]} is given twice")
     for name in names:
-        probe = ObserverProcess(name, case_limit=1)
+        probe = ObserverProcess(name)
         try:
             refuse_unknown(name)
             if name not in ADAPTERS:

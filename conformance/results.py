@@ -6,7 +6,6 @@ Only counting and grouping happens here. No numerics, no running, no presentatio
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +26,7 @@ class Status(StrEnum):
     CRASHED = "crashed"
     TIMED_OUT = "timed_out"
     HARNESS_ERROR = "harness_error"
+    FLAKY = "flaky"
 
 
 BAD = frozenset({Status.FAILED, Status.CRASHED, Status.TIMED_OUT, Status.HARNESS_ERROR})
@@ -38,35 +38,6 @@ class Verdict(StrEnum):
     CONFORMS = "conforms"
     FAILS = "fails"
     INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One check on one case.
-
-    Attributes:
-        check: name of the check.
-        case: the case string.
-        at: number of the configuration, 1 for the first one tried.
-        status: the verdict.
-        cause: one sentence without the numbers of the case; outcomes with the same check and cause
-            belong to one finding. Empty when passed.
-        message: the same with the numbers of the case.
-        ratio: greatest error over bound, where values were compared with a bound.
-        reason, link: for expected failures and unexpected passes, why the failure was expected.
-        strict: whether an unexpected pass fails the run.
-    """
-
-    check: str
-    case: str
-    at: int
-    status: Status
-    cause: str = ""
-    message: str = ""
-    ratio: float | None = None
-    reason: str = ""
-    link: str = ""
-    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,11 +250,3 @@ def overall(report: Report) -> Verdict:
     if Verdict.INCONCLUSIVE in verdicts or not verdicts:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMS
-
-
-def count(outcomes: list[Outcome], checks: list[str]) -> dict[str, dict[str, int]]:
-    """Outcomes by check and status, every status of every check present."""
-    counts = {check: dict.fromkeys(map(str, Status), 0) for check in checks}
-    for (check, status), number in Counter((o.check, o.status) for o in outcomes).items():
-        counts[check][str(status)] = number
-    return counts

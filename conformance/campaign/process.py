@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 import conformance
+from conformance.campaign.limits import Limits, Patience
 from conformance.campaign.messages import Observe, ProcessorTime, Start
 from conformance.errors import UsageError
 from conformance.implementations import Target
@@ -28,16 +29,10 @@ from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, leng
 from conformance.observing.question import Question
 from conformance.results import Status
 
-SETUP_LIMIT = 300.0
 CLOSE_LIMIT = 5.0
 MOST_BYTES = 2**31  # of one answer
 MOST_LINES = 200  # of what a child printed, kept to be shown
-WATCH_INTERVAL = 0.2
-# What one case may take, and by how much a process may grow before it is started anew.
-CASE_MEMORY = PROCESS_GROWTH = 2 * 2**30
-# After a time-out a case gets so many times what the slowest one took, or so many seconds.
-PATIENCE = 20.0
-LEAST_LIMIT = 2.0
+LAST_WORDS = 200  # characters of what a child said before it ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +60,13 @@ class ObserverProcess:
         cpu: processor seconds of finished children; `setup_cpu` the part before the first case.
     """
 
-    def __init__(self, target: str | Target, case_limit: float) -> None:
+    def __init__(
+        self, target: str | Target, limits: Limits | None = None, patience: Patience | None = None
+    ) -> None:
         self.target = Target(target) if isinstance(target, str) else target
-        self.name, self.case_limit = self.target.name, case_limit
+        self.name = self.target.name
+        self.limits = limits or Limits()
+        self.patience = patience or Patience(self.limits)
         self.info: Info | None = None
         self.memory_restarts = 0
         self.cpu = self.setup_cpu = 0.0
@@ -76,7 +75,6 @@ class ObserverProcess:
         self._log: Any = None
         self._said: list[str] = []
         self._deadline, self._late = math.inf, False
-        self._slowest = 0.0
         self._memory: psutil.Process | None = None
         self._grown_from = self._before_case = 0
         self._bloated = False
@@ -112,7 +110,7 @@ class ObserverProcess:
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         self._nonce, self._replies = secrets.randbits(64), 0
         self._send(Start(self.target, self._nonce))
-        first = self._receive(SETUP_LIMIT)
+        first = self._receive(self.limits.setup)
         if isinstance(first, Lost):
             raise UsageError(f"setting up {self.name!r} {first.message}")
         info = self._first(first)
@@ -144,13 +142,13 @@ class ObserverProcess:
         self.start()
         began = time.monotonic()
         self._send(Observe(question, traces))
-        answer = self._receive(self.case_limit)
+        answer = self._receive(self.patience.seconds)
         if isinstance(answer, Lost):
             if answer.status is Status.TIMED_OUT:
-                self._lose_patience()
+                self.patience.lose()
             return answer
-        self._slowest = max(self._slowest, time.monotonic() - began)
-        if self._used() - self._grown_from > PROCESS_GROWTH:
+        self.patience.returned(time.monotonic() - began)
+        if self._used() - self._grown_from > self.limits.growth:
             self.memory_restarts += 1
             self.stop()
         return answer
@@ -241,10 +239,11 @@ class ObserverProcess:
                 Status.TIMED_OUT, "does not return in time", f"does not return within {limit:.3g} s"
             )
         if self._bloated:
-            most = f"more than {CASE_MEMORY >> 30} GiB of memory"
+            most = f"more than {self.limits.memory / 2**30:g} GiB of memory"
             return Lost(Status.CRASHED, "takes too much memory", f"takes {most} for one case")
-        cause = f"ends the process: {_exit_text(code)}{last_words}"
-        return Lost(Status.CRASHED, cause, cause)
+        fatal, last = last_words
+        cause = f"ends the process: {_exit_text(code)}" + (f" ({fatal})" if fatal else "")
+        return Lost(Status.CRASHED, cause, f"{cause}: {last}" if last else cause)
 
     def _read(self) -> bytes | None:
         """The next envelope, None if the child ends first.
@@ -263,16 +262,6 @@ class ObserverProcess:
         length = length_of(header, self._replies, self._nonce, MOST_BYTES)
         rest = stream.read(length - HEADER.size)
         return None if len(rest) < length - HEADER.size else header + rest
-
-    def _lose_patience(self) -> None:
-        """A hang has shown that time is not what it lacks: wait less for the next one.
-
-        Only where something has returned: until then a slow first call is not told from a hang.
-        """
-        if not self._slowest:
-            return
-        least = max(LEAST_LIMIT, PATIENCE * self._slowest)
-        self.case_limit = min(self.case_limit, least)
 
     def _used(self) -> int:
         """Memory of the child, in bytes."""
@@ -298,18 +287,22 @@ class ObserverProcess:
         while process.poll() is None:
             all_of_it = self.info is not None and self.info.runs_own_process
             used = self._used_by_all() if all_of_it else self._used()
-            grown = used - self._before_case > CASE_MEMORY
+            grown = used - self._before_case > self.limits.memory
             with self._lock:  # a reply that comes now is too late
                 self._late = time.monotonic() >= self._deadline
                 self._bloated = grown and self._ready and self._deadline < math.inf
                 if self._late or self._bloated:
                     break
-            time.sleep(WATCH_INTERVAL)
+            time.sleep(self.limits.watch)
         _kill(process)  # also what it has started, which may hold the pipe open
 
-    def _last_words(self) -> str:
-        fatal = [line for line in self.printed() if line.startswith("Fatal Python error")]
-        return f" ({fatal[-1]})" if fatal else ""
+    def _last_words(self) -> tuple[str, str]:
+        """What Python said of its end, and the last line before that; each may be empty."""
+        lines = [line.strip() for line in self.printed() if line.strip()]
+        fatal = [n for n, line in enumerate(lines) if line.startswith("Fatal Python error")]
+        # Below the line of Python stands where it happened, not why.
+        before = lines[: fatal[-1]] if fatal else lines
+        return lines[fatal[-1]] if fatal else "", before[-1][:LAST_WORDS] if before else ""
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

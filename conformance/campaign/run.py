@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shlex
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 from conformance.campaign.findings import findings
-from conformance.campaign.judges import Judges
-from conformance.campaign.measure import Budget, Measured, measure
+from conformance.campaign.journal import Journal
+from conformance.campaign.limits import Limits
+from conformance.campaign.session import Session, Team, available_cores
 from conformance.campaign.summary import summary
-from conformance.campaign.worker import Worker
+from conformance.campaign.tally import Tally
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
@@ -34,7 +34,7 @@ WITNESSED = (
     40  # configurations on which Keras confirms the reference when something else is measured
 )
 MOST_AT_ONCE = 4  # implementations that are started before the first is measured
-CASE_LIMIT = 20.0  # seconds for one case; a common one takes milliseconds
+FOR_FINDINGS = 0.25  # of the time, where something fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,8 @@ class Settings:
         expectations: expected failures besides the shipped ones.
         xfail: the file they came from, for the command in the report.
         witness: whether real Keras, where installed, confirms the reference on a sample.
+        strict: whether a case that is lost once, and not when tried again, fails the run.
+        limits: what one implementation may take.
         given: the examples to run, None to draw them.
         command: the command line that repeats the campaign; None for that of ``run``.
     """
@@ -67,6 +69,8 @@ class Settings:
     expectations: tuple[Expectation, ...] = ()
     xfail: Path | None = None
     witness: bool = True
+    strict: bool = False
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
     given: tuple[Example, ...] | None = None
     command: str | None = None
 
@@ -136,6 +140,8 @@ class Settings:
         words += ["--seed", str(self.seed)]
         if self.xfail is not None:
             words += ["--xfail", str(self.xfail)]
+        if self.strict:
+            words.append("--strict")
         return shlex.join(words)
 
 
@@ -158,64 +164,64 @@ class Campaign:
     cpu: dict[str, float]
 
 
-def run(settings: Settings, progress: Callable[[Progress], None] = lambda p: None) -> Campaign:
+def run(
+    settings: Settings,
+    progress: Callable[[Progress], None] = lambda p: None,
+    *,
+    folder: Path | None = None,
+) -> Campaign:
     """Run a campaign. Ctrl-C ends it early; what was decided until then is in the report.
+
+    With a `folder`, every case is written to a journal there as soon as it is decided.
 
     Raises:
         UsageError: an implementation cannot be measured; nothing was run.
     """
-    return _Campaign(settings, progress).run()
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _Campaign(settings, progress, folder).run()
 
 
 class _Campaign:
-    def __init__(self, settings: Settings, progress: Callable[[Progress], None]) -> None:
-        self.settings, self.progress = settings, progress
+    def __init__(
+        self, settings: Settings, progress: Callable[[Progress], None], folder: Path | None
+    ) -> None:
+        self.settings, self.progress, self.folder = settings, progress, folder
         self.began = time.monotonic()
-        self.budget = Budget()
-        self.expectations = [*settings.expectations, *shipped()]
-        self.judges = Judges(settings.processes)
-        self.workers: list[Worker] = []
-        self.cpu = {"children": 0.0, "setup": 0.0, "judges": 0.0}
         self.interrupted = False
         self.total: int | None = None
-        self.finished = threading.Event()
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
         results: list[ImplementationResult] = []
         stops: list[str] = []
         witness = None
+        about = {"seed": settings.seed, "command": settings.command_line()}
+        journal = None if self.folder is None else Journal(self.folder, about)
+        session = Session(
+            jobs=settings.processes,
+            limits=settings.limits.within(settings.max_time),
+            expectations=[*settings.expectations, *shipped()],
+            journal=journal,
+        )
         try:
-            teams = {target.name: self._team(target) for target in settings.targets}
-            witnesses = self._team(Target(KERAS), 1) if self._wants_witness() else []
-            self._start_all([team[0] for team in teams.values()] + witnesses)
-            for number, (name, team) in enumerate(teams.items(), start=1):
-                if settings.max_time is not None:
-                    share = settings.max_time * number / len(teams)
-                    self.budget.deadline = self.began + share
-                measured = self._measure_or_say_why(name, team, settings.examples)
-                results.append(self._summarise(measured, team))
+            teams = [session.team(target) for target in settings.targets]
+            witnesses = session.team(Target(KERAS), 1) if self._wants_witness() else None
+            self._start_all([*teams, *([witnesses] if witnesses else [])])
+            for number, team in enumerate(teams, start=1):
+                self._set_deadline(team, number, len(teams))
+                tally = self._measure_or_say_why(session, team)
+                results.append(self._summarise(session, tally, team))
                 if self.interrupted:
                     break
-                if measured.stopped:
-                    stops.append(f"{name}: {measured.stopped}; the rest was not run.")
+                if tally.stopped:
+                    stops.append(f"{team.name}: {tally.stopped}; the rest was not run.")
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
-                self.budget.deadline = None
-                measured = self._measure(KERAS, witnesses, sample, witness=True)
-                witness = self._summarise(measured, witnesses)
+                tally = self._measure(session, witnesses, sample)
+                witness = self._summarise(session, tally, witnesses)
         finally:
-            for worker in self.workers:
-                worker.stop()
-                self.cpu["children"] += worker.observer.cpu
-                self.cpu["setup"] += worker.observer.setup_cpu
-            self.cpu["judges"] += self.judges.cpu
-            self.judges.close()
+            session.close()
+            if journal is not None:
+                journal.close()
         report = Report(
             environment=environment(),
             settings={
@@ -244,83 +250,64 @@ class _Campaign:
                 "jobs": settings.processes,
             },
         )
-        return Campaign(report, self.interrupted, self.cpu)
-
-    def _team(self, target: Target, size: int | None = None) -> list[Worker]:
-        team = [
-            Worker(target, CASE_LIMIT, self.judges) for _ in range(size or self.settings.processes)
-        ]
-        self.workers += team
-        return team
+        return Campaign(report, self.interrupted, dict(session.cpu))
 
     def _wants_witness(self) -> bool:
         return self.settings.witness and KERAS not in self.settings.names and keras_is_installed()
 
-    def _start_all(self, workers: Sequence[Worker]) -> None:
-        """Start the first worker of every implementation, so that a wrong name is told at once.
+    def _start_all(self, teams: Sequence[Team]) -> None:
+        """Start the first process of every implementation, so that a wrong name is told at once.
 
         Of many, the adapters are started in their turn: their engines take much memory each.
         """
-        many = len(workers) > MOST_AT_ONCE
-        for worker in workers:
-            if many and worker.name in ADAPTERS:
+        many = len(teams) > MOST_AT_ONCE
+        for team in teams:
+            if many and team.name in ADAPTERS:
                 continue
-            self.progress(Progress(worker.name, "starting", 0, None))
-            worker.start()
+            self.progress(Progress(team.name, "starting", 0, None))
+            team.start()
 
-    def _measure_or_say_why(self, name: str, team: list[Worker], limit: int | None) -> Measured:
+    def _set_deadline(self, team: Team, number: int, of: int) -> None:
+        """The time is shared evenly; what one leaves goes to the next."""
+        if self.settings.max_time is not None:
+            team.budget.deadline = self.began + self.settings.max_time * number / of
+
+    def _measure_or_say_why(self, session: Session, team: Team) -> Tally:
         """As `_measure`; one of many that cannot be measured does not end the others."""
         try:
-            return self._measure(name, team, limit)
+            return self._measure(session, team, self.settings.examples)
         except UsageError as error:
             if len(self.settings.targets) == 1:
                 raise
             reason = f"cannot be measured ({error})"
-            return Measured(Info(name=name, kind="function"), stopped=reason)
+            return Tally(Info(name=team.name, kind="function"), stopped=reason)
 
-    def _measure(
-        self, name: str, team: list[Worker], limit: int | None, *, witness: bool = False
-    ) -> Measured:
-        settings = self.settings
-        measured: list[Measured] = []
-        failure: list[BaseException] = []
+    def _measure(self, session: Session, team: Team, limit: int | None) -> Tally:
+        tally = Tally(team.start())
+        tried = session.try_all(
+            team, lambda info: self._planned(info, limit), tally, self.settings.checks
+        )
+        hard = team.budget.deadline
+        try:
+            with closing(tried):
+                for one in tried:
+                    if one.is_last:
+                        total = limit or self.total
+                        self.progress(Progress(team.name, "running", tally.configurations, total))
+                    if hard is not None and tally.failures:
+                        # What is left is for shrinking and showing again.
+                        now = time.monotonic()
+                        team.budget.deadline = min(hard, max(now, self._soft(hard, session)))
+        except KeyboardInterrupt:
+            self.interrupted = True
+            tally.stopped = tally.stopped or "interrupted"
+        team.budget.deadline = hard
+        return tally
 
-        def go() -> None:
-            try:
-                measured.append(
-                    measure(
-                        team,
-                        lambda info: self._planned(info, limit),
-                        budget=self.budget,
-                        expectations=self.expectations,
-                        checks=settings.checks,
-                        progress=lambda n: self.progress(
-                            Progress(name, "running", n, limit or self.total)
-                        ),
-                        probing=not witness,
-                    )
-                )
-            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-                failure.append(error)
-            finally:
-                self.finished.set()
-
-        self.finished.clear()
-        # In a thread of its own, so that Ctrl-C reaches this one and nothing decided is lost.
-        threading.Thread(target=go, daemon=True).start()
-        while not self.finished.is_set():
-            try:
-                self.finished.wait()
-            except KeyboardInterrupt:
-                self.interrupted = True
-                self.budget.stop.set()
-                for worker in self.workers:
-                    worker.abort()
-        if failure:
-            raise failure[0]
-        if self.interrupted:
-            measured[0].stopped = measured[0].stopped or "interrupted"
-        return measured[0]
+    def _soft(self, hard: float, session: Session) -> float:
+        assert self.settings.max_time is not None
+        share = self.settings.max_time / len(self.settings.targets)
+        return hard - share * FOR_FINDINGS
 
     def _planned(self, info: Info, limit: int | None) -> Iterator[Planned]:
         if self.settings.given is not None:
@@ -335,26 +322,21 @@ class _Campaign:
                 finite = list(planned)
                 self.total = sum(len(p.configurations()) for p in finite)
                 planned = iter(finite)
-        return takewhile(lambda _: not self.budget.over, planned)
+        return planned
 
-    def _summarise(self, measured: Measured, team: list[Worker]) -> ImplementationResult:
+    def _summarise(self, session: Session, tally: Tally, team: Team) -> ImplementationResult:
         found = []
         if not self.interrupted:
-            name = measured.info.name
-            self.progress(Progress(name, "shrinking", measured.configurations, None))
+            self.progress(Progress(team.name, "shrinking", tally.configurations, None))
+            confirming = session.another(team)
             try:
-                found = findings(
-                    measured,
-                    team[0],
-                    self.settings.checks,
-                )
+                found = findings(tally, team, confirming=confirming, checks=self.settings.checks)
             except KeyboardInterrupt:
                 self.interrupted = True
         if self.interrupted:
-            found = findings(measured, None, self.settings.checks)
-        for worker in team:
-            worker.stop()
-        return summary(measured, found)
+            found = findings(tally, None, checks=self.settings.checks)
+        team.stop()
+        return summary(tally, found, strict=self.settings.strict)
 
 
 def keras_is_installed() -> bool:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
 from conformance.campaign.findings import findings
-from conformance.campaign.judges import Judges
-from conformance.campaign.measure import Budget, measure
-from conformance.campaign.run import CASE_LIMIT
-from conformance.campaign.worker import Worker
+from conformance.campaign.session import Session
+from conformance.campaign.tally import Tally
 from conformance.checks import concerning
 from conformance.expectations import shipped
 from conformance.implementations import Target
+from conformance.implementations.info import Info
 from conformance.plan import Asked, Planned, plan
 from conformance.results import BAD, Finding, Status
-
-_judges = Judges()
-_workers: dict[Target, Worker] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,52 +35,65 @@ class Single:
 
 
 def check_one(target: Target, check: str, *, examples: int | None = None, seed: int = 0) -> Single:
-    """Make `check` on `examples` configurations, by default on all popular layers and pairs.
+    """What `check` finds on `examples` configurations, by default on popular layers and pairs.
 
-    The process that runs `target` is kept for further checks until `close_all`.
+    Every case is tried once, for all checks: what was found is kept until `close_all`.
 
     Raises:
         UsageError: the implementation cannot be measured.
     """
-    worker = _workers.setdefault(target, Worker(target, CASE_LIMIT, _judges))
-    if check not in concerning(worker.start()):
+    tally, every = _measured(target, examples, seed)
+    if check not in concerning(tally.info):
         return Single(skipped=f"{check} does not apply to {target.name}")
-    measured = measure(
-        [worker],
-        lambda info: iter(_plan(seed, examples, Asked.of(info))),
-        budget=Budget(),
-        expectations=shipped(),
-        checks=(check,),
-    )
-    outcomes = [o for o in measured.outcomes if o.check == check]
-    blockers = {o.check for o in measured.outcomes if o.status in BAD} - {check}
-    measured.outcomes = outcomes
-    found = findings(measured, worker, (check,))
-    if measured.stopped and not found:
-        return Single(blocked=f"{check}: {measured.stopped}")
+    found = [f for f in every if f.check == check]
+    if tally.stopped and not found:
+        return Single(blocked=f"{check}: {tally.stopped}")
     bad = tuple(f for f in found if f.status is not Status.EXPECTED_FAILURE)
     if bad:
         return Single(findings=bad)
-    if not outcomes and blockers:
+    statuses = {status for (name, status), n in tally.counts.items() if name == check and n}
+    blockers = {name for (name, status), n in tally.counts.items() if n and status in BAD}
+    if not statuses and blockers:
         reason = " and ".join(sorted(blockers))
         return Single(blocked=f"{check}: no case could be judged, since {reason} fails")
-    if not outcomes:
+    if not statuses:
         return Single(skipped=f"{check}: no drawn case is one it applies to")
-    if all(outcome.status is Status.UNSUPPORTED for outcome in outcomes):
-        return Single(skipped=f"unsupported: {outcomes[0].cause}")
+    if statuses == {Status.UNSUPPORTED}:
+        return Single(skipped=f"unsupported: {_reason(tally)}")
     return Single()
 
 
-@lru_cache(maxsize=8)
-def _plan(seed: int, examples: int | None, asked: Asked) -> list[Planned]:
-    """The examples that every check of an implementation is made on."""
-    profile = "quick" if examples is None else "night"
-    return list(plan(seed, asked, limit=examples, profile=profile))
+def _reason(tally: Tally) -> str:
+    return max(tally.refused, key=lambda reason: tally.refused[reason][0])
+
+
+@lru_cache(maxsize=1)
+def _session() -> Session:
+    return Session(expectations=shipped())
+
+
+@lru_cache(maxsize=64)
+def _measured(target: Target, examples: int | None, seed: int) -> tuple[Tally, list[Finding]]:
+    session = _session()
+    team = session.team(target)
+    tally = Tally(team.start())
+
+    def planned(info: Info) -> Iterator[Planned]:
+        profile = "quick" if examples is None else "night"
+        return plan(seed, Asked.of(info), limit=examples, profile=profile)
+
+    with closing(session.try_all(team, planned, tally)) as tried:
+        for _ in tried:
+            pass
+    found = findings(tally, team, confirming=session.another(team))
+    team.stop()
+    return tally, found
 
 
 @atexit.register
 def close_all() -> None:
-    """End every process that was kept."""
-    while _workers:
-        _workers.popitem()[1].stop()
-    _judges.close()
+    """End every process that was kept, and forget what was found."""
+    if _session.cache_info().currsize:
+        _session().close()
+    _session.cache_clear()
+    _measured.cache_clear()

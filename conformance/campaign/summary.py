@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from array import array
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from conformance.axes import AXES
-from conformance.campaign.measure import PROBE_CHECK, Measured
+from conformance.campaign.tally import Tally
 from conformance.capabilities import area, every_need, wording
 from conformance.checks import CHECKS, concerning
 from conformance.plan import Asked
@@ -18,85 +18,80 @@ from conformance.results import (
     BAD,
     Finding,
     ImplementationResult,
-    Outcome,
     Ratios,
     Status,
     Unsupported,
     Verdict,
-    count,
 )
 
 RATIO_EDGES = [2.0**e for e in range(-12, 5)]
-_WORST_FIRST = (
-    Status.HARNESS_ERROR,
-    Status.CRASHED,
-    Status.TIMED_OUT,
-    Status.FAILED,
-    Status.EXPECTED_FAILURE,
-    Status.UNSUPPORTED,
-    Status.UNEXPECTED_PASS,
-    Status.PASSED,
-)
-
-COVERED = {name: shown for axis in AXES for name, shown in axis.covered.items()}
 _FIELDS = {name: axis.field for axis in AXES for name in axis.covered}
 NOT_SEEN = {"function": ("activation",), "layer": ("kernel_view", "bias_view")}
 
 
-def summary(measured: Measured, findings: list[Finding]) -> ImplementationResult:
-    """The record of one implementation."""
-    info = measured.info
-    plan = {} if info.recorded else _plan(measured)
+def summary(tally: Tally, findings: list[Finding], *, strict: bool = False) -> ImplementationResult:
+    """The record of one implementation; `strict` where a flaky case fails it."""
+    info = tally.info
+    plan = {} if info.recorded else _plan(tally)
     return ImplementationResult(
         name=info.name,
         kind=info.kind,
         version=info.version,
-        verdict=_verdict(measured.outcomes),
-        configurations=measured.configurations,
-        cases=measured.cases,
-        checks=count(measured.outcomes, list(concerning(info))),
+        verdict=_verdict(tally, strict=strict),
+        configurations=tally.configurations,
+        cases=tally.cases,
+        checks=_counts(tally),
         findings=findings,
-        unsupported=_unsupported(measured.outcomes),
-        coverage=_coverage(measured),
+        unsupported=_unsupported(tally),
+        coverage=_coverage(tally),
         plan=plan,
-        ratios=_ratios(measured),
+        ratios={dtype: _distribution(v) for dtype, v in sorted(tally.ratios.items())},
         accumulation=info.declared.accumulation or "float64",
-        interrupted=bool(measured.stopped),
+        interrupted=bool(tally.stopped),
         declared=None if info.capabilities is None else asdict(info.capabilities),
-        capabilities=measured.probed,
-        area=_area(measured),
-        notes=_notes(measured, plan),
+        capabilities=tally.probed,
+        area=_area(tally),
+        notes=_notes(tally, plan),
         named=info.named,
     )
 
 
-def _area(measured: Measured) -> dict[str, Any]:
+def _counts(tally: Tally) -> dict[str, dict[str, int]]:
+    """Outcomes by check and status, every status of every check present."""
+    counts = {check: dict.fromkeys(map(str, Status), 0) for check in concerning(tally.info)}
+    for (check, status), number in tally.counts.items():
+        counts[check][str(status)] = number
+    return counts
+
+
+def _area(tally: Tally) -> dict[str, Any]:
     """How much of what a case can need is claimed, counted over all combinations."""
-    declared = measured.info.declared
+    declared = tally.info.declared
     combinations = list(area())
     claimed = sum(all(map(declared.has, needs)) for needs in combinations)
     missing = [wording(need) for need in every_need() if not declared.has(need)]
     return {"claimed": claimed, "total": len(combinations), "missing": missing}
 
 
-def _notes(measured: Measured, plan: dict[str, Any]) -> list[str]:
-    works = [c.need for c in measured.probed if c.claimed is False and c.works]
+def _notes(tally: Tally, plan: dict[str, Any]) -> list[str]:
+    works = [c.need for c in tally.probed if c.claimed is False and c.works]
     notes = [f"Not claimed, but works on the smallest case: {', '.join(works)}."] if works else []
     notes += _unanswered(plan)
-    passes: dict[str, int] = Counter(
-        o.reason for o in measured.outcomes if o.status is Status.UNEXPECTED_PASS and not o.strict
-    )
     notes += [
         f"Passes in {number} case{'s' * (number != 1)} where a failure is expected: "
         f"{reason.rstrip('.')}."
-        for reason, number in passes.items()
+        for reason, number in sorted(tally.passes.items())
     ]
-    if measured.refused:
-        notes.append(f"Could not be started in {measured.refused}.")
-    if measured.memory_restarts:
+    notes += [
+        f"Flaky in {number} case{'s' * (number != 1)}: {cause}."
+        for cause, number in sorted(tally.flaky.items())
+    ]
+    if tally.refusal:
+        notes.append(f"Could not be started in {tally.refusal}.")
+    if tally.memory_restarts:
         notes.append(
-            f"Memory grew by 2 GiB; its process was restarted {measured.memory_restarts} "
-            f"time{'s' * (measured.memory_restarts != 1)}."
+            f"Memory grew by 2 GiB; its process was restarted {tally.memory_restarts} "
+            f"time{'s' * (tally.memory_restarts != 1)}."
         )
     return notes
 
@@ -113,62 +108,40 @@ def _unanswered(plan: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _verdict(outcomes: list[Outcome]) -> Verdict:
-    if any(outcome.strict for outcome in outcomes):
+def _verdict(tally: Tally, *, strict: bool) -> Verdict:
+    if tally.strict or (strict and tally.flaky):
         return Verdict.FAILS
-    statuses = Counter((o.status, CHECKS[o.check].judges_values) for o in outcomes)
-    if any(number for (status, _), number in statuses.items() if status in BAD - {"harness_error"}):
+    met = {status for (_, status), number in tally.counts.items() if number}
+    if met & (BAD - {Status.HARNESS_ERROR}):
         return Verdict.FAILS
     decided = (Status.PASSED, Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS)
-    judged = sum(statuses[status, True] for status in decided)
-    if statuses[Status.HARNESS_ERROR, False] or not judged:
+    judged = any(
+        number and status in decided and CHECKS[check].judges_values
+        for (check, status), number in tally.counts.items()
+    )
+    if Status.HARNESS_ERROR in met or not judged:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMS
 
 
-def _unsupported(outcomes: list[Outcome]) -> list[Unsupported]:
-    cases: dict[str, set[str]] = defaultdict(set)
-    for outcome in outcomes:
-        if outcome.status is Status.UNSUPPORTED:
-            cases[outcome.cause].add(outcome.case)
-    ranked = sorted(cases.items(), key=lambda item: (-len(item[1]), item[0]))
+def _unsupported(tally: Tally) -> list[Unsupported]:
+    ranked = sorted(tally.refused.items(), key=lambda item: (-item[1][0], item[0]))
     return [
-        Unsupported(reason=reason, count=len(found), example=min(found, key=lambda c: (len(c), c)))
-        for reason, found in ranked
+        Unsupported(reason=reason, count=number, example=example)
+        for reason, (number, example) in ranked
     ]
 
 
-def _plan(measured: Measured) -> dict[str, Any]:
+def _plan(tally: Tally) -> dict[str, Any]:
     """What of the plan was met; a case of which anything is unsupported does not count."""
-    parts: Counter[str] = Counter()
-    for planned in measured.examples:
-        parts[planned.part] += len(planned.configurations())
-    drawn = [outcome for outcome in measured.outcomes if outcome.check != PROBE_CHECK]
-    refused = {o.case for o in drawn if o.status is Status.UNSUPPORTED}
-    answered = dict.fromkeys(o.case for o in drawn if o.case not in refused)
-    met = coverage([measured.known[case] for case in answered], Asked.of(measured.info))
-    return {"parts": dict(parts), **met}
+    return {"parts": dict(tally.parts), **coverage(list(tally.answered), Asked.of(tally.info))}
 
 
-def _coverage(measured: Measured) -> dict[str, dict[str, dict[str, int]]]:
-    worst: dict[tuple[int, str], Status] = {}
-    for outcome in measured.outcomes:
-        if outcome.check == PROBE_CHECK:
-            continue  # made on the probes, which are not drawn
-        key = outcome.at, outcome.case
-        worst[key] = min((worst.get(key, Status.PASSED), outcome.status), key=_WORST_FIRST.index)
-    counts: dict[str, dict[str, Counter[str]]] = {
-        argument: defaultdict(Counter)
-        for argument in COVERED
-        if _FIELDS[argument] not in NOT_SEEN[measured.info.kind]
-    }
-    for (_, text), status in worst.items():
-        case = measured.known[text]
-        for argument, values in counts.items():
-            values[COVERED[argument](case)][str(status)] += 1
+def _coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
     return {
         argument: {value: dict(sorted(c.items())) for value, c in sorted(v.items(), key=_natural)}
-        for argument, v in counts.items()
+        for argument, v in tally.coverage.items()
+        if _FIELDS[argument] not in NOT_SEEN[tally.info.kind]
     }
 
 
@@ -177,15 +150,7 @@ def _natural(item: tuple[str, object]) -> tuple[list[int], str]:
     return numbers, item[0]
 
 
-def _ratios(measured: Measured) -> dict[str, Ratios]:
-    by_dtype: dict[str, list[float]] = defaultdict(list)
-    for outcome in measured.outcomes:
-        if outcome.ratio is not None:
-            by_dtype[measured.known[outcome.case].compute_dtype].append(outcome.ratio)
-    return {dtype: _distribution(values) for dtype, values in sorted(by_dtype.items())}
-
-
-def _distribution(values: list[float]) -> Ratios:
+def _distribution(values: array[float]) -> Ratios:
     bins = np.searchsorted(RATIO_EDGES, values, side="left")
     counts = np.bincount(bins + 1, minlength=len(RATIO_EDGES) + 2)
     counts[0] = sum(value == 0 for value in values)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from conformance.campaign.judges import Judges
+from conformance.campaign.limits import Budget, Limits, Patience
 from conformance.campaign.messages import (
     Ask,
     Diagnose,
@@ -25,7 +27,16 @@ from conformance.results import Evidence, Status
 
 STRAY = "writes on the channel of the suite"
 
-Reply = list[Judgement] | Lost | HarnessError
+
+@dataclass(frozen=True, slots=True)
+class Flaky:
+    """A case that was lost once, and answered when it was tried again in a fresh process."""
+
+    lost: Lost
+    judgements: list[Judgement]
+
+
+Reply = list[Judgement] | Lost | Flaky | HarnessError
 
 
 class Worker:
@@ -33,24 +44,23 @@ class Worker:
 
     Attributes:
         observer: the process.
+        budget: when it may no longer try again what was lost.
     """
 
     def __init__(
-        self, target: str | Target, case_limit: float, judges: Judges | None = None
+        self,
+        target: str | Target,
+        limits: Limits | None = None,
+        *,
+        judges: Judges | None = None,
+        patience: Patience | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        self.observer = ObserverProcess(target, case_limit)
+        self.observer = ObserverProcess(target, limits, patience)
         self.name = self.observer.name
+        self.budget = budget or Budget()
         self._owns_judges = judges is None
         self._judges = judges or Judges()
-
-    @property
-    def case_limit(self) -> float:
-        """Seconds for one case."""
-        return self.observer.case_limit
-
-    @case_limit.setter
-    def case_limit(self, seconds: float) -> None:
-        self.observer.case_limit = seconds
 
     @property
     def aborted(self) -> bool:
@@ -62,18 +72,47 @@ class Worker:
         return self.observer.start()
 
     def run(
-        self, cases: tuple[Case, ...], checks: tuple[str, ...] = (), *, traces: bool = False
+        self,
+        cases: tuple[Case, ...],
+        checks: tuple[str, ...] = (),
+        *,
+        traces: bool = False,
+        again: bool = True,
     ) -> Iterator[Reply]:
         """For each case its judgements, a `HarnessError`, or `Lost`, which costs that case only.
 
-        With `traces`, the tracebacks of what the implementation raises are `printed` too.
+        With `traces`, the tracebacks of what the implementation raises are `printed` too; with
+        `again`, what was lost is tried again in a fresh process.
         """
+        returned: list[Case] = []
         for case in cases:
             reply = self._judged(case, checks, traces)
             if isinstance(reply, HarnessError):
                 self.observer.stop()  # an earlier case may have spoilt the process
                 reply = self._judged(case, checks, traces)
+            if isinstance(reply, Lost) and again:
+                reply = self._again((*returned, case), checks, reply)
+            if not isinstance(reply, Lost):
+                returned.append(case)
             yield reply
+
+    def _again(self, cases: tuple[Case, ...], checks: tuple[str, ...], lost: Lost) -> Reply:
+        """What becomes of the last of `cases`, which was lost, after the others in a new process.
+
+        Something else may have ended the first one, such as a system out of memory.
+        """
+        patience = self.observer.patience
+        if patience.lost_again >= self.observer.limits.second_tries:
+            return lost
+        if self.budget.over or self.aborted:
+            return lost
+        reply: Reply = lost
+        for case in cases:
+            reply = self._judged(case, checks, False)
+        if isinstance(reply, list):
+            return Flaky(lost, reply)
+        patience.lost_again += isinstance(reply, Lost)
+        return reply
 
     def explain(self, cases: tuple[Case, ...], check: str) -> Evidence | None:
         """Evidence of the last of `cases` after the ones before it; None where there is none."""

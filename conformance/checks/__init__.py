@@ -41,7 +41,7 @@ def concerning(info: Info) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict of one check on one trial; `cause` and `message` as in `results.Outcome`."""
+    """The verdict of one check on one trial; the fields are those of an `Outcome`."""
 
     check: str
     status: Status

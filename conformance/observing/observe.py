@@ -116,7 +116,11 @@ class _Asking:
         try:
             if isinstance(result, _masked):
                 return Raised("returns", "returns a masked array")
-            return _array(self.implementation.to_numpy(result), order="C")
+            array = self.implementation.to_numpy(result)
+            # Of one that is far too large only shape and dtype are told, so it is not copied.
+            if isinstance(array, _ndarray) and array.size > self.question.most:
+                return array
+            return _array(array, order="C")
         except NotAnArrayError as error:
             return Raised("returns", str(error)[:LONGEST])
         except Exception as error:  # noqa: BLE001 - a stranger's __array__

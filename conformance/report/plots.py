@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 from conformance.report.text import STATUS_LABELS, plural
 from conformance.results import BAD, Ratios, Status
 
+AMBER = (Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS, Status.FLAKY)
+
 _WIDTH, _HEIGHT = 440, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 22, 34
 _BASE = _HEIGHT - _BOTTOM
@@ -56,7 +58,7 @@ def share_bar(counts: dict[str, int], widest: int) -> Markup:
     """Cases by status in one bar, as long as its share of `widest`."""
     groups = {
         "fail": sum(counts.get(s, 0) for s in BAD),
-        "warn": counts.get(Status.EXPECTED_FAILURE, 0) + counts.get(Status.UNEXPECTED_PASS, 0),
+        "warn": sum(counts.get(status, 0) for status in AMBER),
         "pass": counts.get(Status.PASSED, 0),
         "hatch": counts.get(Status.UNSUPPORTED, 0),
     }

@@ -23,6 +23,7 @@ STATUS_LABELS = {
     Status.CRASHED: "crashed",
     Status.TIMED_OUT: "timed out",
     Status.HARNESS_ERROR: "harness error",
+    Status.FLAKY: "flaky",
     Status.UNEXPECTED_PASS: "unexpected pass",
     Status.EXPECTED_FAILURE: "expected failure",
     Status.PASSED: "passed",

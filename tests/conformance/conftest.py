@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from conformance.campaign.limits import Limits
 from conformance.campaign.worker import Worker
 
 
 @pytest.fixture(scope="session")
 def keras_worker() -> Iterator[Worker]:
     """Real Keras in a process of its own; starting it costs seconds, so there is one for all."""
-    worker = Worker("keras-tensorflow", 60)
+    worker = Worker("keras-tensorflow", Limits(case=60))
     yield worker
     worker.stop()

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import zlib
 from typing import Any
 
@@ -425,3 +426,21 @@ def forges_an_answer(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any
             except OSError:
                 continue
     return right(x, kernel, bias, **given)
+
+
+def is_killed_once(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Right; where there are two groups its process is killed, the first time only."""
+    mark = os.environ["KILLED_ONCE"]
+    if given["groups"] == 2 and kernel.shape[0] == 3 and not os.path.exists(mark):
+        with open(mark, "w", encoding="utf-8"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return right(x, kernel, bias, **given)
+
+
+def hangs(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    time.sleep(1000)
+
+
+def slow_and_wrong(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    time.sleep(0.05)
+    return right(x, kernel, bias, **given) + np.asarray(1, x.dtype)

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign import findings, measure, process, run
+from conformance.campaign import findings, limits, run
+from conformance.campaign.limits import Limits
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.campaign.worker import Worker
 from conformance.case import Case, parse_sequence
@@ -84,7 +85,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = count()
     clock = SimpleNamespace(monotonic=lambda: next(ticks) / 10)
     monkeypatch.setattr(run, "time", clock)
-    monkeypatch.setattr(measure, "time", clock)
+    monkeypatch.setattr(limits, "time", clock)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_a_right_function_conforms():
     assert result.cases > 80
     assert result.findings == []
     assert result.kind == "function"
-    assert set(result.checks) == set(concerning(resolve("planted:right")))
+    assert set(result.checks) == set(concerning(resolve("planted:right").info()))
     assert "compute_output_shape" not in result.checks
     assert totals(result, Status.PASSED) == sum(sum(c.values()) for c in result.checks.values())
     assert not result.interrupted
@@ -115,7 +116,7 @@ def test_a_right_layer_conforms():
     done = run.run(settings)
     (result,) = done.report.implementations
     assert exit_code(done) == 0
-    assert set(result.checks) == set(concerning(resolve("reference")))
+    assert set(result.checks) == set(concerning(resolve("reference").info()))
     assert result.checks["compute_output_shape"]["passed"] == result.cases
 
 
@@ -380,10 +381,9 @@ def test_bytes_on_the_channel_are_never_executed(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "FORGED").exists()
 
 
-def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(run, "CASE_LIMIT", 2.0)
-    monkeypatch.setattr(process, "LEAST_LIMIT", 1.0)
-    result = measured("never_returns", given=MIXED, checks=("output_shape",))
+def test_a_call_that_never_returns_costs_its_case_only():
+    limits = Limits(case=2.0, least=1.0)
+    result = measured("never_returns", given=MIXED, checks=("output_shape",), limits=limits)
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.TIMED_OUT, "does not return in time")
     assert Case.parse(finding.minimal_case).geometry.groups == 2
@@ -394,12 +394,10 @@ def test_a_call_that_never_returns_costs_its_case_only(monkeypatch: pytest.Monke
     assert not result.interrupted
 
 
-def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(process, "LEAST_LIMIT", 0.2)
-    monkeypatch.setattr(process, "PATIENCE", 0)
-    worker = Worker("planted:never_returns", 1.5)
+def test_after_a_hang_the_next_one_is_not_waited_for_as_long():
+    worker = Worker("planted:never_returns", Limits(case=1.5, least=0.2, patience=0))
     try:
-        _, *lost = worker.run((RETURNS, HANGS, HANGS))
+        _, *lost = worker.run((RETURNS, HANGS, HANGS), again=False)
     finally:
         worker.stop()
     assert [one.status for one in lost] == [Status.TIMED_OUT] * 2
@@ -409,27 +407,24 @@ def test_after_a_hang_the_next_one_is_not_waited_for_as_long(monkeypatch: pytest
     ]
 
 
-def test_until_something_returned_every_case_gets_its_full_time(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(process, "LEAST_LIMIT", 0.2)
-    worker = Worker("planted:never_returns", 1.0)
+def test_until_something_returned_every_case_gets_its_full_time():
+    worker = Worker("planted:never_returns", Limits(case=1.0, least=0.2))
     try:
-        lost = list(worker.run((HANGS, HANGS)))
+        lost = list(worker.run((HANGS, HANGS), again=False))
     finally:
         worker.stop()
     assert [one.message for one in lost] == ["does not return within 1 s"] * 2
 
 
-def test_who_is_slow_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch):
+def test_who_is_slow_is_waited_for_longer():
     """The wait is a multiple of the slowest case that did return."""
-    monkeypatch.setattr(process, "LEAST_LIMIT", 0.2)
-    monkeypatch.setattr(process, "PATIENCE", 1e9)
-    worker = Worker("planted:never_returns", 2.0)
+    worker = Worker("planted:never_returns", Limits(case=2.0, least=0.2, patience=1e9))
     try:
-        _, lost = worker.run((RETURNS, HANGS))
+        _, lost = worker.run((RETURNS, HANGS), again=False)
     finally:
         worker.stop()
     assert lost.status is Status.TIMED_OUT
-    assert worker.case_limit == 2.0
+    assert worker.observer.patience.seconds == 2.0
 
 
 @pytest.mark.usefixtures("no_attempts")
@@ -444,9 +439,9 @@ def test_a_crash_on_many_cases_does_not_end_the_campaign():
 
 @pytest.mark.usefixtures("no_attempts")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_who_does_little_but_crash_is_given_up(monkeypatch: pytest.MonkeyPatch, jobs: int):
-    monkeypatch.setattr(measure, "MOST_LOST", 4)
-    done = campaign("always_ends_the_process", examples=60, checks=("output_shape",), jobs=jobs)
+def test_who_does_little_but_crash_is_given_up(jobs: int):
+    given = {"examples": 60, "checks": ("output_shape",), "jobs": jobs}
+    done = campaign("always_ends_the_process", limits=Limits(lost_at_first=4), **given)
     (result,) = done.report.implementations
     crashed = totals(result, Status.CRASHED)
     assert 4 <= crashed == result.cases <= 4 + 3 * jobs  # an example begun is run to its end
@@ -458,10 +453,9 @@ def test_who_does_little_but_crash_is_given_up(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.usefixtures("no_attempts")
-def test_a_case_that_takes_too_much_memory_costs_that_case_only(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(process, "CASE_MEMORY", 2**28)
-    monkeypatch.setattr(process, "WATCH_INTERVAL", 0.02)
-    result = measured("hoards", given=MIXED, checks=("output_shape",))
+def test_a_case_that_takes_too_much_memory_costs_that_case_only():
+    limits = Limits(memory=2**28, watch=0.02)
+    result = measured("hoards", given=MIXED, checks=("output_shape",), limits=limits)
     finding = one_finding(result)
     assert (finding.status, finding.cause) == (Status.CRASHED, "takes too much memory")
     assert Case.parse(finding.minimal_case).geometry.groups == 2
@@ -469,9 +463,9 @@ def test_a_case_that_takes_too_much_memory_costs_that_case_only(monkeypatch: pyt
     assert result.checks["output_shape"]["passed"] == result.cases - finding.count > 0
 
 
-def test_who_keeps_memory_is_started_anew_and_conforms(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(process, "PROCESS_GROWTH", 2**28)
-    result = measured("leaks", examples=12, checks=("exact_values",))
+def test_who_keeps_memory_is_started_anew_and_conforms():
+    limits = Limits(growth=2**28)
+    result = measured("leaks", examples=12, checks=("exact_values",), limits=limits)
     assert result.verdict is Verdict.CONFORMS
     assert result.findings == []
     assert any(note.startswith("Memory grew by 2 GiB") for note in result.notes)
@@ -482,7 +476,7 @@ def test_who_keeps_little_memory_is_left_alone():
 
 
 def test_a_crash_is_noticed_although_a_child_of_the_process_lives_on():
-    worker = Worker("planted:leaves_a_child", 2.0)
+    worker = Worker("planted:leaves_a_child", Limits(case=2.0))
     try:
         (lost,) = worker.run((Case.parse("in1x4x4x1-f1-k3-integers.0"),))
     finally:
@@ -498,7 +492,7 @@ def test_a_fault_that_takes_two_calls_is_shown_with_both():
         first, second = parse_sequence(text)
         assert first.geometry.padding != second.geometry.padding
         assert first.input_shape == second.input_shape
-        worker = Worker("planted:forgets_the_padding", 20)
+        worker = Worker("planted:forgets_the_padding")
         try:
             replies = list(worker.run((first, second)))
             worker.restart()
@@ -511,7 +505,7 @@ def test_a_fault_that_takes_two_calls_is_shown_with_both():
 
 def test_every_smallest_case_fails_again_alone(swapped: Campaign):
     for finding in swapped.report.implementations[0].findings:
-        worker = Worker("planted:swapped_dilation", 20)
+        worker = Worker("planted:swapped_dilation")
         try:
             (reply,) = worker.run(parse_sequence(finding.minimal_case))
         finally:

@@ -168,7 +168,7 @@ def test_nothing_is_written_where_nothing_can_be_run(command: Command, tmp_path:
 # What is done -------------------------------------------------------------------------------------
 
 
-def test_a_right_implementation_gives_exit_code_0_and_three_files(command: Command, tmp_path: Path):
+def test_a_right_implementation_gives_exit_code_0_and_its_files(command: Command, tmp_path: Path):
     done = command("run", *RIGHT, "--examples", 5, "--jobs", 1, "--out", "out")
     assert done.code == 0
     assert "planted:right conforms" in done.out
@@ -177,6 +177,7 @@ def test_a_right_implementation_gives_exit_code_0_and_three_files(command: Comma
         "report.html",
         "results.json",
         "junit.xml",
+        "journal.sqlite",
     }
 
 
@@ -241,11 +242,11 @@ def test_results_json_has_the_published_form(command: Command, tmp_path: Path):
         for counts in result["checks"].values():
             assert set(counts) == {
                 "passed", "failed", "unsupported", "expected_failure", "unexpected_pass",
-                "crashed", "timed_out", "harness_error",
+                "crashed", "timed_out", "harness_error", "flaky",
             }  # fmt: skip
             assert all(isinstance(n, int) and n >= 0 for n in counts.values())
-    assert set(right["checks"]) == set(concerning(resolve("reference")))
-    assert set(wrong["checks"]) == set(concerning(resolve("planted:off_by_one")))
+    assert set(right["checks"]) == set(concerning(resolve("reference").info()))
+    assert set(wrong["checks"]) == set(concerning(resolve("planted:off_by_one").info()))
     assert right["findings"] == []
     assert wrong["findings"]
     for finding in wrong["findings"]:
@@ -511,14 +512,14 @@ def test_python_m_conformance_is_the_same_program(tmp_path: Path):
 
 def test_every_status_has_a_place_in_the_schema():
     """The schema is published: a new status is a new schema."""
-    assert len(Status) == 8
+    assert len(Status) == 9
 
 
 def test_a_full_disk_is_told_after_the_verdict_and_keeps_the_earlier_report(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     assert command("run", *RIGHT, "--examples", 3, "--out", "out").code == 0
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in report.FILES}
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -530,4 +531,4 @@ def test_a_full_disk_is_told_after_the_verdict_and_keeps_the_earlier_report(
     assert done.errors.splitlines()[-1] == (
         "cannot write the report to out: No space left on device"
     )
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in report.FILES} == before

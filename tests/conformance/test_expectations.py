@@ -9,7 +9,8 @@ import planted
 import pytest
 
 from conformance.campaign import run
-from conformance.campaign.measure import outcomes_of
+from conformance.campaign.limits import Limits
+from conformance.campaign.outcomes import Outcome, outcomes_of
 from conformance.campaign.run import Settings
 from conformance.campaign.worker import Worker
 from conformance.case import Case
@@ -22,7 +23,7 @@ from conformance.expectations import (
     shipped,
 )
 from conformance.implementations import Target, wrap
-from conformance.results import ImplementationResult, Outcome, Status, Verdict
+from conformance.results import ImplementationResult, Status, Verdict
 
 CASE = Case.parse("in2x8x9x6-f4-k3x2-s1x2-same-g2-a.relu-float16-integers.1")  # output 8 x 5
 
@@ -411,7 +412,7 @@ def test_a_shipped_entry_covers_the_case_it_was_found_on(
 
 
 def test_windows_of_onnxruntime_are_shifted_where_the_padding_is_negative():
-    worker = Worker("onnxruntime", case_limit=60)
+    worker = Worker("onnxruntime", Limits(case=60))
     try:
         for text, status in (
             ("in1x1x4x3-f1-k1-s4x1-same-cf-integers.0", Status.EXPECTED_FAILURE),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.campaign.measure import outcomes_of
+from conformance.campaign.outcomes import outcomes_of
 from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.expectations import shipped

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import reference_impl
-from conformance.campaign import process
+from conformance.campaign.limits import Limits
 from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.data import arrays
@@ -145,10 +145,9 @@ def test_closing_it_ends_it(tmp_path: Path):
     assert note.exists()
 
 
-def test_its_memory_counts_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(process, "CASE_MEMORY", 2**28)
+def test_its_memory_counts_as_well(tmp_path: Path):
     command = foreign.python_program(tmp_path, "kept = b'1' * 2**29; time.sleep(600)")
-    worker = Worker(f"cmd:{command}", 60)
+    worker = Worker(f"cmd:{command}", Limits(case=60, memory=2**28))
     try:
         (lost,) = worker.run((SMALL,))
     finally:

@@ -44,7 +44,7 @@ def test_a_right_function_passes(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     for check in CHECKS:
         assert f"[planted:right-{check}]" in done.stdout
-    made = concerning(resolve("planted:right"))
+    made = concerning(resolve("planted:right").info())
     assert f"{len(made)} passed, {len(CHECKS) - len(made)} skipped" in done.stdout
 
 

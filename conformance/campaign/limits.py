@@ -1,0 +1,88 @@
+"""What a campaign allows: time, memory, and how much may be lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on one implementation; seconds and bytes.
+
+    Attributes:
+        case: for the calls of one case; a common one takes milliseconds.
+        setup: until an implementation is ready.
+        least, patience: after a time-out a case gets `patience` times what the slowest one took,
+            at least `least`.
+        memory: by how much one case may make a process grow.
+        growth: by how much a process may have grown until it is restarted.
+        watch: how often a process is looked at.
+        lost: where lost cases outnumber the others by so many, the rest is not run.
+        lost_at_first: the same until something has been returned.
+        second_tries: after so many lost cases that were lost again, none is tried again.
+    """
+
+    case: float = 20.0
+    setup: float = 300.0
+    least: float = 2.0
+    patience: float = 20.0
+    memory: int = 2 * 2**30
+    growth: int = 2 * 2**30
+    watch: float = 0.2
+    lost: int = 10
+    lost_at_first: int = 4
+    second_tries: int = 3
+
+    def within(self, max_time: float | None) -> Limits:
+        """These where everything together may take `max_time`: a case at most a tenth of it."""
+        if max_time is None:
+            return self
+        return replace(self, case=min(self.case, max_time / 10))
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long the processes of one implementation wait for a case.
+
+    Attributes:
+        limits: what it begins with.
+        seconds: for the next case.
+        slowest: what the slowest case took that returned.
+        lost_again: cases that were lost twice.
+    """
+
+    limits: Limits
+    seconds: float = 0.0
+    slowest: float = 0.0
+    lost_again: int = 0
+
+    def __post_init__(self) -> None:
+        self.seconds = self.limits.case
+
+    def returned(self, seconds: float) -> None:
+        """A case took so long."""
+        self.slowest = max(self.slowest, seconds)
+
+    def lose(self) -> None:
+        """A hang has shown that time is not what it lacks: wait less for the next one.
+
+        Only where something has returned: until then a slow first call is not told from a hang.
+        """
+        if self.slowest:
+            least = max(self.limits.least, self.limits.patience * self.slowest)
+            self.seconds = min(self.seconds, least)
+
+
+@dataclass(slots=True)
+class Budget:
+    """When to stop: at a time, or when told to."""
+
+    deadline: float | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def over(self) -> bool:
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        return self.stop.is_set() or late

@@ -1,0 +1,102 @@
+"""What became of one check on one case, expected failures marked as such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conformance.campaign.messages import HarnessError
+from conformance.campaign.process import Lost
+from conformance.campaign.worker import Flaky, Reply
+from conformance.case import Case
+from conformance.checks import Judgement
+from conformance.checks.shapes import output_shape
+from conformance.expectations import Expectation
+from conformance.implementations.info import Info
+from conformance.results import Status
+
+EXPECTABLE = frozenset({Status.PASSED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT})
+FIRST_CALL = output_shape.name  # it reads the first call, and so meets a crash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One check on one case.
+
+    Attributes:
+        check: name of the check.
+        case: the case.
+        at: number of the configuration, 1 for the first one tried, 0 for a probe.
+        status: the verdict.
+        cause: one sentence without the numbers of the case; outcomes with the same check and cause
+            belong to one finding. Empty when passed.
+        message: the same with the numbers of the case.
+        ratio: greatest error over bound, where values were compared with a bound.
+        reason, link: for expected failures and unexpected passes, why the failure was expected.
+        strict: whether an unexpected pass fails the run.
+    """
+
+    check: str
+    case: Case
+    at: int
+    status: Status
+    cause: str = ""
+    message: str = ""
+    ratio: float | None = None
+    reason: str = ""
+    link: str = ""
+    strict: bool = False
+
+
+def outcomes_of(
+    reply: Reply,
+    at: int,
+    case: Case,
+    info: Info,
+    expectations: Sequence[Expectation],
+    checks: tuple[str, ...] = (),
+) -> list[Outcome]:
+    """A worker's reply for one case as outcomes.
+
+    A case without an answer is told by the check that was asked for, of several by the first.
+    """
+    asked = checks[0] if len(checks) == 1 else FIRST_CALL
+    outcomes = []
+    for judgement in _judgements(reply, asked):
+        status, reason, link, strict = judgement.status, "", "", False
+        for entry in expectations:
+            if status in EXPECTABLE and entry.covers(
+                judgement.check, info.name, info.version, case
+            ):
+                failed = status is not Status.PASSED
+                status = Status.EXPECTED_FAILURE if failed else Status.UNEXPECTED_PASS
+                reason, link, strict = entry.reason, entry.link, entry.strict and not failed
+        outcomes.append(
+            Outcome(
+                check=judgement.check,
+                case=case,
+                at=at,
+                status=status,
+                cause=judgement.cause,
+                message=judgement.message,
+                ratio=judgement.ratio,
+                reason=reason,
+                link=link,
+                strict=strict,
+            )
+        )
+    return outcomes
+
+
+def _judgements(reply: Reply, asked: str) -> list[Judgement]:
+    if isinstance(reply, Lost):
+        return [Judgement(asked, reply.status, reply.cause, reply.message)]
+    if isinstance(reply, HarnessError):
+        cause = f"the suite itself failed: {reply.message}"
+        return [Judgement(asked, Status.HARNESS_ERROR, cause, cause)]
+    if isinstance(reply, Flaky):
+        cause = f"{reply.lost.cause}, but not when tried again in a fresh process"
+        lost = Judgement(asked, Status.FLAKY, cause, cause)
+        again = [j for j in reply.judgements if j.check != asked or j.status is not Status.PASSED]
+        return again if any(j.check == asked for j in again) else [lost, *again]
+    return reply
