@@ -107,6 +107,9 @@ def _unanswered(plan: dict[str, Any]) -> list[str]:
     notes = []
     if plan["levels"]:
         notes.append(f"Refused or not met: {', '.join(plan['levels'])}.")
+    if plan["refused"]:
+        parts = [f"{r['level']} (in {r['refused']} of {r['of']} cases)" for r in plan["refused"]]
+        notes.append(f"Refused in part: {', '.join(parts)}.")
     if plan["popular"]["missing"]:
         notes.append(f"Popular layers refused or not met: {', '.join(plan['popular']['missing'])}.")
     return notes
@@ -145,7 +148,12 @@ def _plan(measured: Measured) -> dict[str, Any]:
     drawn = [outcome for outcome in measured.outcomes if outcome.check != PROBE_CHECK]
     refused = {o.case for o in drawn if o.status is Status.UNSUPPORTED}
     answered = dict.fromkeys(o.case for o in drawn if o.case not in refused)
-    met = coverage([measured.known[case] for case in answered], measured.subject.asked)
+    known = measured.known
+    met = coverage(
+        [known[case] for case in answered],
+        measured.subject.asked,
+        [known[case] for case in sorted(refused)],
+    )
     return {"parts": dict(parts), **met}
 
 

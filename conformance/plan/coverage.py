@@ -15,6 +15,7 @@ from conformance.plan.design import Claims, Tuples, pairs, triples
 from conformance.plan.factors import FACTORS, row_of
 from conformance.plan.popular import POPULAR, Popular
 
+MOST_REFUSED = 3  # levels that are named
 LARGEST: dict[str, Callable[[Case], int]] = {
     "batch": lambda c: c.geometry.batch,
     "input": lambda c: max(c.geometry.size),
@@ -30,16 +31,18 @@ LARGEST: dict[str, Callable[[Case], int]] = {
 }
 
 
-def coverage(answered: Collection[Case], asked: Asked) -> dict[str, Any]:
+def coverage(
+    answered: Collection[Case], asked: Asked, refused: Collection[Case] = ()
+) -> dict[str, Any]:
     """What was met by the cases that got an answer, of what `asked` claims.
 
     Returns:
         ``pairs`` and ``triples`` with ``met`` and ``of``; ``popular`` with these and what is
-        ``missing``; ``levels`` that no case has, as ``factor: level``; ``largest`` values.
+        ``missing``; ``levels`` that no case has, as ``factor: level``; levels that are ``refused``
+        in part, see `_refused`; ``largest`` values.
     """
     claims = asked.claims
-    levels = [[-1 if n is None else n for n in row_of(case)] for case in answered]
-    rows = np.array(levels, np.intp).reshape(-1, len(FACTORS))
+    rows = _rows(answered)
     layers = popular_layers(claims)
     missing = [layer for layer in layers if not any(map(layer.met_by, answered))]
     return {
@@ -56,8 +59,45 @@ def coverage(answered: Collection[Case], asked: Asked) -> dict[str, Any]:
             for n in claims.levels[f]
             if not (rows[:, f] == n).any()
         ],
+        "refused": _refused(rows, _rows(refused), claims),
         "largest": {name: max(map(size, answered), default=0) for name, size in LARGEST.items()},
     }
+
+
+def _rows(cases: Collection[Case]) -> NDArray[np.intp]:
+    """The level of every factor, -1 where a case has none."""
+    levels = [[-1 if n is None else n for n in row_of(case)] for case in cases]
+    return np.array(levels, np.intp).reshape(-1, len(FACTORS))
+
+
+def _refused(
+    answered: NDArray[np.intp], refused: NDArray[np.intp], claims: Claims
+) -> list[dict[str, Any]]:
+    """The few levels that tell most of the refused cases apart from the others.
+
+    The one that most refused cases have, and fewest others, comes first; then the same is asked of
+    the refused cases that do not have it.
+
+    Returns:
+        The ``level``, in how many cases it is ``refused``, and ``of`` how many with it.
+    """
+    known = [(f, n) for f in sorted(claims.counted) for n in claims.levels[f]]
+    found: list[dict[str, Any]] = []
+    left = refused
+    while len(left) and len(found) < MOST_REFUSED:
+        tried = []
+        for f, n in known:
+            here, others = int((left[:, f] == n).sum()), int((answered[:, f] == n).sum())
+            if here:
+                tried.append((here * here / (here + others), -f, -n))
+        f, n = (-number for number in max(tried)[1:])
+        total = int((refused[:, f] == n).sum())
+        others = int((answered[:, f] == n).sum())
+        if others:  # one that nobody answers is among the missing levels
+            name = f"{FACTORS[f].name}: {list(FACTORS[f].levels)[n]}"
+            found.append({"level": name, "refused": total, "of": total + others})
+        left = left[left[:, f] != n]
+    return found
 
 
 def popular_layers(claims: Claims) -> list[Popular]:
