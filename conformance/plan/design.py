@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -374,7 +374,7 @@ class _Layers:
         again = list(self.left) if len(self.left) <= AT_ONCE else rng.sample([*self.left], AT_ONCE)
         tried = []
         for popular in [0] if first else fresh or again:
-            fixed = {**_fixed_by(popular), **self._data_format(popular)}
+            fixed = {**_fixed_by(popular), **self._given(popular)}
             kind = cover.kind({f: levels[0] for f, levels in fixed.items()})
             rows = [fill(fixed, cover, rng, kind) for _ in range(4 if fresh else 12)]
             tried += [
@@ -389,10 +389,15 @@ class _Layers:
             del self.left[chosen]
         return Designed(levels, chosen)
 
-    def _data_format(self, popular: int) -> dict[int, Sequence[int]]:
-        """Every fourth time, from the second on, it comes in channels_first."""
+    def _given(self, popular: int) -> dict[int, Sequence[int]]:
+        """Every fourth time, from the second on, channels_first; float32 the time after that.
+
+        Some engines have no other dtype, and refuse what they do not have.
+        """
         had = repeats(POPULAR[popular]) - self.left[popular]
-        return _level("data_format", "channels_first") if had % 4 == 1 else {}
+        if had % 4 == 1:
+            return _level("data_format", "channels_first")
+        return _level("dtype", "float32") if had % 4 == 2 else {}
 
     def _news(self, popular: int, row: Row) -> int:
         return len(_own(row) - self.met[popular])
@@ -449,13 +454,16 @@ def rows_for(claims: Claims) -> Rows:
     return ordered(rows, claims)
 
 
-def ordered(rows: list[Designed], claims: Claims) -> Rows:
+def ordered(
+    rows: list[Designed], claims: Claims, seen: Callable[[Designed], Row] = lambda row: row.levels
+) -> Rows:
     """Popular layers and other rows by turns, always the one that meets most new pairs.
 
-    When all pairs are met and no popular layer is left, the others follow as they are.
+    When all pairs are met and no popular layer is left, the others follow as they are. `seen` are
+    the levels that a row shows, -1 for none.
     """
     cover = Cover(claims)
-    numbers = cover.numbers([row.levels for row in rows], 2)
+    numbers = cover.numbers([seen(row) for row in rows], 2)
     named = [row.popular for row in rows]
     popular = np.array([n is not None and n not in named[:at] for at, n in enumerate(named)])
     left = np.ones(len(rows), np.bool_)

@@ -34,7 +34,7 @@ def sparing_rows(claims: Claims) -> Rows:
     kept = _chosen(chosen, claims)
     late = [row for n, row in enumerate(grouped) if n not in kept or chosen[n] != row]
     rows += [chosen[n] for n in sorted(kept, key=lambda n: number[id(grouped[n])])]
-    found = ordered(rows, claims)
+    found = ordered(rows, claims, _seen)
     return replace(found, late=tuple(late))
 
 
@@ -88,12 +88,15 @@ def _chosen(rows: list[Designed], claims: Claims) -> set[int]:
 
 def _pairs(row: Designed, cover: Cover) -> NDArray[np.intp]:
     """The pairs that a grouped row meets, numbered as in `Cover.numbers`."""
-    levels = list(row.levels)
-    if _is_long(row):
-        for f in _ONE_INPUT:
-            levels[f] = -1
-    found: NDArray[np.intp] = cover.numbers([tuple(levels)], 2)[0]
+    found: NDArray[np.intp] = cover.numbers([_seen(row)], 2)[0]
     return found
+
+
+def _seen(row: Designed) -> Row:
+    """The levels that a row shows, -1 for those of a second input that it has not."""
+    if not row.levels[_GROUPS] or not _is_long(row):
+        return row.levels
+    return tuple(-1 if f in _ONE_INPUT else n for f, n in enumerate(row.levels))
 
 
 def _is_long(row: Designed) -> bool:

@@ -106,9 +106,9 @@ def test_where_calls_are_costly_the_night_begins_with_what_was_left_out():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("kind", ["layer", "function"])
-def test_pairs_and_popular_layers_are_met_within_160_configurations(kind: str, seed: int):
-    asked = Asked(kind)
+@pytest.mark.parametrize("name", ["layer", "costly layer", "function"])
+def test_pairs_and_popular_layers_are_met_within_160_configurations(name: str, seed: int):
+    asked = PEOPLE[name]
     quick = list(plan(seed, asked, profile="quick"))
     met = coverage(cases_of(quick), asked)
     assert met["pairs"]["met"] == met["pairs"]["of"]
