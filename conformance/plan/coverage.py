@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.plan.asking import Asked
-from conformance.plan.design import Claims, Tuples, pairs, triples
+from conformance.plan.design import Claims, possible, tuples_of
 from conformance.plan.factors import FACTORS, row_of
 from conformance.plan.popular import POPULAR, Popular
 
@@ -46,8 +45,8 @@ def coverage(
     layers = popular_layers(claims)
     missing = [layer for layer in layers if not any(map(layer.met_by, answered))]
     return {
-        "pairs": _met(rows, pairs(), claims, 2),
-        "triples": _met(rows, triples(), claims, 3),
+        "pairs": _met(rows, claims, 2),
+        "triples": _met(rows, claims, 3),
         "popular": {
             "met": len(layers) - len(missing),
             "of": len(layers),
@@ -115,12 +114,8 @@ def popular_layers(claims: Claims) -> list[Popular]:
     ]
 
 
-def _met(rows: NDArray[np.intp], tuples: Tuples, claims: Claims, strength: int) -> dict[str, int]:
-    possible = _possible(claims, strength)
+def _met(rows: NDArray[np.intp], claims: Claims, strength: int) -> dict[str, int]:
+    tuples = tuples_of(strength)
     numbers = np.unique(tuples.numbers(rows, np.arange(len(tuples.groups))))
-    return {"met": int(possible[numbers].sum()), "of": int(possible.sum())}
-
-
-@cache
-def _possible(claims: Claims, strength: int) -> NDArray[np.bool_]:
-    return (pairs() if strength == 2 else triples()).possible(claims)
+    may = possible(claims, strength)
+    return {"met": int(may[numbers].sum()), "of": int(may.sum())}

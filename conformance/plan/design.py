@@ -188,6 +188,17 @@ def tuples_of(strength: int) -> Tuples:
     return pairs() if strength == 2 else triples()
 
 
+@cache
+def possible(claims: Claims, strength: int) -> NDArray[np.bool_]:
+    """Which pairs or triples may occur."""
+    return tuples_of(strength).possible(claims)
+
+
+@cache
+def _kinds(homes: tuple[int, ...], strength: int) -> NDArray[np.intp]:
+    return tuples_of(strength).kinds(homes)
+
+
 class Cover:
     """What rows have met so far, of what is possible.
 
@@ -200,8 +211,8 @@ class Cover:
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
         self.homes = [claims.levels[f][0] for f in ASIDE]
-        self.missing = {n: tuples_of(n).possible(claims) for n in (2, 3)}
-        self.kinds = {n: tuples_of(n).kinds(self.homes) for n in (2, 3)}
+        self.missing = {n: possible(claims, n).copy() for n in (2, 3)}
+        self.kinds = {n: _kinds(tuple(self.homes), n) for n in (2, 3)}
 
     def left(self, strength: int, kind: int | None = None) -> int:
         """How many pairs (2) or triples (3) are not met, of those that a kind of row meets."""

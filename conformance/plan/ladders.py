@@ -290,6 +290,12 @@ LADDERS: tuple[Ladder, ...] = (
         lambda pair, k: Layer(strides=pair, kernel_size=k, output=(4, 3)),
     ),
     Ladder(
+        "strides above the input",
+        ((3, 3), (4, 5), (5, 4)),
+        lambda pair, k: Layer(strides=pair, kernel_size=k, output=(1, 1), channels=3, filters=4),
+        modes=(("same, remainder",),),
+    ),
+    Ladder(
         "dilation",
         (*((n, n) for n in (5, 8, 9, 16, 17, 18)), (18, 1), (1, 18), (6, 2), (2, 12)),
         lambda pair, k: Layer(dilation_rate=pair, kernel_size=(max(k[0], 2), max(k[1], 2))),
