@@ -103,6 +103,9 @@ def _unanswered(plan: dict[str, Any]) -> list[str]:
     notes = []
     if plan["levels"]:
         notes.append(f"Refused or not met: {', '.join(plan['levels'])}.")
+    if plan["refused"]:
+        parts = [f"{r['level']} (in {r['refused']} of {r['of']} cases)" for r in plan["refused"]]
+        notes.append(f"Refused in part: {', '.join(parts)}.")
     if plan["popular"]["missing"]:
         notes.append(f"Popular layers refused or not met: {', '.join(plan['popular']['missing'])}.")
     return notes
@@ -134,7 +137,8 @@ def _unsupported(tally: Tally) -> list[Unsupported]:
 
 def _plan(tally: Tally) -> dict[str, Any]:
     """What of the plan was met; a case of which anything is unsupported does not count."""
-    return {"parts": dict(tally.parts), **coverage(list(tally.answered), Asked.of(tally.info))}
+    answered, declined = list(tally.answered), sorted(tally.declined, key=str)
+    return {"parts": dict(tally.parts), **coverage(answered, Asked.of(tally.info), declined)}
 
 
 def _coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:

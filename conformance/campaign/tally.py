@@ -94,6 +94,7 @@ class Tally:
         failures: what findings are made from: a sample, and the first and smallest of each kind.
         passed: cases with the checks that passed on them, a sample.
         answered: cases that got an answer, a sample.
+        declined: cases of which anything was unsupported, a sample.
         refused: reason to number of cases and shortest case.
         passes: reason to unexpected passes.
         coverage: argument to value to status to number of cases.
@@ -114,6 +115,7 @@ class Tally:
     failures: dict[str, Failures] = field(default_factory=dict)
     passed: Sample[tuple[Case, frozenset[str]]] = field(default_factory=Sample)
     answered: Sample[Case] = field(default_factory=Sample)
+    declined: Sample[Case] = field(default_factory=Sample)
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     passes: Counter[str] = field(default_factory=Counter)
     coverage: dict[str, dict[str, Counter[str]]] = field(
@@ -140,8 +142,8 @@ class Tally:
         for argument, values in self.coverage.items():
             values[COVERED[argument](case)][str(worst)] += 1
         text = str(case)
-        if Status.UNSUPPORTED not in statuses:
-            self.answered.add(text, case)
+        kept = self.declined if Status.UNSUPPORTED in statuses else self.answered
+        kept.add(text, case)
         passed = frozenset(o.check for o in outcomes if o.status is Status.PASSED)
         if passed:
             self.passed.add(text, (case, passed))

@@ -13,19 +13,20 @@ from itertools import count, zip_longest
 
 from conformance.errors import UsageError
 from conformance.plan import free, ladders
-from conformance.plan.asking import Asked, adapt, identity, refuse_unclaimed
-from conformance.plan.design import Rows, rows_for
+from conformance.plan.asking import Asked, adapt, fewer, identity, refuse_unclaimed, takes_long
+from conformance.plan.design import Designed, rows_for
 from conformance.plan.popular import POPULAR
 from conformance.plan.profiles import PROFILES
 from conformance.plan.rows import SIBLINGS, Example, configurations, example
 from conformance.plan.shrinking import SHRINK_ATTEMPTS, smallest
+from conformance.plan.sparing import sparing_rows
 
-VERSION = 1  # of the plan: the same version and seed give the same cases
+VERSION = 2  # of the plan: the same version and seed give the same cases
 PARTS = ("popular", "rows", "ladders", "free")
 SIBLING_EVERY = 5  # rows
 QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
 TRIES = 20  # to make an example that is not a copy
-_TOPS = len(ladders.LADDERS) + sum(ladder.formats for ladder in ladders.LADDERS)
+_TOPS, _ALL_TOPS = ladders.tops()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +85,25 @@ def _examples(seed: int, asked: Asked, profile: str) -> Iterator[tuple[str, Exam
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r}: allowed are {', '.join(PROFILES)}")
     memory = _Memory()
-    design = rows_for(asked.claims)
-    for number in range(design.paired):
-        yield _of_row(seed, number, design, asked, memory)
+    design = (sparing_rows if asked.costly_calls else rows_for)(asked.claims)
+    quick, rest = design.rows[: design.paired], design.rows[design.paired :]
+    for number, row in enumerate(quick):
+        has_room = number // SIBLING_EVERY < QUICK - len(quick)
+        yield _of_row(seed, number, row, asked, memory, has_room=has_room, paired=True)
     if profile == "quick":
         return
     rungs = list(_rungs(seed, asked, memory))
     yield from rungs[:_TOPS]
     # Ladders and rows by turns, so that a shorter campaign has of both.
-    for number, rung in zip_longest(range(design.paired, len(design.rows)), rungs[_TOPS:]):
-        if number is not None:
-            yield _of_row(seed, number, design, asked, memory)
+    for number, (row, rung) in enumerate(zip_longest(rest, rungs[_TOPS:]), len(quick)):
+        if row is not None:
+            yield _of_row(seed, number, row, asked, memory)
         if rung is not None:
             yield rung
     if profile == "default":
         return
+    for number, row in enumerate(design.late, len(design.rows)):
+        yield _of_row(seed, number, row, asked, memory)
     for number in count():
         for drawn in free.batch(seed, number, asked.claims):
             found = _as_asked(drawn, asked)
@@ -107,13 +112,17 @@ def _examples(seed: int, asked: Asked, profile: str) -> Iterator[tuple[str, Exam
 
 
 def _of_row(
-    seed: int, number: int, design: Rows, asked: Asked, memory: _Memory
+    seed: int,
+    number: int,
+    row: Designed,
+    asked: Asked,
+    memory: _Memory,
+    *,
+    has_room: bool = True,
+    paired: bool = False,
 ) -> tuple[str, Example]:
-    """The example of a row; every fifth one with a sibling."""
-    row, paired = design.rows[number], design.paired
-    nth, rest = divmod(number, SIBLING_EVERY)
-    has_room = number >= paired or nth < QUICK - paired
-    has_sibling = rest == SIBLING_EVERY - 1 and has_room
+    """The example of a row; every fifth one with a sibling, where there is room for one."""
+    has_sibling = number % SIBLING_EVERY == SIBLING_EVERY - 1 and has_room
     part = "rows" if row.popular is None else "popular"
     popular = None if row.popular is None else POPULAR[row.popular]
     for attempt in range(TRIES):
@@ -121,7 +130,8 @@ def _of_row(
 
         def made(sibling: str, state: str = state) -> Example:
             pick = random.Random(state).choice
-            return _as_asked(example(row.levels, pick, popular=popular, sibling=sibling), asked)
+            drawn = example(row.levels, pick, popular=popular, sibling=sibling)
+            return _as_asked(drawn, asked, paired=paired)
 
         found = memory.with_sibling(made) if has_sibling else made("")
         if identity(found[0], asked) not in memory.seen:
@@ -149,24 +159,35 @@ class _Memory:
 
 
 def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Example]]:
-    """The claimed rungs of the ladders: integers, then normal data on the same layer."""
+    """The claimed rungs of the ladders: integers, then normal data where it comes first.
+
+    Where calls are costly each comes in one mode, and few of those with groups.
+    """
     for number, rung in enumerate(ladders.rungs()):
         rng = random.Random(f"{seed}/ladders/{number}")
         case = ladders.case(rung, rng.choice, asked)
-        grouped = case.geometry.groups > 1
-        if not asked.may_ask(case) or (asked.costly_calls and grouped and number % 3):
+        if not asked.may_ask(case):
             continue
-        found = _as_asked((case, replace(case, data="normal", seed=case.seed + 1)), asked)
+        few = asked.costly_calls and number >= _ALL_TOPS
+        if few and (rung.again or takes_long(case) or (case.geometry.groups > 1 and number % 3)):
+            continue
+        cases = (case, replace(case, data="normal", seed=case.seed + 1))
+        found = _as_asked(cases[: 1 if rung.again or few else 2], asked)
         memory.seen.add(identity(found[0], asked))
         yield "ladders", found
 
 
-def _as_asked(found: Example, asked: Asked) -> Example:
-    """An example as it is asked; without the sibling where that is not claimed or is no other."""
-    parts = configurations(found)
-    kept = [adapt(part, asked) for part in parts if all(map(asked.may_ask, part))]
-    cases = tuple(case for part in kept for case in part)
-    return tuple(case for part in configurations(cases)[:2] for case in part)
+def _as_asked(found: Example, asked: Asked, *, paired: bool = False) -> Example:
+    """An example as it is asked; without the sibling where that is not claimed or is no other.
+
+    Where calls are costly it has fewer inputs, unless pairs need them.
+    """
+    parts = [adapt(part, asked) for part in configurations(found) if all(map(asked.may_ask, part))]
+    parts = configurations(tuple(case for part in parts for case in part))[:2]
+    if asked.costly_calls:
+        siblings = [part for part in parts[1:] if not takes_long(part[0])]
+        parts = [fewer(part, paired=paired) for part in [*parts[:1], *siblings]]
+    return tuple(case for part in parts for case in part)
 
 
 __all__ = [

@@ -58,7 +58,6 @@ def _claims(kind: str, claimed: Capabilities) -> Claims:
         "mixed precision": lambda level: level == "no" or bool(_HALVES & {*claimed.dtypes}),
         "data_format": lambda level: level in claimed.data_formats,
         "padding": lambda level: level.partition(",")[0] in claimed.paddings,
-        "grouping": lambda level: claimed.groups or level == "1",
         "groups": lambda level: claimed.groups or level == "1",
         "dilation": lambda level: claimed.dilation or level == "1",
     }
@@ -96,8 +95,6 @@ def adapt(cases: Example, asked: Asked) -> Example:
 
     A function has no activation and no dtype policy; a layer converts its weights on the way. A
     Winograd or FFT convolution gets integers so small that its errors stay below one half.
-    TensorFlow compiles a grouped convolution anew at every call, so where calls are costly one
-    input of a grouped configuration has to do.
     """
     if asked.kind == "function":
         cases = tuple(
@@ -108,10 +105,38 @@ def adapt(cases: Example, asked: Asked) -> Example:
         cases = tuple(replace(case, kernel_view=None, bias_view=None) for case in cases)
     if asked.capabilities.algorithm != "direct":
         cases = tuple(replace(c, data="small") if c.data == "integers" else c for c in cases)
-    if not asked.costly_calls or cases[0].geometry.groups == 1:
-        return cases
-    second = zlib.crc32(str(cases[0]).encode()) % 3 == 0 and len(cases) > 1
-    return cases[1:2] if second else cases[:1]
+    return cases
+
+
+def fewer(cases: Example, *, paired: bool) -> Example:
+    """The inputs of a configuration that are worth a costly call.
+
+    Of the inputs after the integers, those that pairs need (`paired`), else one or two of them;
+    where a call takes long a single one, often the integers.
+    """
+    first, *others = cases
+    chance = zlib.crc32(str(first).encode())
+    if takes_long(first):
+        return (others[0],) if others and chance % 3 == 0 else (first,)
+    kept = [first]
+    for case in others:
+        if case.geometry.batch and case.input_shape != first.input_shape:  # of another size
+            keeps = chance % 3 == 0 and first.geometry.groups == 1
+        else:
+            keeps = paired or chance % 2 == (case.geometry.batch == 0)
+        kept += [case] * keeps
+    return tuple(kept)
+
+
+def takes_long(case: Case) -> bool:
+    """Whether a call of a costly implementation is very slow.
+
+    TensorFlow compiles a grouped convolution anew at every call: for some 20 ms where it calls
+    Eigen, which is for float32 without dilation in channels_last, and for 100 to 250 ms elsewhere.
+    """
+    g = case.geometry
+    plain = case.compute_dtype == "float32" and g.data_format == "channels_last"
+    return g.groups > 1 and (not plain or max(g.dilation_rate) > 1)
 
 
 def identity(case: Case, asked: Asked) -> tuple[object, ...]:
@@ -120,4 +145,4 @@ def identity(case: Case, asked: Asked) -> tuple[object, ...]:
     return seen if asked.kind == "function" else (*seen, case.layer_key())
 
 
-__all__ = ["Asked", "adapt", "identity", "refuse_unclaimed"]
+__all__ = ["Asked", "adapt", "fewer", "identity", "refuse_unclaimed", "takes_long"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.plan.asking import Asked
-from conformance.plan.design import Claims, Tuples, pairs, triples
+from conformance.plan.design import Claims, possible, tuples_of
 from conformance.plan.factors import FACTORS, row_of
 from conformance.plan.popular import POPULAR, Popular
 
+MOST_REFUSED = 3  # levels that are named
 LARGEST: dict[str, Callable[[Case], int]] = {
     "batch": lambda c: c.geometry.batch,
     "input": lambda c: max(c.geometry.size),
@@ -30,21 +30,23 @@ LARGEST: dict[str, Callable[[Case], int]] = {
 }
 
 
-def coverage(answered: Collection[Case], asked: Asked) -> dict[str, Any]:
+def coverage(
+    answered: Collection[Case], asked: Asked, refused: Collection[Case] = ()
+) -> dict[str, Any]:
     """What was met by the cases that got an answer, of what `asked` claims.
 
     Returns:
         ``pairs`` and ``triples`` with ``met`` and ``of``; ``popular`` with these and what is
-        ``missing``; ``levels`` that no case has, as ``factor: level``; ``largest`` values.
+        ``missing``; ``levels`` that no case has, as ``factor: level``; levels that are ``refused``
+        in part, see `_refused`; ``largest`` values.
     """
     claims = asked.claims
-    levels = [[-1 if n is None else n for n in row_of(case)] for case in answered]
-    rows = np.array(levels, np.intp).reshape(-1, len(FACTORS))
+    rows = _rows(answered)
     layers = popular_layers(claims)
     missing = [layer for layer in layers if not any(map(layer.met_by, answered))]
     return {
-        "pairs": _met(rows, pairs(), claims, 2),
-        "triples": _met(rows, triples(), claims, 3),
+        "pairs": _met(rows, claims, 2),
+        "triples": _met(rows, claims, 3),
         "popular": {
             "met": len(layers) - len(missing),
             "of": len(layers),
@@ -56,8 +58,45 @@ def coverage(answered: Collection[Case], asked: Asked) -> dict[str, Any]:
             for n in claims.levels[f]
             if not (rows[:, f] == n).any()
         ],
+        "refused": _refused(rows, _rows(refused), claims),
         "largest": {name: max(map(size, answered), default=0) for name, size in LARGEST.items()},
     }
+
+
+def _rows(cases: Collection[Case]) -> NDArray[np.intp]:
+    """The level of every factor, -1 where a case has none."""
+    levels = [[-1 if n is None else n for n in row_of(case)] for case in cases]
+    return np.array(levels, np.intp).reshape(-1, len(FACTORS))
+
+
+def _refused(
+    answered: NDArray[np.intp], refused: NDArray[np.intp], claims: Claims
+) -> list[dict[str, Any]]:
+    """The few levels that tell most of the refused cases apart from the others.
+
+    The one that most refused cases have, and fewest others, comes first; then the same is asked of
+    the refused cases that do not have it.
+
+    Returns:
+        The ``level``, in how many cases it is ``refused``, and ``of`` how many with it.
+    """
+    known = [(f, n) for f in sorted(claims.counted) for n in claims.levels[f]]
+    found: list[dict[str, Any]] = []
+    left = refused
+    while len(left) and len(found) < MOST_REFUSED:
+        tried = []
+        for f, n in known:
+            here, others = int((left[:, f] == n).sum()), int((answered[:, f] == n).sum())
+            if here:
+                tried.append((here * here / (here + others), -f, -n))
+        f, n = (-number for number in max(tried)[1:])
+        total = int((refused[:, f] == n).sum())
+        others = int((answered[:, f] == n).sum())
+        if others:  # one that nobody answers is among the missing levels
+            name = f"{FACTORS[f].name}: {list(FACTORS[f].levels)[n]}"
+            found.append({"level": name, "refused": total, "of": total + others})
+        left = left[left[:, f] != n]
+    return found
 
 
 def popular_layers(claims: Claims) -> list[Popular]:
@@ -75,12 +114,8 @@ def popular_layers(claims: Claims) -> list[Popular]:
     ]
 
 
-def _met(rows: NDArray[np.intp], tuples: Tuples, claims: Claims, strength: int) -> dict[str, int]:
-    possible = _possible(claims, strength)
+def _met(rows: NDArray[np.intp], claims: Claims, strength: int) -> dict[str, int]:
+    tuples = tuples_of(strength)
     numbers = np.unique(tuples.numbers(rows, np.arange(len(tuples.groups))))
-    return {"met": int(possible[numbers].sum()), "of": int(possible.sum())}
-
-
-@cache
-def _possible(claims: Claims, strength: int) -> NDArray[np.bool_]:
-    return (pairs() if strength == 2 else triples()).possible(claims)
+    may = possible(claims, strength)
+    return {"met": int(may[numbers].sum()), "of": int(may.sum())}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -39,9 +39,7 @@ FEW_CANDIDATES = 2  # for the rows that are made at run time
 MOST_TRIES = 300
 OPENING = 6  # rows that stay the first ones
 AT_ONCE = 4  # popular layers that are tried for one row, when all have come once
-ASIDE = (NUMBER["data_format"], NUMBER["grouping"])
-# The kinds of groups tell the grouping.
-_BITS = {ASIDE[0]: 0, ASIDE[1]: 1, NUMBER["groups"]: 1}
+ASIDE = (NUMBER["data_format"], NUMBER["groups"])
 Levels = tuple[tuple[int, ...], ...]  # of each factor, those that may occur
 
 
@@ -86,10 +84,17 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows for some claims; with the first `paired` all pairs and popular layers are met."""
+    """The rows for some claims.
+
+    Attributes:
+        rows: in order.
+        paired: with so many of them all pairs and popular layers are met.
+        late: further ones, which are not worth their cost before everything else is met.
+    """
 
     rows: tuple[Designed, ...]
     paired: int
+    late: tuple[Designed, ...] = ()
 
 
 @cache
@@ -158,9 +163,9 @@ class Tuples:
             shape = [SIZES[f] for f in group]
             table = np.zeros(shape, np.intp)
             for axis, f in enumerate(map(int, group)):
-                if f in _BITS:
-                    home = homes[_BITS[f]] if f in ASIDE else 0
-                    levels = np.where(np.arange(SIZES[f]) == home, 0, 1 << _BITS[f])
+                if f in ASIDE:
+                    bit = ASIDE.index(f)
+                    levels = np.where(np.arange(SIZES[f]) == homes[bit], 0, 1 << bit)
                     table |= levels.reshape([-1 if a == axis else 1 for a in range(len(shape))])
             found[start : start + table.size] = table.ravel()
         return found
@@ -183,6 +188,17 @@ def tuples_of(strength: int) -> Tuples:
     return pairs() if strength == 2 else triples()
 
 
+@cache
+def possible(claims: Claims, strength: int) -> NDArray[np.bool_]:
+    """Which pairs or triples may occur."""
+    return tuples_of(strength).possible(claims)
+
+
+@cache
+def _kinds(homes: tuple[int, ...], strength: int) -> NDArray[np.intp]:
+    return tuples_of(strength).kinds(homes)
+
+
 class Cover:
     """What rows have met so far, of what is possible.
 
@@ -195,8 +211,8 @@ class Cover:
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
         self.homes = [claims.levels[f][0] for f in ASIDE]
-        self.missing = {n: tuples_of(n).possible(claims) for n in (2, 3)}
-        self.kinds = {n: tuples_of(n).kinds(self.homes) for n in (2, 3)}
+        self.missing = {n: possible(claims, n).copy() for n in (2, 3)}
+        self.kinds = {n: _kinds(tuple(self.homes), n) for n in (2, 3)}
 
     def left(self, strength: int, kind: int | None = None) -> int:
         """How many pairs (2) or triples (3) are not met, of those that a kind of row meets."""
@@ -205,12 +221,8 @@ class Cover:
 
     def kind(self, levels: Mapping[int, int]) -> int:
         """The kind of a row; factors aside that are not named are at home."""
-        away = {
-            bit
-            for f, bit in _BITS.items()
-            if f in levels and levels[f] != (self.homes[bit] if f in ASIDE else 0)
-        }
-        return sum(1 << bit for bit in away)
+        aside = enumerate(zip(ASIDE, self.homes, strict=True))
+        return sum(1 << bit for bit, (f, home) in aside if levels.get(f, home) != home)
 
     def levels_of(self, kind: int) -> dict[int, Sequence[int]]:
         """The levels of the factors aside in rows of a kind."""
@@ -373,7 +385,7 @@ class _Layers:
         again = list(self.left) if len(self.left) <= AT_ONCE else rng.sample([*self.left], AT_ONCE)
         tried = []
         for popular in [0] if first else fresh or again:
-            fixed = _fixed_by(popular)
+            fixed = {**_fixed_by(popular), **self._given(popular)}
             kind = cover.kind({f: levels[0] for f, levels in fixed.items()})
             rows = [fill(fixed, cover, rng, kind) for _ in range(4 if fresh else 12)]
             tried += [
@@ -387,6 +399,16 @@ class _Layers:
         if not self.left[chosen]:
             del self.left[chosen]
         return Designed(levels, chosen)
+
+    def _given(self, popular: int) -> dict[int, Sequence[int]]:
+        """Every fourth time, from the second on, channels_first; float32 the time after that.
+
+        Some engines have no other dtype, and refuse what they do not have.
+        """
+        had = repeats(POPULAR[popular]) - self.left[popular]
+        if had % 4 == 1:
+            return _level("data_format", "channels_first")
+        return _level("dtype", "float32") if had % 4 == 2 else {}
 
     def _news(self, popular: int, row: Row) -> int:
         return len(_own(row) - self.met[popular])
@@ -440,16 +462,19 @@ def rows_for(claims: Claims) -> Rows:
         if found is not None:
             rows.append(Designed(found))
             cover.meet(found)
-    return _ordered(rows, claims)
+    return ordered(rows, claims)
 
 
-def _ordered(rows: list[Designed], claims: Claims) -> Rows:
+def ordered(
+    rows: list[Designed], claims: Claims, seen: Callable[[Designed], Row] = lambda row: row.levels
+) -> Rows:
     """Popular layers and other rows by turns, always the one that meets most new pairs.
 
-    When all pairs are met and no popular layer is left, the others follow as they are.
+    When all pairs are met and no popular layer is left, the others follow as they are. `seen` are
+    the levels that a row shows, -1 for none.
     """
     cover = Cover(claims)
-    numbers = cover.numbers([row.levels for row in rows], 2)
+    numbers = cover.numbers([seen(row) for row in rows], 2)
     named = [row.popular for row in rows]
     popular = np.array([n is not None and n not in named[:at] for at, n in enumerate(named)])
     left = np.ones(len(rows), np.bool_)

@@ -77,14 +77,8 @@ def _parity(height: int, width: int) -> str:
     return f"same, odd {' and '.join(odd)}" if odd else "same, even"
 
 
-def grouping_level(case: Case) -> str:
-    """The level of whether channels are grouped."""
-    groups, channels = case.geometry.groups, case.geometry.channels
-    return "1" if groups == 1 else "depthwise" if groups == channels else "grouped"
-
-
 def groups_level(case: Case) -> str:
-    """The level of how they are grouped."""
+    """The level of how channels are grouped."""
     groups, channels = case.geometry.groups, case.geometry.channels
     if groups == 1:
         return "1"
@@ -242,12 +236,10 @@ FACTORS: tuple[Factor, ...] = (
         },
         of=_padding,
     ),
-    Factor(name="grouping", levels={"1": (), "grouped": (), "depthwise": ()}, of=grouping_level),
     Factor(
         name="groups",
         levels={"1": (), "few": (), "many": (), "depthwise": (), "multiplier": ()},
         of=groups_level,
-        joint=False,
     ),
     Factor(name="channels", levels=_COUNTS, of=lambda case: _count(case.geometry.channels)),
     Factor(name="filters", levels=_COUNTS, of=lambda case: _count(case.filters)),
@@ -353,15 +345,6 @@ FACTORS: tuple[Factor, ...] = (
 NUMBER = {factor.name: number for number, factor in enumerate(FACTORS)}
 SIZES = tuple(len(factor.levels) for factor in FACTORS)
 JOINT = tuple(number for number, factor in enumerate(FACTORS) if factor.joint)
-
-# The grouping of each kind of groups.
-GROUPING = {
-    "1": "1",
-    "few": "grouped",
-    "many": "grouped",
-    "depthwise": "depthwise",
-    "multiplier": "depthwise",
-}
 
 Row = tuple[int, ...]  # number of the level of each factor
 
@@ -515,8 +498,8 @@ def constraints(*, both: bool = False) -> tuple[Constraint, ...]:
     return (
         _constraint(("kernel", "strides", "dilation", "padding"), fits),
         _constraint(
-            ("grouping", "groups", "channels", "filters"),
-            lambda grouping, *levels: GROUPING[levels[0]] == grouping and bool(counts(*levels)),
+            ("groups", "channels", "filters"),
+            lambda groups, channels, filters: bool(counts(groups, channels, filters)),
         ),
         _constraint(
             ("dtype", "mixed precision"),

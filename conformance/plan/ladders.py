@@ -1,25 +1,29 @@
 """Ladders: one axis large, the others cheap, at the sizes that engines block by.
 
-Each rung is a value just below, at or just above a boundary, as ``valid``, as ``same`` or with a
-stride that leaves a remainder; the last rung of each axis comes in all three. Two ladders go the
-other way, to inputs smaller than the kernel; one makes sizes of two axes equal, which hides an axis
-taken for another, or lets it be taken.
+Each rung is a value just below, at or just above a boundary; it comes twice, with another kernel:
+as ``valid`` and as ``same``, once of these with a stride that leaves a remainder. Some ladders go
+the other way: to inputs no larger than the kernel or of one dimension, to few channels in few
+groups, to a single output. One makes sizes of two axes equal, which hides an axis taken for
+another, or lets it be taken; some have sizes that engines pack, and the first layers of networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from conformance.axes import DATA_FORMATS
 from conformance.case import Case
 from conformance.plan.asking import Asked
+from conformance.plan.factors import FACTORS, NUMBER
 from conformance.plan.rows import SEEDS, Pick
 from reference_impl.geometry import Pair, effective_size
 
-MODES = ("valid", "same", "remainder")
+Modes = tuple[tuple[str, ...], ...]
+MODES: Modes = (("valid", "same, remainder"), ("same", "valid, remainder"))
+VALID, SAME, BOTH = (("valid",),), (("same",),), (("valid", "same"),)
 _KERNELS: tuple[Pair, ...] = ((3, 3), (1, 1), (2, 3), (3, 2), (1, 3), (3, 1))
 
 
@@ -45,15 +49,17 @@ class Ladder:
         name: of the axis.
         rungs: its values, ascending.
         layer: the layer of a value, with a kernel to use where the axis leaves that open.
-        modes: how its rungs come.
+        modes: how its rungs come; each has one of these tuples, by turns.
         formats: whether each comes in every data_format.
+        dtypes: whether each comes in every dtype.
     """
 
     name: str
     rungs: tuple[Any, ...]
     layer: Callable[[Any, Pair], Layer]
-    modes: tuple[str, ...] = MODES
+    modes: Modes = MODES
     formats: bool = False
+    dtypes: bool = False
 
 
 def _around(*boundaries: int) -> tuple[int, ...]:
@@ -84,6 +90,33 @@ def _equal(names: tuple[str, ...], kernel: Pair) -> Layer:
     )
 
 
+def _few(numbers: Sequence[int], kernel: Pair) -> Layer:
+    """A layer of so many groups, channels of a group and filters of a group."""
+    groups, depth, each = numbers
+    channels, filters = groups * depth, groups * each
+    return Layer(
+        groups=groups, channels=channels, filters=filters, kernel_size=kernel, output=(4, 3)
+    )
+
+
+_FEW = tuple(product((3, 2), (4, 3, 2, 1), (8, 2, 1)))
+_STEMS = ((3, 1), (3, 2), (4, 4), (5, 2), (7, 2), (11, 4), (16, 16))
+_FULL = ((7, 7), (5, 5), (4, 4), (3, 3), (2, 2), (2, 3), (4, 1), (1, 4))
+_ONE_DIMENSION = tuple(product((2, 3, 5), (1, 2, 3)))
+
+
+_PACKS = ((2, 4, 4), (2, 8, 8), (3, 16, 4), (4, 4, 8))
+_PACKED = tuple(product((3, 1), ((8, 16), (16, 8), (32, 32))))
+
+
+def _line(taps: int, stride: int, *, along_width: bool) -> Layer:
+    """A layer on an input of one row, or of one column."""
+    shape = Layer(output=(1, 7), kernel_size=(1, taps), strides=(1, stride), channels=3)
+    if along_width:
+        return shape
+    return replace(shape, output=(7, 1), kernel_size=(taps, 1), strides=(stride, 1))
+
+
 _AXES = ("batch", "height", "width", "channels", "filters")
 
 LADDERS: tuple[Ladder, ...] = (
@@ -91,22 +124,102 @@ LADDERS: tuple[Ladder, ...] = (
         "input below the kernel",
         _TINY,
         lambda size, k: Layer(output=size, kernel_size=(3, 3)),
-        modes=("same",),
+        modes=SAME,
         formats=True,
     ),
     Ladder(
         "depthwise input below the kernel",
         _TINY,
         lambda size, k: Layer(output=size, channels=4, filters=4, groups=4, kernel_size=(3, 3)),
-        modes=("same",),
+        modes=SAME,
         formats=True,
     ),
     Ladder(
         "equal sizes",
         (*combinations(_AXES, 2), ("height", "groups"), ("width", "groups"), _AXES),
         _equal,
-        modes=("same",),
+        modes=SAME,
         formats=True,
+    ),
+    Ladder(
+        "few groups, 1x1",
+        _FEW,
+        lambda numbers, k: _few(numbers, (1, 1)),
+        modes=VALID,
+    ),
+    Ladder(
+        "few groups, 3x3",
+        _FEW,
+        lambda numbers, k: _few(numbers, (3, 3)),
+        modes=SAME,
+    ),
+    Ladder(
+        "groups of packs",
+        _PACKS,
+        lambda numbers, k: _few(numbers, (3, 3)),
+        modes=BOTH,
+        formats=True,
+    ),
+    Ladder(
+        "packs",
+        _PACKED,
+        lambda pair, k: Layer(
+            batch=2,
+            kernel_size=(pair[0],) * 2,
+            channels=pair[1][0],
+            filters=pair[1][1],
+        ),
+        modes=(*VALID, *SAME),
+        dtypes=True,
+    ),
+    Ladder(
+        "batch of single outputs",
+        (32, 33, 64),
+        lambda n, k: Layer(batch=n, output=(1, 1), kernel_size=(2, 2)),
+        modes=VALID,
+    ),
+    Ladder(
+        "first layers",
+        _STEMS,
+        lambda pair, k: Layer(
+            kernel_size=(pair[0],) * 2,
+            strides=(pair[1],) * 2,
+            channels=3,
+            filters=16,
+            output=(6, 5),
+        ),
+        modes=BOTH,
+    ),
+    Ladder(
+        "kernel as large as the input",
+        _FULL,
+        lambda kernel, k: Layer(output=(1, 1), channels=6, filters=5, kernel_size=kernel),
+        modes=VALID,
+    ),
+    Ladder(
+        "one row",
+        _ONE_DIMENSION,
+        lambda pair, k: _line(*pair, along_width=True),
+        modes=BOTH,
+    ),
+    Ladder(
+        "one column",
+        _ONE_DIMENSION,
+        lambda pair, k: _line(*pair, along_width=False),
+        modes=BOTH,
+    ),
+    Ladder(
+        "one channel below the kernel",
+        _TINY[:12],
+        lambda size, k: Layer(output=size, channels=1, filters=1, kernel_size=(5, 5)),
+        modes=SAME,
+    ),
+    Ladder(
+        "a single output",
+        ((5, 5), (1, 3), (3, 1), (2, 2), (3, 3), (1, 1)),
+        lambda kernel, k: Layer(output=(1, 1), channels=1, filters=1, kernel_size=kernel),
+        modes=VALID,
+        dtypes=True,
     ),
     Ladder("batch", _around(8, 16, 32, 64), lambda n, k: Layer(batch=n, kernel_size=k)),
     Ladder(
@@ -177,49 +290,80 @@ LADDERS: tuple[Ladder, ...] = (
         lambda pair, k: Layer(strides=pair, kernel_size=k, output=(4, 3)),
     ),
     Ladder(
+        "strides above the input",
+        ((3, 3), (4, 5), (5, 4)),
+        lambda pair, k: Layer(strides=pair, kernel_size=k, output=(1, 1), channels=3, filters=4),
+        modes=(("same, remainder",),),
+    ),
+    Ladder(
         "dilation",
         (*((n, n) for n in (5, 8, 9, 16, 17, 18)), (18, 1), (1, 18), (6, 2), (2, 12)),
         lambda pair, k: Layer(dilation_rate=pair, kernel_size=(max(k[0], 2), max(k[1], 2))),
+        modes=BOTH,
     ),
     Ladder(
         "kernel_size and strides",
         tuple((n, n) for n in (2, 3, 5, 7, 8, 14, 15, 16)),
         lambda pair, k: Layer(kernel_size=pair, strides=pair, channels=3, output=(3, 4)),
+        formats=True,
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One value of a ladder, in one mode."""
+    """One value of a ladder, in one mode.
+
+    Attributes:
+        ladder, value: as in `Ladder`.
+        mode: a padding, perhaps with a remainder.
+        kernel_size: for a layer whose kernel is open.
+        data_format, dtype: what the ladder says of them, or None.
+        again: whether the value comes in another mode too, before this one.
+    """
 
     ladder: Ladder
     value: Any
     mode: str
     kernel_size: Pair
     data_format: str | None = None
+    dtype: str | None = None
+    again: bool = False
 
 
 def rungs() -> Iterator[Rung]:
-    """Every rung once, the last of each ladder first and in every mode."""
-    number = 0
-    for nth in range(len(MODES)):
-        for ladder in LADDERS:
-            for mode in ladder.modes[nth : nth + 1]:
-                kernel = _KERNELS[number % len(_KERNELS)]
-                yield from _in_formats(Rung(ladder, ladder.rungs[-1], mode, kernel))
-                number += 1
-    for at, ladder in enumerate(LADDERS):
-        modes = ladder.modes
-        for n, value in enumerate(ladder.rungs[:-1]):
-            kernel = _KERNELS[(at + n + n // len(_KERNELS)) % len(_KERNELS)]
-            mode = modes[(at + n + n // len(modes)) % len(modes)]
-            yield from _in_formats(Rung(ladder, value, mode, kernel))
+    """The last rung of each ladder in every mode, the others in one, then these in another."""
+    for nth in range(4):
+        for at, ladder in enumerate(LADDERS):
+            for mode in _every(ladder)[nth : nth + 1]:
+                yield from _rung(ladder, ladder.rungs[-1], mode, at + nth)
+    for nth in range(2):
+        for at, ladder in enumerate(LADDERS):
+            for n, value in enumerate(ladder.rungs[:-1]):
+                modes = ladder.modes[(at + n + n // len(ladder.modes)) % len(ladder.modes)]
+                for mode in modes[nth : nth + 1]:
+                    found = _rung(ladder, value, mode, at + n + n // len(_KERNELS) + nth)
+                    yield from (replace(rung, again=nth > 0) for rung in found)
 
 
-def _in_formats(rung: Rung) -> Iterator[Rung]:
-    formats = tuple(DATA_FORMATS.values()) if rung.ladder.formats else (None,)
-    return (replace(rung, data_format=data_format) for data_format in formats)
+def _every(ladder: Ladder) -> tuple[str, ...]:
+    return tuple(mode for modes in ladder.modes for mode in modes)
+
+
+def tops() -> tuple[int, int]:
+    """How many rungs come before the others: the last of each ladder in one mode, and in all."""
+    found = [[*_rung(ladder, ladder.rungs[-1], "valid", 0)] for ladder in LADDERS]
+    lengths = list(map(len, found))
+    every = [n * len(_every(ladder)) for n, ladder in zip(lengths, LADDERS, strict=True)]
+    return sum(lengths), sum(every)
+
+
+def _rung(ladder: Ladder, value: Any, mode: str, kernel: int) -> Iterator[Rung]:
+    kernels = [k for k in _KERNELS if (mode, k) != ("same", (1, 1))]  # no other than ``valid``
+    formats = tuple(DATA_FORMATS.values()) if ladder.formats else (None,)
+    dtypes = tuple(FACTORS[NUMBER["dtype"]].levels) if ladder.dtypes else (None,)
+    for data_format, dtype in product(formats, dtypes):
+        yield Rung(ladder, value, mode, kernels[kernel % len(kernels)], data_format, dtype)
 
 
 def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
@@ -229,18 +373,18 @@ def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
     others = [dtype for dtype in claimed.dtypes if dtype != "float32"]
     dtypes = [*([None] * max(len(others), 1) if "float32" in claimed.dtypes else []), *others]
     layer = rung.ladder.layer(rung.value, rung.kernel_size)
-    mode, strides = rung.mode, layer.strides
-    if mode == "remainder" and strides == (1, 1) and layer.dilation_rate == (1, 1):
+    if asked.costly_calls and layer.groups > 1:  # what is compiled soonest
+        formats, dtypes = formats[:1], dtypes[:1]
+    padding, _, remainder = rung.mode.partition(", ")
+    strides = layer.strides
+    if remainder and strides == (1, 1) and layer.dilation_rate == (1, 1):
         strides = (2, 2)
-    padding = "same" if mode == "same" else "valid"
-    if mode == "remainder":
-        padding = pick(paddings)
     if padding not in paddings:
         padding = paddings[0]
     extents = [
         effective_size(k, d) for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)
     ]
-    rests = [pick(range(1, s)) if mode == "remainder" and s > 1 else 0 for s in strides]
+    rests = [pick(range(1, s)) if remainder and s > 1 else 0 for s in strides]
     h, w = (
         (out - 1) * s + (1 if padding == "same" else extent) + rest
         for out, s, extent, rest in zip(layer.output, strides, extents, rests, strict=True)
@@ -259,7 +403,7 @@ def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
         groups=None if layer.groups == 1 else layer.groups,
         data_format=None if data_format == "channels_last" else data_format,
         use_bias=pick((None, False)),
-        dtype=pick(dtypes),
+        dtype=rung.dtype or pick(dtypes),
         data="integers",
         seed=pick(SEEDS),
     )

@@ -1,8 +1,8 @@
 """Layers that published networks are built of: kernel, strides, dilation, padding and groups.
 
 The geometries of every Conv2D, DepthwiseConv2D and SeparableConv2D of `keras.applications` (Keras
-3.15.1), and those of AlexNet, GoogLeNet, ResNet, ResNeXt, DeepLab, EfficientNet and vision
-transformers. Sizes are cut down, whatever else varies is filled in by `design`.
+3.15.1), and those of AlexNet, GoogLeNet, ResNet, ResNeXt, DeepLab, EfficientNet, DQN, pix2pix,
+SRCNN and vision transformers. Sizes are cut down, whatever else varies is filled in by `design`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from conformance.case import Case
-from conformance.plan.factors import FACTORS, GROUPING, NUMBER, geometric, groups_level, steps_level
+from conformance.plan.factors import FACTORS, NUMBER, geometric, groups_level, steps_level
 from reference_impl.geometry import Pair
 
 
@@ -77,6 +77,11 @@ POPULAR: tuple[Popular, ...] = (
     _layer(5),
     _layer(5, 1, "valid"),
     _layer(5, 2),
+    _layer(7),
+    _layer(9),
+    _layer(4, 2),
+    _layer(4, 2, "valid"),
+    _layer(8, 4, "valid"),
     _layer(11, 4),
     _layer(11, 4, "valid"),
     _layer((1, 3)),
@@ -119,7 +124,7 @@ def repeats(popular: Popular) -> int:
     """How many rows a layer has: everyday ones meet all pairs of channels and filters."""
     if popular in EVERYDAY:
         return 16
-    return 4 if popular.groups == "1" else 3
+    return 3
 
 
 @cache
@@ -136,6 +141,5 @@ def fixed_levels(popular: Popular) -> dict[int, str]:
         NUMBER["kernel"]: str(FACTORS[NUMBER["kernel"]].of(case)),
         NUMBER["strides"]: steps_level(popular.strides),
         NUMBER["dilation"]: steps_level(popular.dilation_rate),
-        NUMBER["grouping"]: GROUPING[popular.groups],
         NUMBER["groups"]: popular.groups,
     }

@@ -28,6 +28,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "dtype": (None, "float16", "float64"),
     "use_bias": (None, False),
     "data_format": (None,),
+    "groups": (None,),
     "data": ("integers", "small", "normal"),
     "seed": (0, 1, 2, 3),
 }

@@ -90,7 +90,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def swapped() -> Campaign:
-    return campaign("swapped_dilation", examples=160)
+    return campaign("swapped_dilation", examples=60)
 
 
 # What comes out -----------------------------------------------------------------------------------
@@ -136,16 +136,17 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
         assert case.geometry.taps <= 6
         assert max(case.input_shape) <= 8
         assert case.filters <= 2
-        assert 1 <= finding.first_at <= 160
+        assert 1 <= finding.first_at <= 60
         assert finding.count >= 1
         assert finding.reproducer
 
 
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
     (result,) = swapped.report.implementations
+    failing = sum(finding.count for finding in result.findings)
     for finding in result.findings:
-        assert finding.when["dilation"] in ("h != w", "h > w", "h < w")
-        assert finding.also_passing < result.cases / 10
+        assert finding.when["dilation"] == "h != w"
+        assert finding.also_passing < failing / 2
 
 
 def test_a_fault_on_every_case_shrinks_to_the_smallest_case():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from triggers import SEQUENCES, TRIGGERS, frequency
 
 from conformance.axes import BIAS_VIEWS, KERNEL_VIEWS, POLICIES, VIEWS, AsList
 from conformance.capabilities import Capabilities
@@ -25,11 +28,12 @@ from conformance.plan import (
     plan,
     smallest,
 )
-from conformance.plan.asking import identity
+from conformance.plan.asking import identity, takes_long
 from conformance.plan.coverage import coverage
 from conformance.plan.design import fingerprint, rows_for
 from conformance.plan.factors import FACTORS, NUMBER, row_of
 from conformance.plan.free import BATCH, examples
+from conformance.plan.ladders import MODES, rungs
 from conformance.plan.popular import POPULAR
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
@@ -71,6 +75,9 @@ def everything() -> list[Case]:
 # What it meets ------------------------------------------------------------------------------------
 
 
+COSTLY = PEOPLE["costly layer"]
+
+
 @pytest.mark.parametrize("name", [name for name in PEOPLE if name != "costly layer"])
 def test_all_pairs_triples_and_popular_layers_are_met_by_default(name: str):
     asked = PEOPLE[name]
@@ -80,17 +87,28 @@ def test_all_pairs_triples_and_popular_layers_are_met_by_default(name: str):
     assert met["popular"]["missing"] == []
 
 
-def test_nearly_all_is_met_where_one_input_of_a_grouped_configuration_has_to_do():
-    asked = PEOPLE["costly layer"]
-    met = coverage(cases_of(list(plan(0, asked, profile="default"))), asked)
-    assert met["pairs"]["met"] >= 0.99 * met["pairs"]["of"]
+def test_where_calls_are_costly_all_pairs_and_most_triples_are_met():
+    cases = cases_of(list(plan(0, COSTLY, profile="default")))
+    met = coverage(cases, COSTLY)
+    assert met["pairs"]["met"] == met["pairs"]["of"]
+    assert met["triples"]["met"] >= 0.94 * met["triples"]["of"]
+    assert met["popular"]["missing"] == []
+    assert sum(map(takes_long, cases)) <= 40
+    assert sum(case.geometry.groups > 1 for case in cases) <= 400
+
+
+def test_where_calls_are_costly_the_night_begins_with_what_was_left_out():
+    length = sum(1 for _ in plan(0, COSTLY, profile="default"))
+    night = list(islice(plan(0, COSTLY), length + 500))
+    met = coverage(cases_of(night), COSTLY)
+    assert {planned.part for planned in night[length : length + 100]} <= {"rows", "popular"}
     assert met["triples"]["met"] == met["triples"]["of"]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("kind", ["layer", "function"])
-def test_pairs_and_popular_layers_are_met_within_160_configurations(kind: str, seed: int):
-    asked = Asked(kind)
+@pytest.mark.parametrize("name", ["layer", "costly layer", "function"])
+def test_pairs_and_popular_layers_are_met_within_160_configurations(name: str, seed: int):
+    asked = PEOPLE[name]
     quick = list(plan(seed, asked, profile="quick"))
     met = coverage(cases_of(quick), asked)
     assert met["pairs"]["met"] == met["pairs"]["of"]
@@ -185,6 +203,67 @@ def test_what_is_remembered_under_too_few_arguments_is_met(everything: list[Case
     assert changes >= {"strides", "padding", "dilation_rate", "kernel_size", "use_bias", "dtype"}
 
 
+# Sizes beyond those of a row come on the ladders alone.
+ON_LADDERS = ("more than 256 filters", "more than 65536 input elements")
+LEAST = 0.05
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def layers(request: pytest.FixtureRequest) -> list[Planned]:
+    return list(plan(request.param, profile="default"))
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_a_condition_that_met_real_bugs_is_met_often_and_early(name: str, layers: list[Planned]):
+    trigger = TRIGGERS[name]
+    parts = [part for planned in layers for _, part in planned.configurations()]
+    relevant = [part for part in parts if any(map(trigger.given, part))]
+    first = next(
+        at
+        for at, part in enumerate(parts, 1)
+        if any(trigger.given(c) and trigger.met(c) for c in part)
+    )
+    share = frequency(trigger, parts)
+    if name in ON_LADDERS:
+        assert first <= 200
+        assert share * len(relevant) >= 10
+    else:
+        assert first <= 60
+        assert share >= LEAST
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_sequence_that_met_real_bugs_is_met_often_and_early(name: str, layers: list[Planned]):
+    met = [SEQUENCES[name](planned.example) for planned in layers]
+    assert any(met[:10])
+    assert sum(met) >= LEAST * len(met)
+
+
+def test_every_rung_comes_as_valid_as_same_and_with_a_remainder():
+    modes: dict[tuple[str, object], set[str]] = {}
+    for rung in rungs():
+        if rung.ladder.modes == MODES:
+            modes.setdefault((rung.ladder.name, rung.value), set()).update(rung.mode.split(", "))
+    assert len(modes) > 130
+    assert {frozenset(found) for found in modes.values()} == {
+        frozenset({"valid", "same", "remainder"})
+    }
+
+
+def test_a_level_that_is_refused_in_part_is_named():
+    cases = cases_of(list(plan(0, profile="quick")))
+    refused = [
+        c for c in cases if c.geometry.data_format == "channels_first" and c.filters % 2 == 0
+    ]
+    met = coverage([case for case in cases if case not in refused], Asked(), refused)
+    first = sum(c.geometry.data_format == "channels_first" and c.geometry.batch > 0 for c in cases)
+    (named,) = met["refused"]
+    assert named["level"] == "data_format: channels_first"
+    assert named["refused"] == len(refused)
+    assert named["of"] >= first
+    assert coverage(cases, Asked())["refused"] == []
+
+
 # How it is made -----------------------------------------------------------------------------------
 
 
@@ -202,7 +281,7 @@ def test_no_configuration_is_a_copy(asked: Asked, default: list[Planned]):
 
 def test_parts_come_in_the_profiles_that_have_them():
     parts = {
-        profile: {one.part for one in islice(plan(0, profile=profile), 1250)}
+        profile: {one.part for one in islice(plan(0, profile=profile), 2000)}
         for profile in ("quick", "default", "night")
     }
     assert parts == {
@@ -251,24 +330,45 @@ def test_the_same_seed_gives_the_same_cases(asked: Asked):
 LISTING = """
 import hashlib, itertools
 {before}
+import conformance
+assert conformance.__file__.startswith({where!r}), conformance.__file__
 from conformance.plan import Asked, plan
-planned = itertools.chain(plan(3, profile="default"), itertools.islice(plan(3), 1150, 1190))
+planned = itertools.chain(plan(3, profile="default"), itertools.islice(plan(3), 2000, 2040))
 print(hashlib.sha256(repr(["+".join(map(str, p.example)) for p in planned]).encode()).hexdigest())
 """
 
 
-def test_modules_imported_beforehand_change_nothing(tmp_path: Path):
+CHECKOUT = Path(__file__).parents[2]
+
+
+def listing(folder: Path, packages: Path, before: str = "") -> str:
+    """What a process in `folder` plans with the packages in another."""
+    return subprocess.run(
+        [sys.executable, "-c", LISTING.format(before=before, where=str(packages))],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(packages)},
+    ).stdout
+
+
+def test_neither_modules_imported_beforehand_nor_the_place_of_the_packages_change_anything(
+    tmp_path: Path,
+):
+    """As from a wheel: the packages alone, without tests, beside nothing of the checkout."""
+    packages, folder = tmp_path / "site-packages", tmp_path / "work"
+    folder.mkdir()
+    for name in ("conformance", "reference_impl"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / name, packages / name, ignore=unwanted)
     constants = "\n".join(f"N{n} = {n * 37}; S{n} = 's{n}'; F{n} = {n}.25" for n in range(400))
-    (tmp_path / "of_a_user.py").write_text(constants)
+    (folder / "of_a_user.py").write_text(constants)
     found = {
-        subprocess.run(
-            [sys.executable, "-c", LISTING.format(before=before)],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for before in ("", "import of_a_user", "import random; random.seed(1); import decimal")
+        listing(folder, CHECKOUT),
+        listing(folder, CHECKOUT, "import random; random.seed(1); import decimal"),
+        listing(folder, packages),
+        listing(folder, packages, "import of_a_user"),
     }
     assert len(found) == 1
 
@@ -309,10 +409,10 @@ def test_a_layer_is_asked_with_ordinary_weights():
     assert adapt((case,), FUNCTION) == (case,)
 
 
-def test_where_calls_are_costly_a_grouped_configuration_has_one_input():
-    for planned in plan(0, Asked(costly_calls=True), limit=150):
+def test_where_calls_take_long_a_configuration_has_one_input():
+    for planned in plan(0, COSTLY, limit=150):
         for _, part in planned.configurations():
-            assert len(part) == 1 or part[0].geometry.groups == 1
+            assert len(part) == 1 or not takes_long(part[0])
 
 
 @settings(max_examples=100)
