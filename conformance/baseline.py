@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from conformance.errors import UsageError
-from conformance.report.text import expectation
-from conformance.results import BAD, SCHEMA, Finding
+from conformance import condition
+from conformance.reading import read
+from conformance.report.text import clean, expectation
+from conformance.results import BAD, Finding
 
 _HEADER = """\
 # Expected failures, written by `conv2d-conformance baseline` from {source}.
@@ -24,31 +22,21 @@ def read_findings(path: Path) -> list[tuple[str, Finding]]:
     Expected failures are left out.
 
     Raises:
-        UsageError: it cannot be read, or is of another schema.
+        UsageError: it cannot be read, is of another schema, or a condition in it is none.
     """
-    file = path / "results.json" if path.is_dir() else path
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"{file} is not a results.json: {error}") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise UsageError(f"{file} is not a results.json of schema {SCHEMA}")
-    return [
-        (implementation["name"], _finding(finding))
-        for implementation in content["implementations"]
-        for finding in implementation["findings"]
-        if finding["status"] in BAD
+    found = [
+        (result.given_name, finding)
+        for result in read(path).implementations
+        for finding in result.findings
+        if finding.status in BAD
     ]
+    for name, finding in found:
+        condition.parse(finding.when, f"{path}: {name!a}, {finding.check!a}")
+    return found
 
 
 def to_toml(findings: list[tuple[str, Finding]], source: Path) -> str:
-    """An entry for each finding, as a file for ``--xfail``."""
-    entries = [expectation(finding, name) for name, finding in findings]
-    return "\n".join([_HEADER.format(source=source), *entries])
-
-
-def _finding(content: dict[str, Any]) -> Finding:
-    known = {field.name for field in fields(Finding)} - {"evidence"}
-    return Finding(**{name: value for name, value in content.items() if name in known})
+    """An entry for each finding, as a file for ``--xfail``; equal ones of merged runs once."""
+    entries = dict.fromkeys(expectation(finding, name) for name, finding in findings)
+    words = " ".join(clean(str(source)).split())
+    return "\n".join([_HEADER.format(source=words), *entries])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
 import sys
@@ -144,16 +145,38 @@ def run(
 
 
 def _campaign(settings: Any, out: Path) -> int:
-    """Run a campaign, write its report to `out`, print what was found; the exit code."""
+    """Run a campaign, print what was found, write its report to `out`; the exit code."""
     from conformance.campaign.run import exit_code
     from conformance.campaign.run import run as run_campaign
+    from conformance.folder import claimed
+
+    with claimed(out):
+        try:
+            with _shown_progress() as progress:
+                campaign = run_campaign(settings, progress, folder=out)
+        except KeyboardInterrupt:
+            return _nothing_decided(out)
+        decided = any(result.cases for result in campaign.report.implementations)
+        if campaign.interrupted and not decided and (out / "results.json").exists():
+            return _nothing_decided(out)
+        code = _publish(campaign.report, out, exit_code(campaign))
+        if campaign.trouble and code != Exit.TROUBLE:
+            typer.echo(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
+            return Exit.TROUBLE
+        return code
+
+
+def _nothing_decided(out: Path) -> int:
+    kept = f"; the earlier report in {out} is kept" if (out / "results.json").exists() else ""
+    typer.echo(f"Interrupted before any case was decided{kept}.", err=True)
+    return Exit.INTERRUPTED
+
+
+def _publish(report: Any, out: Path, code: int) -> int:
+    """Print what was found and write the report to `out`; the exit code, `code` if that works."""
     from conformance.report import write_all
     from conformance.report.text import finding_lines
 
-    _make_writable(out)
-    with _shown_progress() as progress:
-        campaign = run_campaign(settings, progress, folder=out)
-    report = campaign.report
     for line in report.headline:
         _say(line)
     for result in report.implementations:
@@ -172,7 +195,28 @@ def _campaign(settings: Any, out: Path) -> int:
         typer.echo(f"cannot write the report to {out}: {error.strerror or error}", err=True)
         return Exit.TROUBLE
     typer.echo(f"Report: {page}")
-    return exit_code(campaign)
+    return code
+
+
+@app.command()
+def merge(
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders with reports.")
+    ],
+    out: Out = LATEST,
+) -> None:
+    """Make one report of several runs, of other implementations or in other environments."""
+    from conformance.folder import claimed
+    from conformance.merging import merged
+    from conformance.reading import read
+    from conformance.results import overall
+
+    if out.resolve() in {path.resolve() for path in directories}:
+        raise UsageError(f"--out {out} holds one of the reports to merge; name another folder")
+    words = ["conv2d-conformance", "merge", *map(str, directories), "--out", str(out)]
+    with claimed(out):
+        report = merged([read(path) for path in directories], command=shlex.join(words))
+        raise typer.Exit(_publish(report, out, Exit[overall(report).name]))
 
 
 @app.command()
@@ -390,7 +434,18 @@ def main() -> None:
         _refuse(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(Exit.INTERRUPTED)
+    except OSError as error:
+        _give_up(error)
     sys.exit(code)
+
+
+def _give_up(error: OSError) -> NoReturn:
+    """Trouble of the suite's own that nothing else names, such as no free file descriptors."""
+    with contextlib.suppress(OSError):
+        typer.echo(f"conv2d-conformance: the suite itself failed: {error}", err=True)
+    with contextlib.suppress(OSError):  # what a closed or full output did not take is dropped
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(Exit.TROUBLE)
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -410,17 +465,6 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise UsageError(f"--impl {name} is given twice")
     return tuple(names)
-
-
-def _make_writable(out: Path) -> None:
-    """Refuse an output folder before the work, not after it."""
-    probe = out / ".writable"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"cannot write to --out {out}: {error.strerror}") from None
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from conformance.errors import UsageError
 
 Predicate = Callable[[Case], bool]
 
+MOST_CHARACTERS = 500  # of a comparison; Python's parser gives up on thousands of signs
+
 WORDS = {name: (term.read, term.allowed) for name, term in TERMS.items() if isinstance(term, Word)}
 NUMBERS = {name: term.read for name, term in TERMS.items() if isinstance(term, Number)}
 PAIRS = {name: term.read for name, term in TERMS.items() if isinstance(term, Numbers)}
@@ -61,16 +63,16 @@ def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
         for word in wanted:
             if word not in allowed or isinstance(word, bool) != (name == "bias"):
                 raise UsageError(
-                    f"{where}: {name} = {word!r}; allowed are {', '.join(map(str, allowed))}"
+                    f"{where}: {name} = {word!r:.100}; allowed are {', '.join(map(str, allowed))}"
                 )
         return lambda case: read(case) in wanted
     if name not in NUMBERS and name not in PAIRS:
         raise UsageError(
-            f"{where}: unknown condition {name!r}; "
+            f"{where}: unknown condition {name!r:.100}; "
             f"allowed are {', '.join((*WORDS, *NUMBERS, *PAIRS))}"
         )
     names = {"h": f"{name}_h", "w": f"{name}_w"} if name in PAIRS else {name: name}
-    tree = _comparison(value, names, f"{where}: {name} = {value!r}")
+    tree = _comparison(value, names, f"{where}: {name} = {value!r:.100}")
 
     def holds(case: Case) -> bool:
         values = _numbers(case)
@@ -130,11 +132,11 @@ def _comparison(value: Any, names: dict[str, str], where: str) -> ast.expr:
         value = f"== {value}"
     if isinstance(value, list) and len(value) == len(names) == 2:
         value = f"h == {value[0]} and w == {value[1]}"
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= MOST_CHARACTERS:
         text = value.strip()
         if text[:1] in ("<", ">", "=", "!"):
             text = " and ".join(f"{name} {text}" for name in names)
-        with contextlib.suppress(SyntaxError):
+        with contextlib.suppress(SyntaxError, ValueError):
             tree = ast.parse(text, mode="eval").body
             if _understood(tree, {*names, *NUMBERS, *(f"{p}_{a}" for p in PAIRS for a in "hw")}):
                 return tree

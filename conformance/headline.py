@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.results import KERAS, ImplementationResult, Status, Verdict
+from conformance.results import KERAS, ImplementationResult, MergedRun, Status, Verdict
+
+_SETTINGS = ("seed", "examples", "profile", "max_time")
 
 
 def headline(
     results: Sequence[ImplementationResult],
-    witness: ImplementationResult | None,
+    witness: ImplementationResult | Sequence[ImplementationResult] | None,
     *,
     measures_keras: bool,
     keras_installed: bool,
@@ -19,31 +21,55 @@ def headline(
 
     Args:
         results: what was measured.
-        witness: real Keras on a sample, or None.
+        witness: real Keras on a sample, or None; several in a merged report.
         measures_keras: whether Keras is among what the campaign measures.
         keras_installed: whether it could have been the witness.
     """
-    lines = []
+    witnesses = [witness] if isinstance(witness, ImplementationResult) else witness or []
+    lines, unlisted = [], []
     for result in results:
         lines.append(_sentence(result))
-        if result.name == KERAS:
+        if result.given_name == KERAS:
             lines += _disagreements(result)
-    if measures_keras:
-        return lines
-    if witness is not None:
+    for one in witnesses:
         lines.append(
-            f"Expected values come from the reference; real Keras ({witness.version}) was asked "
-            f"for {witness.configurations} of the same configurations."
+            f"Expected values come from the reference; real Keras ({one.version}) was asked "
+            f"for {one.configurations} of the same configurations."
         )
-        agreement = _disagreements(witness)
-        unlisted = witness.verdict is Verdict.FAILS
-        return [*agreement, *lines] if unlisted else [*lines, *agreement]
+        if one.verdict is Verdict.FAILS:
+            unlisted += _disagreements(one)
+        else:
+            lines += _disagreements(one)
+    if witnesses or measures_keras:
+        return list(dict.fromkeys([*unlisted, *lines]))
     why = (
         "real Keras was not asked"
         if keras_installed
         else "Keras with TensorFlow is not installed here"
     )
     return [*lines, f"Expected values come from the reference alone: {why}."]
+
+
+def differences(runs: Sequence[MergedRun]) -> list[str]:
+    """In what merged runs differ: one sentence on the settings, one on the environments."""
+    asked = [f"{name} ({_values(runs, name)})" for name in _SETTINGS if _values(runs, name)]
+    if len({str(run.plan) for run in runs}) > 1:
+        asked.append("version of the plan")
+    keys = dict.fromkeys(key for run in runs for key in run.environment)
+    around = [key for key in keys if len({run.environment.get(key) for run in runs}) > 1]
+    lines = []
+    if asked:
+        lines.append(f"The runs differ in {', '.join(asked)}: they did not try the same cases.")
+    if around:
+        lines.append(f"The runs differ in their environments: {', '.join(around)}.")
+    return lines
+
+
+def _values(runs: Sequence[MergedRun], name: str) -> str:
+    """The values of a setting in the order of the runs, empty where all are equal."""
+    values = ["none" if run.settings.get(name) is None else run.settings[name] for run in runs]
+    distinct = list(dict.fromkeys(map(str, values)))
+    return ", ".join(distinct) if len(distinct) > 1 else ""
 
 
 def _sentence(result: ImplementationResult) -> str:

@@ -6,10 +6,17 @@ Only counting and grouping happens here. No numerics, no running, no presentatio
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from itertools import count as count_from
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
+
+Count = Annotated[int, Ge(0)]
 
 SCHEMA = 1
 KERAS = "keras-tensorflow"  # real Keras, which confirms the reference
@@ -115,8 +122,8 @@ class Finding:
     check: str
     cause: str
     status: Status
-    count: int
-    first_at: int
+    count: Count
+    first_at: Count
     minimal_case: str
     message: str
     diagnosis: str | None = None
@@ -126,7 +133,7 @@ class Finding:
     link: str = ""
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
-    also_passing: int = 0
+    also_passing: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +141,7 @@ class Unsupported:
     """Cases that an implementation says it does not do, in its own words."""
 
     reason: str
-    count: int
+    count: Count
     example: str
 
 
@@ -150,10 +157,10 @@ class Ratios:
     """
 
     edges: list[float] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
     largest: float | None = None
     p99: float | None = None
-    failing: int = 0
+    failing: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,18 +189,21 @@ class ImplementationResult:
             is not claimed.
         notes: what else was noticed, one sentence each.
         named: whether ``--impl`` finds it by its name; False for an object given to `check`.
+        impl: the name as given to ``--impl`` where `name` is longer, to tell it from another run's
+            in a merged report; else empty.
+        stopped: why not every planned case was run, where a merged report knows it.
     """
 
     name: str
     kind: str
     version: str
     verdict: Verdict
-    configurations: int
-    cases: int
-    checks: dict[str, dict[str, int]]
+    configurations: Count
+    cases: Count
+    checks: dict[str, dict[str, Count]]
     findings: list[Finding]
     unsupported: list[Unsupported]
-    coverage: dict[str, dict[str, dict[str, int]]]
+    coverage: dict[str, dict[str, dict[str, Count]]]
     ratios: dict[str, Ratios]
     accumulation: str
     interrupted: bool = False
@@ -203,6 +213,30 @@ class ImplementationResult:
     notes: list[str] = field(default_factory=list)
     named: bool = True
     plan: dict[str, Any] = field(default_factory=dict)
+    impl: str = ""
+    stopped: str = ""
+
+    @property
+    def given_name(self) -> str:
+        """The name as given to ``--impl``."""
+        return self.impl or self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedRun:
+    """One run of a merged report: what its own report said, beside the implementations.
+
+    Attributes:
+        columns: names of its implementations in the merged report, in order.
+        environment, settings, plan, run, witness: as in its own report.
+    """
+
+    columns: list[str]
+    environment: dict[str, str]
+    settings: dict[str, Any]
+    plan: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    witness: ImplementationResult | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +252,7 @@ class Report:
         implementations: what was measured.
         witness: real Keras on a sample of the same cases when something else is measured, or None.
         run: what may differ between two equal runs: ``started``, ``seconds``, ``jobs``.
+        runs: of a merged report, the runs in it; else empty.
     """
 
     environment: dict[str, str]
@@ -228,6 +263,16 @@ class Report:
     witness: ImplementationResult | None = None
     run: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
+    runs: list[MergedRun] = field(default_factory=list)
+
+    @property
+    def witnesses(self) -> list[ImplementationResult]:
+        """The witness, or those of all merged runs, equal ones once and named apart."""
+        distinct: list[ImplementationResult] = []
+        for witness in (self.witness, *(run.witness for run in self.runs)):
+            if witness is not None and witness not in distinct:
+                distinct.append(witness)
+        return named_apart(distinct)
 
     def to_json(self) -> dict[str, Any]:
         """The content of results.json."""
@@ -243,10 +288,29 @@ def overall(report: Report) -> Verdict:
     A witness that fails does so too: either Keras or the reference is wrong.
     """
     verdicts = [result.verdict for result in report.implementations]
-    if report.witness is not None and report.witness.verdict is Verdict.FAILS:
-        verdicts.append(Verdict.FAILS)
+    verdicts += [w.verdict for w in report.witnesses if w.verdict is Verdict.FAILS]
     if Verdict.FAILS in verdicts:
         return Verdict.FAILS
     if Verdict.INCONCLUSIVE in verdicts or not verdicts:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMS
+
+
+def named_apart(results: Sequence[ImplementationResult]) -> list[ImplementationResult]:
+    """`results` with distinct names: ``NAME``, where that occurs twice ``NAME@VERSION``.
+
+    Where that occurs twice too, all but the first get a number: ``NAME@VERSION#2``.
+    """
+    occurring = Counter(result.given_name for result in results)
+    taken = {name for name, number in occurring.items() if number == 1}
+    apart = []
+    for result in results:
+        given = name = result.given_name
+        if occurring[given] > 1:
+            base = name = f"{given}@{result.version}" if result.version else given
+            numbers = count_from(2)
+            while name in taken:
+                name = f"{base}#{next(numbers)}"
+            taken.add(name)
+        apart.append(replace(result, name=name, impl="" if name == given else given))
+    return apart

@@ -51,26 +51,31 @@ class Entry:
 
 
 class Journal:
-    """The journal of a campaign, in the output folder, or in memory where there is none."""
+    """The journal of a campaign in its output folder.
 
-    def __init__(self, folder: Path | None = None, about: dict[str, Any] | None = None) -> None:
-        """Begin a journal; one that is in the folder is replaced.
+    Attributes:
+        trouble: why it could not be written to the end, or empty; the campaign goes on without it.
+    """
 
-        Raises:
-            sqlite3.Error: it cannot be written.
-        """
-        if folder is not None:
+    def __init__(self, folder: Path, about: dict[str, Any] | None = None) -> None:
+        """Begin a journal; one that is in the folder is replaced."""
+        self.trouble = ""
+        self._lock, self._last = threading.Lock(), 0
+        self._db: sqlite3.Connection | None = None
+        facts = {"version": VERSION, **(about or {})}
+        rows = [(name, json.dumps(value)) for name, value in facts.items()]
+        try:
             for suffix in ("", "-wal", "-shm"):
                 Path(folder, NAME + suffix).unlink(missing_ok=True)
-        where = ":memory:" if folder is None else Path(folder, NAME)
-        self._db = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(_SCHEMA)
-        facts = {"version": VERSION, **(about or {})}
-        self._lock, self._last = threading.Lock(), 0
-        rows = [(name, json.dumps(value)) for name, value in facts.items()]
-        self._db.executemany("INSERT INTO campaign VALUES (?, ?)", rows)
+            self._db = sqlite3.connect(
+                Path(folder, NAME), isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = OFF")
+            self._db.executescript(_SCHEMA)
+            self._db.executemany("INSERT INTO campaign VALUES (?, ?)", rows)
+        except (sqlite3.Error, OSError) as error:
+            self.trouble = str(error)
 
     def started(self, entry: Entry) -> int:
         """Write that a case is tried; returns the number under which `decided` completes it."""
@@ -78,22 +83,34 @@ class Journal:
         with self._lock:
             self._last += 1
             row = (self._last, *place, str(entry.case))
-            self._db.execute("INSERT INTO tried VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
+            self._write("INSERT INTO tried VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
             return self._last
 
     def decided(self, number: int, outcomes: list[Outcome]) -> None:
         """Write what became of the case."""
         text = json.dumps([_written(outcome) for outcome in outcomes])
         with self._lock:
-            self._db.execute("UPDATE tried SET outcomes = ? WHERE id = ?", (text, number))
+            self._write("UPDATE tried SET outcomes = ? WHERE id = ?", (text, number))
+
+    def _write(self, statement: str, row: tuple[Any, ...]) -> None:
+        if self._db is not None and not self.trouble:
+            try:
+                self._db.execute(statement, row)
+            except sqlite3.Error as error:
+                self.trouble = str(error)
 
     def entries(self) -> Iterator[Entry]:
         """Every case, in the order in which they were started."""
-        yield from _entries(self._db)
+        if self._db is not None:
+            yield from _entries(self._db)
 
     def close(self) -> None:
         """Write everything to the one file."""
-        self._db.close()
+        try:
+            if self._db is not None:
+                self._db.close()
+        except sqlite3.Error as error:
+            self.trouble = self.trouble or str(error)
 
 
 def read(folder: Path) -> Iterator[Entry]:

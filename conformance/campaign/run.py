@@ -157,11 +157,19 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What a campaign ends with: the report, and whether Ctrl-C ended it early."""
+    """What a campaign ends with.
+
+    Attributes:
+        report: the records.
+        interrupted: whether Ctrl-C ended it early.
+        cpu: processor seconds of its processes, by what they do.
+        trouble: why the journal could not be written, or empty.
+    """
 
     report: Report
     interrupted: bool
     cpu: dict[str, float]
+    trouble: str = ""
 
 
 def run(
@@ -250,7 +258,8 @@ class _Campaign:
                 "jobs": settings.processes,
             },
         )
-        return Campaign(report, self.interrupted, dict(session.cpu))
+        trouble = "" if journal is None else journal.trouble
+        return Campaign(report, self.interrupted, dict(session.cpu), trouble)
 
     def _wants_witness(self) -> bool:
         return self.settings.witness and KERAS not in self.settings.names and keras_is_installed()

@@ -40,7 +40,7 @@ class Maps:
 
 def side_of_maps(report: Report) -> int:
     """Rows and columns to draw of each grid so that the page stays within its budget."""
-    results = [*report.implementations, *([report.witness] if report.witness else [])]
+    results = [*report.implementations, *report.witnesses]
     grids = [
         grid
         for result in results

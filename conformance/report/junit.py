@@ -26,8 +26,8 @@ def write_junit(report: Report, path: Path) -> None:
         root.set("time", f"{report.run['seconds']:.3f}")
     for result in report.implementations:
         root.append(_suite(result, result.name))
-    if report.witness is not None:
-        root.append(_suite(report.witness, f"{report.witness.name} (real Keras, on a sample)"))
+    for witness in report.witnesses:
+        root.append(_suite(witness, f"{witness.name} (real Keras, on a sample)"))
     for attribute in ("tests", *_OUTCOMES):
         root.set(attribute, str(sum(int(suite.get(attribute, "0")) for suite in root)))
     ET.indent(root)
@@ -66,7 +66,7 @@ def _testcase(
     failed = failed or any(finding.status == Status.UNEXPECTED_PASS for finding in bad)
     if failed or counts.get(Status.HARNESS_ERROR, 0):
         # One element only: a test case with a failure and an error would be counted twice.
-        _add_problem(testcase, "failure" if failed else "error", bad, counts, result.name)
+        _add_problem(testcase, "failure" if failed else "error", bad, counts, result.given_name)
     elif not any(counts.values()):
         _skip(testcase, "not run", "no case came to this check")
     elif set(_present(counts)) == {Status.UNSUPPORTED}:
@@ -74,7 +74,7 @@ def _testcase(
     elif not counts.get(Status.PASSED, 0) and expected:
         _skip(testcase, "expected failure", "; ".join(f.reason or f.cause for f in expected))
     output = ET.SubElement(testcase, "system-out")
-    output.text = clean("\n\n".join([_summary(counts), *_notes(expected, result.name)]))
+    output.text = clean("\n\n".join([_summary(counts), *_notes(expected, result.given_name)]))
     return testcase
 
 

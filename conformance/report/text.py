@@ -124,9 +124,13 @@ def expectation(finding: Finding, implementation: str) -> str:
         "strict = false",
     ]
     if finding.when:
-        terms = ", ".join(f"{name} = {_toml(value)}" for name, value in finding.when.items())
+        terms = ", ".join(f"{_key(name)} = {_toml(value)}" for name, value in finding.when.items())
         lines.insert(3, f"when = {{ {terms} }}")
     return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name)
 
 
 def _toml(value: Any) -> str:

@@ -141,7 +141,7 @@ class Page:
     """Everything that is arranged rather than copied from the report."""
 
     subjects: list[Subject]
-    witness: Subject | None
+    witnesses: list[Subject]
     checks: list[str]
     rules: dict[str, str]
     needs: list[str]
@@ -164,8 +164,8 @@ class Page:
 
     @property
     def everyone(self) -> list[Subject]:
-        """Those measured, then the witness."""
-        return [*self.subjects, *([self.witness] if self.witness else [])]
+        """Those measured, then the witnesses."""
+        return [*self.subjects, *self.witnesses]
 
 
 def arrange(report: Report) -> Page:
@@ -175,18 +175,21 @@ def arrange(report: Report) -> Page:
         _subject(result, side, f"findings-{number}")
         for number, result in enumerate(report.implementations, 1)
     ]
-    witness = _subject(report.witness, side, "findings-witness", True) if report.witness else None
-    results = [*report.implementations, *([report.witness] if report.witness else [])]
+    witnesses = [
+        _subject(result, side, f"findings-witness{f'-{number}' if number > 1 else ''}", True)
+        for number, result in enumerate(report.witnesses, 1)
+    ]
+    results = [*report.implementations, *report.witnesses]
     made = list(dict.fromkeys(check for result in results for check in result.checks))
     checks = [*(c for c in report.rules if c in made), *(c for c in made if c not in report.rules)]
     needs = list(dict.fromkeys(c.need for result in results for c in result.capabilities))
-    return Page(subjects, witness, checks, report.rules, needs)
+    return Page(subjects, witnesses, checks, report.rules, needs)
 
 
 def _subject(
     result: ImplementationResult, side: int, anchor: str, witness: bool = False
 ) -> Subject:
-    identify = _Identifiers("witness" if witness else result.name)
+    identify = _Identifiers(anchor.removeprefix("findings-") if witness else result.name)
     unexpected, expected = split_findings(result)
     cards = [_card(finding, result, identify(finding), side) for finding in unexpected]
     expected_cards = [_card(finding, result, identify(finding), side) for finding in expected]
@@ -244,9 +247,9 @@ def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int
         configurations=result.configurations,
         where_label=WHERE_LABELS.get(finding.status, ""),
         where=in_words(finding.when) if finding.status in WHERE_LABELS else "",
-        entry=expectation(finding, result.name) if expectable(finding) else "",
+        entry=expectation(finding, result.given_name) if expectable(finding) else "",
         calls=finding.minimal_case.split("+"),
-        replay=replay_command(finding.minimal_case, result.name, named=result.named),
+        replay=replay_command(finding.minimal_case, result.given_name, named=result.named),
         diagnosis=re.sub(r"[_-]+", " ", finding.diagnosis or ""),
         explanation=finding.explanation,
         link=finding.link if re.match(r"https?://", finding.link) else "",

@@ -1,0 +1,41 @@
+"""The folder of a report: one process at a time makes one in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from conformance.errors import UsageError
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep `folder` for a report while it is made; refuse before the work, not after it.
+
+    The system lets go of the lock when a process ends, however it ends.
+
+    Raises:
+        UsageError: another process makes a report there, or nothing can be written.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, blocking=False)
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"another process is making a report in {folder}; wait for it, or name another --out"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"cannot write to --out {folder}: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        # While it is held: who waits for this file sees that it is gone and makes a new one.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
