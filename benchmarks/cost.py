@@ -57,7 +57,7 @@ def campaign(examples: int | None, seed: int) -> dict[str, float]:
         conformance.report.write_html(result.report, Path(folder, "report.html"))
         conformance.report.write_junit(result.report, Path(folder, "junit.xml"))
     parent = time.process_time() - began
-    children = result.cpu["children"] - result.cpu["setup"]
+    children = result.cpu["children"] - result.cpu["setup"] + result.cpu["judges"]
     return {"cpu": parent + children, "parent": parent, "children": children}
 
 

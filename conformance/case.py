@@ -21,7 +21,7 @@ from typing import Any
 from conformance.axes import AXES, AsList, Written, pair_of
 from reference_impl.geometry import Geometry, channel_axis
 
-_NOT_OF_THE_LAYER = {"input_shape", "view", "kernel_view", "bias_view", "data", "seed", "_geometry"}
+_NOT_OF_THE_LAYER = {"input_shape", "view", "kernel_view", "bias_view", "data", "seed", "_kept"}
 
 
 class CaseError(ValueError):
@@ -59,12 +59,14 @@ class Case:
     bias_view: str | None = None
     data: str = "integers"
     seed: int = 0
-    _geometry: Geometry | None = field(default=None, init=False, repr=False, compare=False)
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
-        values = ((axis, getattr(self, axis.field)) for axis in AXES)
-        tokens = [axis.write(value) for axis, value in values if value is not None]
-        return "-".join(tokens) + f".{self.seed}"
+        if "text" not in self._kept:
+            values = ((axis, getattr(self, axis.field)) for axis in AXES)
+            tokens = [axis.write(value) for axis, value in values if value is not None]
+            self._kept["text"] = "-".join(tokens) + f".{self.seed}"
+        return str(self._kept["text"])
 
     @classmethod
     def parse(cls, text: str) -> Case:
@@ -94,8 +96,8 @@ class Case:
         Raises:
             ValueError: the configuration is not a valid Conv2D.
         """
-        if self._geometry is None:
-            geometry = Geometry.of(
+        if "geometry" not in self._kept:
+            self._kept["geometry"] = Geometry.of(
                 self.input_shape,
                 self.kernel_shape,
                 strides=pair_of(self.strides),
@@ -104,9 +106,8 @@ class Case:
                 dilation_rate=pair_of(self.dilation_rate),
                 groups=self.groups or 1,
             )
-            object.__setattr__(self, "_geometry", geometry)
-            return geometry
-        return self._geometry
+        geometry: Geometry = self._kept["geometry"]
+        return geometry
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
@@ -147,8 +148,11 @@ class Case:
 
     def layer_key(self) -> tuple[Any, ...]:
         """Equal for cases that one built layer can serve: same arguments, same channels."""
-        arguments = self.layer_arguments().items()
-        return (*((k, repr(v)) for k, v in arguments), self.geometry.channels)
+        if "layer" not in self._kept:
+            arguments = self.layer_arguments().items()
+            self._kept["layer"] = *((k, repr(v)) for k, v in arguments), self.geometry.channels
+        key: tuple[Any, ...] = self._kept["layer"]
+        return key
 
 
 _LAYER_ARGUMENTS = tuple(f.name for f in fields(Case) if f.name not in _NOT_OF_THE_LAYER)

@@ -17,6 +17,7 @@ import contextlib
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from conformance.axes import TERMS, Number, Numbers, Word
@@ -118,6 +119,7 @@ def _spelled(name: str, value: Any) -> str:
     return str(value)
 
 
+@lru_cache(maxsize=8192)
 def _numbers(case: Case) -> dict[str, int]:
     """Every number that a comparison may name."""
     values = {name: read(case) for name, read in NUMBERS.items()}

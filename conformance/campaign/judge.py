@@ -29,15 +29,11 @@ from conformance.campaign.messages import (
 from conformance.checks import Judgement, Trial, calls_for, judge, question_for
 from conformance.diagnosis import diagnose
 from conformance.evidence import explain
-from conformance.observing.observation import EnvelopeError, opened, read
+from conformance.observing.observation import EnvelopeError, TroubleError, read
 from conformance.observing.question import Question
 from conformance.results import Evidence
 
 KEPT = 8  # trials that wait for their answers
-
-
-class TroubleError(Exception):
-    """The observer failed where only the suite's own code runs."""
 
 
 class Bench:
@@ -53,6 +49,8 @@ class Bench:
                 return self._handle(request)
         except EnvelopeError:
             return Foreign()
+        except TroubleError as error:
+            return HarnessError(str(error))
         except Exception as error:  # noqa: BLE001 - told as a harness error
             return HarnessError(f"{type(error).__name__}: {error}")
 
@@ -78,9 +76,6 @@ class Bench:
     def _observed(self, trying: Trying, answer: bytes) -> Trial:
         trial, calls = self._trial(trying)
         del self._trials[trying.key]
-        tree, _ = opened(answer)
-        if isinstance(tree, dict) and "trouble" in tree:
-            raise TroubleError(str(tree["trouble"]))
         observation = read(answer)
         if len(observation.answers) != len(calls):
             raise EnvelopeError("another number of answers")

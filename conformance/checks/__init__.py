@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from conformance.calls import GRADIENTS, Call
 from conformance.checks import claims, shapes, state, values
@@ -52,7 +53,7 @@ class Judgement:
 
 def calls_for(trial: Trial, names: tuple[str, ...] = ()) -> tuple[Call, ...]:
     """The calls that `judge` reads on `trial`, in the order in which they are made."""
-    made = [check for check in _wanted(trial, names) if check.applies(trial)]
+    made = [check for check in _wanted(trial.info, names) if check.applies(trial)]
     return tuple(dict.fromkeys(call for check in made for call in check.observes(trial)))
 
 
@@ -73,7 +74,7 @@ def judge(trial: Trial, names: tuple[str, ...] = ()) -> list[Judgement]:
     an unsupported one is unsupported itself.
     """
     judgements: dict[str, Judgement] = {}
-    for check in _wanted(trial, names):
+    for check in _wanted(trial.info, names):
         blockers = [judgements[c.name] for c in check.after if c.name in judgements]
         missing = len(blockers) < len(check.after)
         if missing or any(b.status in (Status.FAILED, Status.CRASHED) for b in blockers):
@@ -88,9 +89,10 @@ def judge(trial: Trial, names: tuple[str, ...] = ()) -> list[Judgement]:
     return list(judgements.values())
 
 
-def _wanted(trial: Trial, names: tuple[str, ...]) -> list[Check]:
+@lru_cache(maxsize=256)
+def _wanted(info: Info, names: tuple[str, ...]) -> tuple[Check, ...]:
     wanted = {c.name for name in names or CHECKS for c in (CHECKS[name], *CHECKS[name].after)}
-    return [c for name, c in CHECKS.items() if name in wanted and c.only(trial.info)]
+    return tuple(c for name, c in CHECKS.items() if name in wanted and c.only(info))
 
 
 def _make(check: Check, trial: Trial) -> Judgement:

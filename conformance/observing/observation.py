@@ -32,6 +32,10 @@ class EnvelopeError(Exception):
     """Bytes that are no envelope, or not the one that is expected."""
 
 
+class TroubleError(Exception):
+    """The suite failed where only its own code runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Raised:
     """A call that returned nothing that can be judged.
@@ -172,8 +176,11 @@ def read(data: bytes) -> Observation:
 
     Raises:
         EnvelopeError: it contradicts itself.
+        TroubleError: the suite's own code failed in the process of the implementation.
     """
     tree, parts = opened(data)
+    if isinstance(tree, dict) and "trouble" in tree:
+        raise TroubleError(str(tree["trouble"]))
     try:
         answers = [_answer(node, parts) for node in tree["answers"]]
         changed = {
