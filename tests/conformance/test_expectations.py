@@ -320,7 +320,7 @@ def test_a_crash_may_be_expected_like_any_other_failure(tmp_path: Path):
         '[[expected_failure]]\ncheck = "output_shape"\nreason = "ends the process"\n'
         "when = { groups = 2 }\n",
     )
-    result = campaign("ends_the_process", 60, expectations=(known,))
+    result = campaign("ends_the_process", 120, expectations=(known,))
     assert result.verdict is Verdict.CONFORMS
     assert result.checks["output_shape"]["expected_failure"] > 0
     assert result.checks["output_shape"]["crashed"] == 0
