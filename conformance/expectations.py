@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """One entry of an expected-failure file."""
+    """One entry of an expected-failure file; `predicate` is what `when` says."""
 
     checks: tuple[str, ...]
     implementation: str
@@ -46,6 +46,7 @@ class Expectation:
     reason: str
     link: str
     strict: bool = False
+    when: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def covers(self, check: str, implementation: str, version: str, case: Case) -> bool:
         """Whether a failure of `check` on `case` is expected."""
@@ -160,5 +161,6 @@ def _entry(entry: Any, where: str) -> Expectation:
         checks=tuple(checks),
         predicate=parse(when, where),
         strict=strict,
+        when=when,
         **texts,
     )

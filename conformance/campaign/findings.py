@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.campaign.limits import Budget
@@ -12,6 +13,7 @@ from conformance.campaign.tally import PROBE_CHECK, Failure, Failures, Tally, ki
 from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
 from conformance.checks import CHECKS
+from conformance.expectations import Expectation
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Asked, Example, smallest
@@ -52,7 +54,8 @@ def findings(
         if not tally.passed.number and first.status in (Status.CRASHED, Status.TIMED_OUT):
             attempts = 0  # it fails everywhere, on the smallest case too
         found.append((shrinker.finding(group, attempts), group))
-    return [_with_condition(finding, group, found, tally) for finding, group in found]
+    known = () if team is None else team.expectations
+    return [_with_condition(finding, group, found, tally, known) for finding, group in found]
 
 
 def _first(group: Failures) -> Failure:
@@ -65,10 +68,18 @@ def _with_condition(
     group: Failures,
     found: list[tuple[Finding, Failures]],
     tally: Tally,
+    expectations: Sequence[Expectation],
 ) -> Finding:
-    """`finding` with the condition on the cases that fail; those of one fault share theirs."""
+    """`finding` with the condition on the cases that fail; those of one fault share theirs.
+
+    That of an expected failure is the one of its entry.
+    """
     if finding.message.endswith(NOT_AGAIN):
         return finding  # it does not depend on the case
+    if finding.status is Status.EXPECTED_FAILURE:
+        known = (e for e in expectations if (e.reason, e.link) == (finding.reason, finding.link))
+        when = next((dict(e.when) for e in known if finding.check in e.checks), {})
+        return replace(finding, when=when, also_passing=tally.passes[finding.reason])
     alike = [(finding, group)]
     if finding.diagnosis is not None:
         alike = [pair for pair in found if pair[0].diagnosis == finding.diagnosis]

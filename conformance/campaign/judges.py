@@ -23,7 +23,7 @@ class Judges:
     """So many processes, each started when it is first needed.
 
     A case goes to the judge that its arguments name, which may have its sums from another
-    implementation, or to a free one where that one is busy.
+    implementation, or to a free one where that one is busy or not started yet.
     """
 
     def __init__(self, number: int = 1) -> None:
@@ -33,7 +33,10 @@ class Judges:
         """The reply to `request`, which concerns `case`."""
         first = zlib.crc32(repr((case.geometry, case.seed)).encode()) % len(self._judges)
         preferred = self._judges[first]
-        for judge in (preferred, *self._judges):
+        # Starting one costs more than computing a few sums again.
+        running = [judge for judge in self._judges if judge.is_running]
+        others = [*running, preferred, *self._judges]
+        for judge in ([preferred] if preferred.is_running else []) + others:
             if judge.lock.acquire(blocking=False):
                 break
         else:
@@ -61,6 +64,11 @@ class _JudgeProcess:
         self.used = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Any = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started."""
+        return self._process is not None
 
     def request(self, request: Any) -> Any:
         """The reply. One that ends, as out of memory, is started again once."""
