@@ -7,13 +7,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.calls import AGAIN, OTHER, OUTPUT, WEIGHTS, Call, Kind
+from conformance.calls import AGAIN, OTHER, OUTPUT, STILL, WEIGHTS, Call, Kind
 from conformance.checks.check import check
 from conformance.checks.shapes import TYPED, output_shape
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import is_exact
 from conformance.implementations.info import Info
 from reference_impl.dtypes import as_dtype
+
+NAMED = {"x": "input", "kernel": "kernel", "bias": "bias"}
+
+
+@check(
+    observes=lambda trial: (OUTPUT, OTHER, STILL),
+    applies=lambda trial: trial.one_in(10),
+    after=TYPED,
+    only=lambda info: Kind.STILL in info.answers,
+)
+def own_memory(trial: Trial) -> None:
+    """A result keeps its values during the next call, and shares no memory with what was given."""
+    first = trial.output
+    still, shared = trial.answer(STILL)
+    for name in shared:
+        raise CheckFailure(f"the result shares memory with the {NAMED[name]}")
+    if not _same_bits(first, still):
+        raise CheckFailure(
+            "the next call changes an earlier result",
+            f"{_count_different(first, still)} of {first.size} elements of the first result are "
+            "others after a further call",
+        )
 
 
 def _repeats(trial: Trial) -> tuple[Call, ...]:
