@@ -20,9 +20,11 @@ POLICIES = (*FLOATS, "mixed_float16", "mixed_bfloat16")
 PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
 DATA_KINDS = ("integers", "normal", "cancelling", "wide", "small")
-VIEWS = ("sliced", "transposed", "reversed")
-KERNEL_VIEWS = ("oihw", "sliced", "reversed")
-BIAS_VIEWS = ("sliced", "reversed")
+# How people pass arrays; see `conformance.layouts`.
+_HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")
+VIEWS = ("sliced", "transposed", "reversed", "permuted", *_HANDED_OVER)
+KERNEL_VIEWS = ("oihw", "sliced", "reversed", "fortran", *_HANDED_OVER)
+BIAS_VIEWS = ("sliced", "reversed", *_HANDED_OVER)
 
 
 class AsList(tuple[int, ...]):

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
+from conformance.layouts import BIAS_AXES, KERNEL_AXES, input_axes, laid_out
 from reference_impl.dtypes import as_dtype, format_of
 from reference_impl.geometry import spatial_axes
 
 LARGEST_INTEGER = 64
 LARGEST_SMALL = 4
 INTEGER_KINDS = frozenset({"integers", "small"})
-CANARY = 77
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
 
@@ -45,13 +45,14 @@ def arrays(case: Case) -> Arrays:
     """The arrays of `case`; the same for the same case on every machine."""
     rng = np.random.Generator(np.random.SFC64(case.seed))
     dtype = as_dtype(case.compute_dtype)
-    x, kernel, bias = _KINDS[case.data](rng, case)
-    owner = _owner(x.astype(dtype), case)
+    x, kernel, bias = (values.astype(dtype) for values in _KINDS[case.data](rng, case))
+    of_input = input_axes(len(x), spatial_axes(case.geometry.data_format))
+    view, owner = laid_out(x, case.view, of_input)
     return Arrays(
-        _view(owner, case),
+        view,
         owner,
-        _laid_out(kernel.astype(dtype), case.kernel_view),
-        _laid_out(bias.astype(dtype), case.bias_view) if case.has_bias else None,
+        laid_out(kernel, case.kernel_view, KERNEL_AXES)[0],
+        laid_out(bias, case.bias_view, BIAS_AXES)[0] if case.has_bias else None,
     )
 
 
@@ -134,42 +135,3 @@ _KINDS = {
     "cancelling": _cancelling,
     "wide": _wide,
 }
-
-
-def _owner(values: NDArray[Any], case: Case) -> NDArray[Any]:
-    """The array in whose memory `values` lie as the view of the case says, canaries around them."""
-    if case.view is None:
-        return values
-    if case.view == "sliced":
-        owner = np.full((len(values), *(2 * n + 1 for n in values.shape[1:])), CANARY, values.dtype)
-        owner[:, 1::2, 1::2, 1::2] = values
-        return owner
-    return np.ascontiguousarray(_view(values, case))  # the other views are their own inverse
-
-
-def _view(owner: NDArray[Any], case: Case) -> NDArray[Any]:
-    """The input within its owner."""
-    if case.view == "sliced":
-        return owner[:, 1::2, 1::2, 1::2]
-    if case.view == "transposed":
-        return owner.transpose(3, 2, 1, 0)
-    return (
-        np.flip(owner, spatial_axes(case.geometry.data_format))
-        if case.view == "reversed"
-        else owner
-    )
-
-
-def _laid_out(values: NDArray[Any], view: str | None) -> NDArray[Any]:
-    """A copy of weights that lies in memory as `view` says."""
-    if view == "oihw":
-        return np.ascontiguousarray(values.transpose(3, 2, 0, 1)).transpose(2, 3, 1, 0)
-    if view == "sliced":
-        owner = np.full([2 * n + 1 for n in values.shape], CANARY, values.dtype)
-        inner = owner[(slice(1, None, 2),) * values.ndim]
-        inner[...] = values
-        return inner
-    if view == "reversed":
-        axes = (0, 1)[: values.ndim]
-        return np.flip(np.ascontiguousarray(np.flip(values, axes)), axes)
-    return values.copy()
