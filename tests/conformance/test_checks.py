@@ -13,7 +13,7 @@ import pytest
 import tried
 
 import reference_impl
-from conformance import Unsupported
+from conformance import Capabilities, Unsupported
 from conformance.capabilities import EVERYTHING, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
@@ -352,3 +352,30 @@ def test_a_factory_is_judged_as_the_layer_it_makes():
         return reference_impl.Conv2D(filters, kernel_size, **kwargs)
 
     assert failing(factory) == []
+
+
+def test_float64_summed_in_float32_is_named_with_what_to_declare():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        narrow = (None if a is None else a.astype(np.float32) for a in (x, kernel, bias))
+        return right(*narrow, **given).astype(x.dtype)
+
+    class Declares(planted.Declared):
+        capabilities = Capabilities(accumulation="float32")
+
+        def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+            return conv2d(x, kernel, bias, **given)
+
+    wide = replace(BOUNDED, dtype="float64")
+    made = judged(conv2d, wide)
+    assert [n for n, j in made.items() if j.status is Status.FAILED] == ["bounded_values"]
+    assert made["bounded_values"].cause.startswith("float64 data give the accuracy of float32")
+    assert "Capabilities(accumulation='float32')" in made["bounded_values"].cause
+    assert failing(conv2d, BOUNDED) == failing(Declares, wide) == []
+
+
+def test_float64_that_is_worse_than_float32_has_another_cause():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return right(x, kernel, bias, **given) + np.float64(0.01)
+
+    made = judged(conv2d, replace(BOUNDED, dtype="float64"))["bounded_values"]
+    assert made.cause == "errors exceed the derived bound"
