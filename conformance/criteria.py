@@ -3,9 +3,11 @@
 With ``n`` products (one more for a bias), ``S = sum |x||w| + |b|``, unit roundoffs ``u`` and the
 spacing of subnormals ``eta``, a sum in any order and any tree of additions differs from the exact
 one by at most ``(n + 1) u_acc S + (n + 1) eta_acc`` (Jeannerod and Rump, SIAM J. Matrix Anal.
-Appl. 34, 2013). The reference's own error adds ``(n + 1) u_ref S``. After that every step that
-rounds to the output format adds ``u_out`` of what it rounds plus ``eta_out``: Keras rounds a 16-bit
-convolution, then the bias addition, then the activation (measured on Keras 3.15).
+Appl. 34, 2013). The reference's own error adds ``(n + 1) u_ref S``. After that come the steps that
+round to the output format: Keras rounds a 16-bit convolution, then the bias addition, then the
+activation (measured on Keras 3.15). Where the sums are kept in float32 or wider and the output is
+narrower, `conformance.roundings` says what rounding to nearest can make of such a sum; elsewhere
+every step adds ``u_out`` of what it rounds plus ``eta_out``.
 
 Winograd and FFT convolutions make errors that leak between elements, so no bound by an element's
 own ``S`` can hold. Theirs is by ``L = sum_c |x_c| |w_c|_1`` over the channels, where ``|x_c|`` is
@@ -36,6 +38,7 @@ from numpy.typing import NDArray
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.data import INTEGER_KINDS, Arrays
+from conformance.roundings import bound_once_rounded
 from reference_impl import activations
 from reference_impl.convolution import Accumulated, accumulate
 from reference_impl.dtypes import FloatFormat, format_of
@@ -96,7 +99,7 @@ def expected(
     """Value and bound for `case`, for an implementation of these capabilities."""
     bounded = not is_exact(case) or capabilities.algorithm != "direct"
     sums = sums_of(case, data, bounded)
-    return _expected(case, data, capabilities, sums.value, sums.magnitude)
+    return _expected(case, data, capabilities, sums.value, sums.magnitude, tight=True)
 
 
 def expected_of(
@@ -113,7 +116,7 @@ def expected_of(
     right = sums_of(case, data, True)
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
-    return _expected(case, data, capabilities, sums, magnitude)
+    return _expected(case, data, capabilities, sums, magnitude, tight=False)
 
 
 def is_exact(case: Case) -> bool:
@@ -122,7 +125,13 @@ def is_exact(case: Case) -> bool:
 
 
 def _expected(
-    case: Case, data: Arrays, capabilities: Capabilities, sums: Reals, magnitude: Reals | None
+    case: Case,
+    data: Arrays,
+    capabilities: Capabilities,
+    sums: Reals,
+    magnitude: Reals | None,
+    *,
+    tight: bool,
 ) -> Expected:
     fmt = format_of(case.compute_dtype)
     value, activation = sums, case.activation or "linear"
@@ -133,11 +142,13 @@ def _expected(
         if magnitude is not None and capabilities.algorithm != "direct":
             bound += np.nextafter(0.5, 0.0)  # strictly less than half the distance to the next
             if accumulation_format(case, capabilities).precision < 24:
-                derived, _ = _convolution_bound(case, data, capabilities, sums, magnitude)
+                derived, _ = _convolution_bound(
+                    case, data, capabilities, sums, magnitude, tight=tight
+                )
                 bound = np.maximum(bound, derived)
         return Expected(value, bound, np.zeros(value.shape, bool), fmt, exact=True)
     assert magnitude is not None
-    bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude)
+    bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude, tight=tight)
     if activation != "linear":
         value, bound, overflow = _after_activation(activation, sums, bound, overflow, fmt)
     return Expected(value, bound, overflow, fmt, exact=False)
@@ -173,9 +184,18 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
 
 
 def _convolution_bound(
-    case: Case, data: Arrays, capabilities: Capabilities, sums: Reals, magnitude: Reals
+    case: Case,
+    data: Arrays,
+    capabilities: Capabilities,
+    sums: Reals,
+    magnitude: Reals,
+    *,
+    tight: bool,
 ) -> tuple[Reals, NDArray[np.bool_]]:
-    """The largest error of each element before the activation, and where it may overflow."""
+    """The largest error of each element before the activation, and where it may overflow.
+
+    With `tight`, `sums` are the right ones, and what rounding makes of them is known.
+    """
     fmt, acc = format_of(case.compute_dtype), accumulation_format(case, capabilities)
     flushes = capabilities.flushes_subnormals
     spacing_acc, spacing = (
@@ -194,11 +214,22 @@ def _convolution_bound(
             float(np.abs(a.astype(np.float64)).max(initial=0.0)) for a in (data.x, data.kernel)
         )
         error = error + 2 * case.geometry.taps * spacing * (lost + spacing)
+    if tight and acc.precision > fmt.precision and acc.precision >= 24:
+        added = None if data.bias is None else _along_filters(data.bias, case)
+        narrowed = bound_once_rounded(sums, error, added, fmt)
+        return narrowed + (2 * spacing if flushes else 0.0), overflow
     bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
     roundings = [size] if fmt.precision >= acc.precision else [size + bias, size]
     for rounded in roundings:
         error = error + fmt.unit_roundoff * (rounded + error) + spacing
     return error, overflow
+
+
+def _along_filters(bias: NDArray[Any], case: Case) -> Reals:
+    """`bias` shaped to broadcast over the result."""
+    first = case.geometry.data_format == "channels_first"
+    values: Reals = bias.astype(np.float64)
+    return values[:, None, None] if first else values
 
 
 def _leak(case: Case, data: Arrays, algorithm: str) -> Reals:
@@ -229,7 +260,7 @@ def _after_activation(
     value = activations.get(name)(z)
     u = fmt.unit_roundoff
     if name in EXACT_ACTIVATIONS:
-        error = bound + u * np.abs(value)
+        error = bound  # they are exact
         if name == "hard_shrink":  # it jumps at 1/2, so either side is right near there
             error = error + np.where(np.abs(np.abs(z) - 0.5) <= bound, 0.5, 0.0)
         return value, error, overflow
