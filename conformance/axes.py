@@ -19,7 +19,10 @@ Case = Any  # a `conformance.case.Case`, which is built on this table
 POLICIES = (*FLOATS, "mixed_float16", "mixed_bfloat16")
 PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
-DATA_KINDS = ("integers", "normal", "cancelling", "wide", "small")
+DATA_KINDS = (
+    *("integers", "normal", "cancelling", "wide", "small"),
+    *("special", "tiny", "huge", "subnormal", "zeros"),
+)
 # How people pass arrays; see `conformance.layouts`.
 _HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")
 VIEWS = ("sliced", "transposed", "reversed", "permuted", *_HANDED_OVER)

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.data import INTEGER_KINDS, Arrays
+from conformance.data import INTEGER_KINDS, Arrays, tamed
 from conformance.roundings import bound_once_rounded
 from reference_impl import activations
 from reference_impl.convolution import Accumulated, accumulate
@@ -96,7 +96,11 @@ def accumulated(case: Case, data: Arrays, magnitude: bool) -> Accumulated:
 def expected(
     case: Case, data: Arrays, capabilities: Capabilities, sums_of: SumsOf = accumulated
 ) -> Expected:
-    """Value and bound for `case`, for an implementation of these capabilities."""
+    """Value and bound for `case`, for an implementation of these capabilities.
+
+    Of special values, what the finite ones must give without them.
+    """
+    data = finite(case, data)
     bounded = not is_exact(case) or capabilities.algorithm != "direct"
     sums = sums_of(case, data, bounded)
     return _expected(case, data, capabilities, sums.value, sums.magnitude, tight=True)
@@ -113,10 +117,16 @@ def expected_of(
 
     The bound is that of the largest magnitude in the case, since `sums` may have any shape.
     """
+    data = finite(case, data)
     right = sums_of(case, data, True)
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
     return _expected(case, data, capabilities, sums, magnitude, tight=False)
+
+
+def finite(case: Case, data: Arrays) -> Arrays:
+    """`data` with zeros in place of special values."""
+    return tamed(data) if case.data == "special" else data
 
 
 def is_exact(case: Case) -> bool:
@@ -208,7 +218,9 @@ def _convolution_bound(
     error = steps * ((acc.unit_roundoff + reference) * magnitude + spacing_acc)
     overflow = magnitude * (1 + steps * acc.unit_roundoff) >= min(fmt.largest, acc.largest)
     if capabilities.algorithm != "direct":
-        error = error + acc.unit_roundoff * _leak(case, data, capabilities.algorithm)
+        leak = _leak(case, data, capabilities.algorithm)
+        error = error + acc.unit_roundoff * leak.roundoff + spacing_acc * leak.underflow
+        overflow = overflow | (leak.largest >= acc.largest)
     if flushes:  # factors below the normal range may have been taken for 0
         lost = max(
             float(np.abs(a.astype(np.float64)).max(initial=0.0)) for a in (data.x, data.kernel)
@@ -232,26 +244,51 @@ def _along_filters(bias: NDArray[Any], case: Case) -> Reals:
     return values[:, None, None] if first else values
 
 
-def _leak(case: Case, data: Arrays, algorithm: str) -> Reals:
-    """What a fast algorithm adds, in unit roundoffs, shaped to broadcast over the result."""
+@dataclass(frozen=True, slots=True)
+class _Leak:
+    """What a fast algorithm adds to errors, shaped to broadcast over the result.
+
+    Attributes:
+        roundoff: in unit roundoffs.
+        underflow: in spacings of subnormals, since each operation may also be off by one of them
+            (Higham, Accuracy and Stability, 2.8), which the other factor then multiplies.
+        largest: what no intermediate result exceeds.
+    """
+
+    roundoff: Reals
+    underflow: Reals
+    largest: Reals
+
+
+def _leak(case: Case, data: Arrays, algorithm: str) -> _Leak:
     first = case.geometry.data_format == "channels_first"
     x = np.abs(data.x.astype(np.float64))
     x = np.moveaxis(x, 1, -1) if first else x
     kernel = np.abs(data.kernel.astype(np.float64)).sum(axis=(0, 1))  # (C // groups, filters)
     g = case.geometry
     if algorithm == "fft":
-        size = np.sqrt((x * x).sum(axis=(1, 2)))
+        peak = x.max(axis=(1, 2), initial=2.0**-1000, keepdims=True)
+        size = peak[:, 0, 0] * np.sqrt(np.square(x / peak).sum(axis=(1, 2)))
         # Transforms are of the padded input and the extent of the kernel, at most doubled.
         points = np.prod([2.0 * (n + sum(p) + k * d) for n, p, k, d in zip(
             g.size, g.pads, g.kernel_size, g.dilation_rate, strict=True)])  # fmt: skip
         factor = FFT_ROUNDINGS * np.log2(points) + 4 + g.channels
+        # A spectrum exceeds the 2-norm by sqrt(P); the last transform adds P of them up.
+        growth, spread = float(points) ** 1.5, float(points)
     else:
         size = x.max(axis=(1, 2), initial=0.0)
         factor = WINOGRAD_AMPLIFICATION * (WINOGRAD_STEPS + g.channels)
+        growth, spread = factor, 1.0
     grouped = size.reshape(g.batch, g.groups, kernel.shape[0])
     weights = kernel.reshape(kernel.shape[0], g.groups, -1)
-    total: Reals = factor * np.einsum("ngc,cgf->ngf", grouped, weights).reshape(g.batch, g.filters)
-    return total[:, :, None, None] if first else total[:, None, None, :]
+    length = np.einsum("ngc,cgf->ngf", grouped, weights)
+    both = 1 + grouped.sum(axis=2)[:, :, None] + weights.sum(axis=0)[None] + kernel.shape[0]
+
+    def shaped(values: Reals) -> Reals:
+        flat = values.reshape(g.batch, g.filters)
+        return flat[:, :, None, None] if first else flat[:, None, None, :]
+
+    return _Leak(shaped(factor * length), shaped(factor * spread * both), shaped(growth * length))
 
 
 def _after_activation(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected_of
 from conformance.errors import Crashed, Unsupported
 from conformance.faults import FAULTS, Fault
+from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
 
 
@@ -28,13 +30,28 @@ def diagnose(trials: Sequence[Trial]) -> str | None:
     return None
 
 
+def _same_sorts(trial: Trial, value: NDArray[np.float64]) -> bool:
+    """Whether `value` has the special values of the result, and is near where it is wrong."""
+    got, judged = trial.output.astype(np.float64), trial.special.sort != Sort.OPEN
+    if not np.array_equal(sorts(value)[judged], sorts(got)[judged]):
+        return False
+    finite = trial.special.wrong(trial.output) & np.isfinite(got)
+    right = trial.expected.value
+    near = 2 * np.abs(got[finite] - value[finite]) <= np.abs(got[finite] - right[finite])
+    return bool(near.all())
+
+
 def _is_wrong(trial: Trial) -> bool:
     try:
         got = trial.output
     except (CheckFailure, Unsupported, Crashed):
         return False
     want = trial.expected
-    return got.shape != want.value.shape or bool((error_ratio(got, want) > 1).any())
+    if got.shape != want.value.shape:
+        return True
+    if trial.case.data == "special":
+        return bool(trial.special.wrong(got).any())
+    return bool((error_ratio(got, want) > 1).any())
 
 
 def _explains(fault: Fault, trial: Trial) -> bool:
@@ -42,6 +59,8 @@ def _explains(fault: Fault, trial: Trial) -> bool:
     got = trial.output
     if value is None:
         return False
+    if trial.case.data == "special":
+        return value.shape == got.shape and _same_sorts(trial, value)
     want = expected_of(trial.case, trial.data, trial.info.declared, value, kept_sums)
     if got.shape != want.value.shape or np.any(error_ratio(got, want) > 1):
         return False

@@ -25,6 +25,7 @@ CHECKS: dict[str, Check] = {
         shapes.output_dtype,
         values.exact_values,
         values.bounded_values,
+        values.special_values,
         state.own_memory,
         state.repeated_call,
         state.batch_independence,

@@ -44,13 +44,14 @@ def claimed_capability(trial: Trial) -> None:
         return  # another check tells
 
 
-def _is_not_mixed(trial: Trial) -> bool:
-    return not (trial.case.dtype or "").startswith("mixed_")
+def _has_function_values(trial: Trial) -> bool:
+    mixed = (trial.case.dtype or "").startswith("mixed_")
+    return not mixed and trial.case.data != "special"
 
 
 @check(
     observes=lambda trial: (FUNCTION,),
-    applies=_is_not_mixed,
+    applies=_has_function_values,
     only=lambda info: Kind.FUNCTION in info.answers,
 )
 def function_values(trial: Trial) -> float:

@@ -22,6 +22,7 @@ from conformance.results import Status
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
 BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")
+SPECIAL = Case.parse("in1x5x6x4-f3-k3x2-special.0")
 SLICED = Case.parse("in1x5x6x4-f3-k3x2-view.sliced-integers.1")
 SINGLE = Case.parse("in1x5x6x4-f3-k3x2-integers.1")
 GROUPED = next(p.case for p in probes(EVERYTHING) if p.need == ("groups", ""))
@@ -75,6 +76,7 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
     "output_dtype": (lambda: function(lambda y: y.astype(np.float64)), EXACT),
     "exact_values": (lambda: function(lambda y: y + np.float32(1)), EXACT),
     "bounded_values": (lambda: function(lambda y: y + np.float32(0.01)), BOUNDED),
+    "special_values": (lambda: function(np.nan_to_num), SPECIAL),
     "own_memory": (lambda: planted.recycles_its_buffer, EXACT),
     "repeated_call": (changes_at_the_third_call, SINGLE),
     "batch_independence": (lambda: knows_no_single_samples, EXACT),
@@ -151,7 +153,9 @@ def test_unsupported_is_passed_on_to_every_check():
     assert {j.status for j in made.values()} == {Status.UNSUPPORTED}
     assert {j.cause for j in made.values()} == {"no such thing here"}
     concerned = [name for name, check in CHECKS.items() if check.only(wrap("it", refuses).info())]
-    assert list(made) == [name for name in concerned if name != "bounded_values"]
+    assert list(made) == [
+        name for name in concerned if name not in ("bounded_values", "special_values")
+    ]
 
 
 def test_unsupported_without_a_reason_says_so():

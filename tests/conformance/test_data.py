@@ -121,7 +121,7 @@ def test_the_values_are_the_same_in_every_release():
     assert data.bias.tolist() == [15, 12]
 
 
-@pytest.mark.parametrize("kind", DATA_KINDS)
+@pytest.mark.parametrize("kind", sorted({*DATA_KINDS} - {"special"}))
 @pytest.mark.parametrize("policy", POLICIES)
 def test_values_are_finite_and_in_the_compute_dtype(kind: str, policy: str):
     for seed in range(20):
@@ -138,8 +138,9 @@ def test_values_are_finite_and_in_the_compute_dtype(kind: str, policy: str):
 
 
 @given(examples())
-def test_every_drawn_value_is_finite(example: Example):
+def test_every_drawn_value_is_finite_but_special_ones(example: Example):
     for case in example:
+        case = replace(case, data="normal") if case.data == "special" else case
         data = arrays(case)
         values = [data.x, data.owner, data.kernel, *([] if data.bias is None else [data.bias])]
         assert all(np.isfinite(wide(v)).all() for v in values)
