@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.refusals import REFUSALS
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.dtypes import FLOATS
 from reference_impl.geometry import Pair
@@ -259,6 +260,15 @@ AXES: tuple[Axis, ...] = (
     _memory_axis("view", "view", VIEWS, "memory of the input"),
     _memory_axis("kernel_view", "kernel", KERNEL_VIEWS, "memory of the kernel"),
     _memory_axis("bias_view", "bias", BIAS_VIEWS, "memory of the bias"),
+    Axis(
+        field="but",
+        pattern=rf"but\.({'|'.join(REFUSALS)})",
+        read=str,
+        write=lambda value: f"but.{value}",
+        covered={"to be refused": lambda c: c.but or "no"},
+        terms={"but": Word(lambda c: c.but or "none", ("none", *REFUSALS))},
+        told={},
+    ),
     Axis(
         field="data",
         pattern=rf"({'|'.join(DATA_KINDS)})",

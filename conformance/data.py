@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.layouts import BIAS_AXES, KERNEL_AXES, input_axes, laid_out
+from conformance.refusals import REFUSALS
 from reference_impl.dtypes import as_dtype, format_of
 from reference_impl.geometry import spatial_axes
 
@@ -49,6 +50,8 @@ def arrays(case: Case) -> Arrays:
     rng = np.random.Generator(np.random.SFC64(case.seed))
     dtype = as_dtype(case.compute_dtype)
     x, kernel, bias = (values.astype(dtype) for values in _KINDS[case.data](rng, case))
+    if case.but is not None:
+        x = REFUSALS[case.but].changed(x, case.geometry)
     of_input = input_axes(len(x), spatial_axes(case.geometry.data_format))
     view, owner = laid_out(x, case.view, of_input)
     return Arrays(

@@ -32,6 +32,7 @@ CHECKS: dict[str, Check] = {
         state.unchanged_inputs,
         claims.function_values,
         claims.gradient_values,
+        claims.refused_call,
     )
 }
 

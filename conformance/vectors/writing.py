@@ -75,6 +75,7 @@ def _of_a_function(case: Case) -> Case:
         view=None,
         kernel_view=None,
         bias_view=None,
+        but=None,
         data="normal" if case.data == "special" else case.data,  # a bound says nothing of NaN
     )
 

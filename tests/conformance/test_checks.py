@@ -22,9 +22,11 @@ from conformance.results import Status
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
 BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")
+IMPOSSIBLE = Case.parse("in1x5x6x4-f2-k3x2-g2-but.channels_uneven-integers.1")
 SPECIAL = Case.parse("in1x5x6x4-f3-k3x2-special.0")
 SLICED = Case.parse("in1x5x6x4-f3-k3x2-view.sliced-integers.1")
 SINGLE = Case.parse("in1x5x6x4-f3-k3x2-integers.1")
+NOT_MADE = {"bounded_values", "special_values", "refused_call"}  # on EXACT
 GROUPED = next(p.case for p in probes(EVERYTHING) if p.need == ("groups", ""))
 right = reference_impl.conv2d
 
@@ -61,6 +63,10 @@ def writes_around_its_input(x: Any, kernel: Any, bias: Any = None, **given: Any)
     return right(x, kernel, bias, **given)
 
 
+def computes_whatever_it_is_given(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return right(x[..., : kernel.shape[2] * given["groups"]], kernel, bias, **given)
+
+
 def knows_no_single_samples(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     return right(x, kernel, bias, **given) + np.float32(len(x) == 1)
 
@@ -81,6 +87,7 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
     "repeated_call": (changes_at_the_third_call, SINGLE),
     "batch_independence": (lambda: knows_no_single_samples, EXACT),
     "unchanged_inputs": (lambda: writes_around_its_input, SLICED),
+    "refused_call": (lambda: computes_whatever_it_is_given, IMPOSSIBLE),
     "claimed_capability": (lambda: planted.ClaimsGroups, GROUPED),
     "function_values": (lambda: planted.WithWrongFunction, EXACT),
     "gradient_values": (lambda: planted.WithWrongKernelGradient, EXACT),
@@ -88,6 +95,7 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
 # Who passes where the planted one fails, if that is not the reference layer.
 RIGHT = {
     "claimed_capability": planted.Declared,
+    "refused_call": right,
     "function_values": planted.WithFunction,
     "gradient_values": planted.WithGradients,
 }
@@ -153,9 +161,7 @@ def test_unsupported_is_passed_on_to_every_check():
     assert {j.status for j in made.values()} == {Status.UNSUPPORTED}
     assert {j.cause for j in made.values()} == {"no such thing here"}
     concerned = [name for name, check in CHECKS.items() if check.only(wrap("it", refuses).info())]
-    assert list(made) == [
-        name for name in concerned if name not in ("bounded_values", "special_values")
-    ]
+    assert list(made) == [name for name in concerned if name not in NOT_MADE]
 
 
 def test_unsupported_without_a_reason_says_so():
