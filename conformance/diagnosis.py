@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected_of
@@ -30,17 +29,6 @@ def diagnose(trials: Sequence[Trial]) -> str | None:
     return None
 
 
-def _same_sorts(trial: Trial, value: NDArray[np.float64]) -> bool:
-    """Whether `value` has the special values of the result, and is near where it is wrong."""
-    got, judged = trial.output.astype(np.float64), trial.special.sort != Sort.OPEN
-    if not np.array_equal(sorts(value)[judged], sorts(got)[judged]):
-        return False
-    finite = trial.special.wrong(trial.output) & np.isfinite(got)
-    right = trial.expected.value
-    near = 2 * np.abs(got[finite] - value[finite]) <= np.abs(got[finite] - right[finite])
-    return bool(near.all())
-
-
 def _is_wrong(trial: Trial) -> bool:
     try:
         got = trial.output
@@ -57,18 +45,28 @@ def _is_wrong(trial: Trial) -> bool:
 def _explains(fault: Fault, trial: Trial) -> bool:
     value = fault.result(trial.case, trial.data)
     got = trial.output
-    if value is None:
-        return False
-    if trial.case.data == "special":
-        return value.shape == got.shape and _same_sorts(trial, value)
-    want = expected_of(trial.case, trial.data, trial.info.declared, value, kept_sums)
-    if got.shape != want.value.shape or np.any(error_ratio(got, want) > 1):
+    if value is None or got.shape != value.shape:
         return False
     right = trial.expected
+    compared = np.ones(got.shape, bool)
+    if trial.case.data == "special":
+        same = sorts(value) == sorts(got)
+        if got.shape != right.value.shape:
+            return bool(same.all())
+        sort = trial.special.sort
+        if not same[sort != Sort.OPEN].all():
+            return False
+        compared = (sort == Sort.FINITE) & np.isfinite(value)
+        if not trial.special.wrong(got)[compared].any():
+            return True
+    want = expected_of(trial.case, trial.data, trial.info.declared, value, kept_sums)
+    if np.any(error_ratio(got, want)[compared] > 1):
+        return False
     if got.shape != right.value.shape:
         return True
     # The bound is that of the largest sum in the case: the worst element must also be far nearer.
-    worst = np.unravel_index(int(error_ratio(got, right).argmax()), got.shape)
+    ratios = np.where(compared, error_ratio(got, right), 0.0)
+    worst = np.unravel_index(int(ratios.argmax()), got.shape)
     value_there = float(got[worst].astype(np.float64))
     if not np.isfinite(value_there):
         return True

@@ -14,6 +14,7 @@ from conformance.implementations.info import Info
 from conformance.plan.design import Claims
 from conformance.plan.factors import FACTORS
 from conformance.plan.rows import Example
+from conformance.refusals import REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,18 @@ def refuse_unclaimed(cases: Iterable[Case], asked: Asked, name: str) -> None:
 def adapt(cases: Example, asked: Asked) -> Example:
     """The cases of a configuration as they are asked.
 
-    A function has no activation and no dtype policy; a layer converts its weights on the way. A
-    Winograd or FFT convolution gets integers so small that its errors stay below one half.
-    TensorFlow compiles a grouped convolution anew at every call, so where calls are costly one
-    input of a grouped configuration has to do.
+    A function has no activation and no dtype policy, and has to refuse some calls; a layer converts
+    its weights on the way. A Winograd or FFT convolution gets integers so small that its errors
+    stay below one half. TensorFlow compiles a grouped convolution anew at every call, so where
+    calls are costly one input of a grouped configuration has to do.
     """
     if asked.kind == "function":
         cases = tuple(
             replace(case, activation=None, dtype=case.dtype and case.compute_dtype)
             for case in cases
         )
+        if all(case.but is None for case in cases):
+            cases = (cases[0], *_refused(cases[0]), *cases[1:])
     else:
         cases = tuple(replace(case, kernel_view=None, bias_view=None) for case in cases)
     if asked.capabilities.algorithm != "direct":
@@ -112,6 +115,15 @@ def adapt(cases: Example, asked: Asked) -> Example:
         return cases
     second = zlib.crc32(str(cases[0]).encode()) % 3 == 0 and len(cases) > 1
     return cases[1:2] if second else cases[:1]
+
+
+def _refused(case: Case) -> tuple[Case, ...]:
+    """For one configuration in ten, a call that is like `case` and has to be refused."""
+    number = zlib.crc32(str(case).encode())
+    fitting = [name for name, refusal in REFUSALS.items() if refusal.applies(case.geometry)]
+    if number % 10 or not fitting:
+        return ()
+    return (replace(case, but=fitting[number // 10 % len(fitting)]),)
 
 
 def identity(case: Case, asked: Asked) -> tuple[object, ...]:
