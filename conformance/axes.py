@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.refusals import REFUSALS
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.dtypes import FLOATS
 from reference_impl.geometry import Pair
@@ -19,10 +20,15 @@ Case = Any  # a `conformance.case.Case`, which is built on this table
 POLICIES = (*FLOATS, "mixed_float16", "mixed_bfloat16")
 PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
-DATA_KINDS = ("integers", "normal", "cancelling", "wide", "small")
-VIEWS = ("sliced", "transposed", "reversed")
-KERNEL_VIEWS = ("oihw", "sliced", "reversed")
-BIAS_VIEWS = ("sliced", "reversed")
+DATA_KINDS = (
+    *("integers", "normal", "cancelling", "wide", "small"),
+    *("special", "tiny", "huge", "subnormal", "zeros"),
+)
+# How people pass arrays; see `conformance.layouts`.
+_HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")
+VIEWS = ("sliced", "transposed", "reversed", "permuted", *_HANDED_OVER)
+KERNEL_VIEWS = ("oihw", "sliced", "reversed", "fortran", *_HANDED_OVER)
+BIAS_VIEWS = ("sliced", "reversed", *_HANDED_OVER)
 
 
 class AsList(tuple[int, ...]):
@@ -254,6 +260,15 @@ AXES: tuple[Axis, ...] = (
     _memory_axis("view", "view", VIEWS, "memory of the input"),
     _memory_axis("kernel_view", "kernel", KERNEL_VIEWS, "memory of the kernel"),
     _memory_axis("bias_view", "bias", BIAS_VIEWS, "memory of the bias"),
+    Axis(
+        field="but",
+        pattern=rf"but\.({'|'.join(REFUSALS)})",
+        read=str,
+        write=lambda value: f"but.{value}",
+        covered={"to be refused": lambda c: c.but or "no"},
+        terms={"but": Word(lambda c: c.but or "none", ("none", *REFUSALS))},
+        told={},
+    ),
     Axis(
         field="data",
         pattern=rf"({'|'.join(DATA_KINDS)})",

@@ -10,13 +10,16 @@ class Kind(StrEnum):
     """What is called, in the words of a reader.
 
     ``OUTPUT`` is the first call with the input of the case, ``OTHER`` one with its negative,
-    ``AGAIN`` a further one with the input, ``SAMPLE`` one with a single sample. ``WEIGHTS`` reads
-    kernel and bias as they are held after the calls. ``OUTPUT_SHAPE`` is compute_output_shape of a
-    layer, ``FUNCTION`` the function beside a layer, ``GRADIENTS`` the gradients.
+    ``STILL`` no call: the result of the first one, read again, and the names of the arrays that it
+    shares memory with. ``AGAIN`` is a further call with the input, ``SAMPLE`` one with a single
+    sample. ``WEIGHTS`` reads kernel and bias as they are held after the calls. ``OUTPUT_SHAPE`` is
+    compute_output_shape of a layer, ``FUNCTION`` the function beside a layer, ``GRADIENTS`` the
+    gradients.
     """
 
     OUTPUT = "output"
     OTHER = "other"
+    STILL = "still"
     AGAIN = "again"
     SAMPLE = "sample"
     WEIGHTS = "weights"
@@ -26,7 +29,7 @@ class Kind(StrEnum):
 
 
 # Made only where the first call has returned an array: they would repeat its failure.
-FURTHER = frozenset({Kind.OTHER, Kind.AGAIN, Kind.SAMPLE, Kind.WEIGHTS, Kind.GRADIENTS})
+FURTHER = frozenset({Kind.OTHER, Kind.STILL, Kind.AGAIN, Kind.SAMPLE, Kind.WEIGHTS, Kind.GRADIENTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Call:
 
 OUTPUT = Call(Kind.OUTPUT)
 OTHER = Call(Kind.OTHER)
+STILL = Call(Kind.STILL)
 AGAIN = Call(Kind.AGAIN)
 WEIGHTS = Call(Kind.WEIGHTS)
 FUNCTION = Call(Kind.FUNCTION)

@@ -7,9 +7,9 @@ The case string is a list of tokens joined by `-`; an argument that is not writt
 `in` is the input shape, batch first, in the data_format of the case; `f` filters; `k`, `s` and `d`
 kernel_size, strides and dilation_rate, where `k3` is `3`, `k3x2` is `(3, 2)` and `k3,2` is
 `[3, 2]`; `g` groups; `cl` and `cf` data_format; `a.` the activation; `bias` and `nobias` use_bias;
-`view.`, `kernel.` and `bias.` how input, kernel and bias lie in memory. The last token is the kind
-of data and its seed. Several cases joined by `+` run in this order in one process. The tokens are
-those of `conformance.axes`.
+`view.`, `kernel.` and `bias.` how input, kernel and bias lie in memory; `but.` makes the call one
+that is to be refused. The last token is the kind of data and its seed. Several cases joined by `+`
+run in this order in one process. The tokens are those of `conformance.axes`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,19 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from conformance.axes import AXES, AsList, Written, pair_of
+from conformance.refusals import REFUSALS
 from reference_impl.geometry import Geometry, channel_axis
 
-_NOT_OF_THE_LAYER = {"input_shape", "view", "kernel_view", "bias_view", "data", "seed", "_kept"}
+_NOT_OF_THE_LAYER = {
+    "input_shape",
+    "view",
+    "kernel_view",
+    "bias_view",
+    "but",
+    "data",
+    "seed",
+    "_kept",
+}
 
 
 class CaseError(ValueError):
@@ -39,6 +49,7 @@ class Case:
         dtype: the dtype policy, one of `axes.POLICIES`.
         view: None for a C-contiguous input, or one of `axes.VIEWS`.
         kernel_view, bias_view: the same of the weights that a function is given.
+        but: None, or one of `refusals.REFUSALS`: what makes the call no Conv2D.
         data: the kind of values, one of `axes.DATA_KINDS`.
         seed: what the values are drawn from.
     """
@@ -57,6 +68,7 @@ class Case:
     view: str | None = None
     kernel_view: str | None = None
     bias_view: str | None = None
+    but: str | None = None
     data: str = "integers"
     seed: int = 0
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -203,3 +215,5 @@ def _refuse_impossible(case: Case, text: str) -> None:
         case.geometry  # noqa: B018 - computed for its refusals
     except ValueError as error:
         raise CaseError(f"case {text!r}: {error}") from None
+    if case.but is not None and not REFUSALS[case.but].applies(case.geometry):
+        raise CaseError(f"case {text!r}: but.{case.but} needs {REFUSALS[case.but].needs}")

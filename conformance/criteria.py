@@ -3,9 +3,11 @@
 With ``n`` products (one more for a bias), ``S = sum |x||w| + |b|``, unit roundoffs ``u`` and the
 spacing of subnormals ``eta``, a sum in any order and any tree of additions differs from the exact
 one by at most ``(n + 1) u_acc S + (n + 1) eta_acc`` (Jeannerod and Rump, SIAM J. Matrix Anal.
-Appl. 34, 2013). The reference's own error adds ``(n + 1) u_ref S``. After that every step that
-rounds to the output format adds ``u_out`` of what it rounds plus ``eta_out``: Keras rounds a 16-bit
-convolution, then the bias addition, then the activation (measured on Keras 3.15).
+Appl. 34, 2013). The reference's own error adds ``(n + 1) u_ref S``. After that come the steps that
+round to the output format: Keras rounds a 16-bit convolution, then the bias addition, then the
+activation (measured on Keras 3.15). Where the sums are kept in float32 or wider and the output is
+narrower, `conformance.roundings` says what rounding to nearest can make of such a sum; elsewhere
+every step adds ``u_out`` of what it rounds plus ``eta_out``.
 
 Winograd and FFT convolutions make errors that leak between elements, so no bound by an element's
 own ``S`` can hold. Theirs is by ``L = sum_c |x_c| |w_c|_1`` over the channels, where ``|x_c|`` is
@@ -35,7 +37,8 @@ from numpy.typing import NDArray
 
 from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.data import INTEGER_KINDS, Arrays
+from conformance.data import INTEGER_KINDS, Arrays, tamed
+from conformance.roundings import bound_once_rounded
 from reference_impl import activations
 from reference_impl.convolution import Accumulated, accumulate
 from reference_impl.dtypes import FloatFormat, format_of
@@ -93,10 +96,14 @@ def accumulated(case: Case, data: Arrays, magnitude: bool) -> Accumulated:
 def expected(
     case: Case, data: Arrays, capabilities: Capabilities, sums_of: SumsOf = accumulated
 ) -> Expected:
-    """Value and bound for `case`, for an implementation of these capabilities."""
+    """Value and bound for `case`, for an implementation of these capabilities.
+
+    Of special values, what the finite ones must give without them.
+    """
+    data = finite(case, data)
     bounded = not is_exact(case) or capabilities.algorithm != "direct"
     sums = sums_of(case, data, bounded)
-    return _expected(case, data, capabilities, sums.value, sums.magnitude)
+    return _expected(case, data, capabilities, sums.value, sums.magnitude, tight=True)
 
 
 def expected_of(
@@ -110,10 +117,16 @@ def expected_of(
 
     The bound is that of the largest magnitude in the case, since `sums` may have any shape.
     """
+    data = finite(case, data)
     right = sums_of(case, data, True)
     assert right.magnitude is not None
     magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
-    return _expected(case, data, capabilities, sums, magnitude)
+    return _expected(case, data, capabilities, sums, magnitude, tight=False)
+
+
+def finite(case: Case, data: Arrays) -> Arrays:
+    """`data` with zeros in place of special values."""
+    return tamed(data) if case.data == "special" else data
 
 
 def is_exact(case: Case) -> bool:
@@ -122,7 +135,13 @@ def is_exact(case: Case) -> bool:
 
 
 def _expected(
-    case: Case, data: Arrays, capabilities: Capabilities, sums: Reals, magnitude: Reals | None
+    case: Case,
+    data: Arrays,
+    capabilities: Capabilities,
+    sums: Reals,
+    magnitude: Reals | None,
+    *,
+    tight: bool,
 ) -> Expected:
     fmt = format_of(case.compute_dtype)
     value, activation = sums, case.activation or "linear"
@@ -133,11 +152,13 @@ def _expected(
         if magnitude is not None and capabilities.algorithm != "direct":
             bound += np.nextafter(0.5, 0.0)  # strictly less than half the distance to the next
             if accumulation_format(case, capabilities).precision < 24:
-                derived, _ = _convolution_bound(case, data, capabilities, sums, magnitude)
+                derived, _ = _convolution_bound(
+                    case, data, capabilities, sums, magnitude, tight=tight
+                )
                 bound = np.maximum(bound, derived)
         return Expected(value, bound, np.zeros(value.shape, bool), fmt, exact=True)
     assert magnitude is not None
-    bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude)
+    bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude, tight=tight)
     if activation != "linear":
         value, bound, overflow = _after_activation(activation, sums, bound, overflow, fmt)
     return Expected(value, bound, overflow, fmt, exact=False)
@@ -173,9 +194,18 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
 
 
 def _convolution_bound(
-    case: Case, data: Arrays, capabilities: Capabilities, sums: Reals, magnitude: Reals
+    case: Case,
+    data: Arrays,
+    capabilities: Capabilities,
+    sums: Reals,
+    magnitude: Reals,
+    *,
+    tight: bool,
 ) -> tuple[Reals, NDArray[np.bool_]]:
-    """The largest error of each element before the activation, and where it may overflow."""
+    """The largest error of each element before the activation, and where it may overflow.
+
+    With `tight`, `sums` are the right ones, and what rounding makes of them is known.
+    """
     fmt, acc = format_of(case.compute_dtype), accumulation_format(case, capabilities)
     flushes = capabilities.flushes_subnormals
     spacing_acc, spacing = (
@@ -188,12 +218,18 @@ def _convolution_bound(
     error = steps * ((acc.unit_roundoff + reference) * magnitude + spacing_acc)
     overflow = magnitude * (1 + steps * acc.unit_roundoff) >= min(fmt.largest, acc.largest)
     if capabilities.algorithm != "direct":
-        error = error + acc.unit_roundoff * _leak(case, data, capabilities.algorithm)
+        leak = _leak(case, data, capabilities.algorithm)
+        error = error + acc.unit_roundoff * leak.roundoff + spacing_acc * leak.underflow
+        overflow = overflow | (leak.largest >= acc.largest)
     if flushes:  # factors below the normal range may have been taken for 0
         lost = max(
             float(np.abs(a.astype(np.float64)).max(initial=0.0)) for a in (data.x, data.kernel)
         )
         error = error + 2 * case.geometry.taps * spacing * (lost + spacing)
+    if tight and acc.precision > fmt.precision and acc.precision >= 24:
+        added = None if data.bias is None else _along_filters(data.bias, case)
+        narrowed = bound_once_rounded(sums, error, added, fmt)
+        return narrowed + (2 * spacing if flushes else 0.0), overflow
     bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
     roundings = [size] if fmt.precision >= acc.precision else [size + bias, size]
     for rounded in roundings:
@@ -201,26 +237,58 @@ def _convolution_bound(
     return error, overflow
 
 
-def _leak(case: Case, data: Arrays, algorithm: str) -> Reals:
-    """What a fast algorithm adds, in unit roundoffs, shaped to broadcast over the result."""
+def _along_filters(bias: NDArray[Any], case: Case) -> Reals:
+    """`bias` shaped to broadcast over the result."""
+    first = case.geometry.data_format == "channels_first"
+    values: Reals = bias.astype(np.float64)
+    return values[:, None, None] if first else values
+
+
+@dataclass(frozen=True, slots=True)
+class _Leak:
+    """What a fast algorithm adds to errors, shaped to broadcast over the result.
+
+    Attributes:
+        roundoff: in unit roundoffs.
+        underflow: in spacings of subnormals, since each operation may also be off by one of them
+            (Higham, Accuracy and Stability, 2.8), which the other factor then multiplies.
+        largest: what no intermediate result exceeds.
+    """
+
+    roundoff: Reals
+    underflow: Reals
+    largest: Reals
+
+
+def _leak(case: Case, data: Arrays, algorithm: str) -> _Leak:
     first = case.geometry.data_format == "channels_first"
     x = np.abs(data.x.astype(np.float64))
     x = np.moveaxis(x, 1, -1) if first else x
     kernel = np.abs(data.kernel.astype(np.float64)).sum(axis=(0, 1))  # (C // groups, filters)
     g = case.geometry
     if algorithm == "fft":
-        size = np.sqrt((x * x).sum(axis=(1, 2)))
+        peak = x.max(axis=(1, 2), initial=2.0**-1000, keepdims=True)
+        size = peak[:, 0, 0] * np.sqrt(np.square(x / peak).sum(axis=(1, 2)))
         # Transforms are of the padded input and the extent of the kernel, at most doubled.
         points = np.prod([2.0 * (n + sum(p) + k * d) for n, p, k, d in zip(
             g.size, g.pads, g.kernel_size, g.dilation_rate, strict=True)])  # fmt: skip
         factor = FFT_ROUNDINGS * np.log2(points) + 4 + g.channels
+        # A spectrum exceeds the 2-norm by sqrt(P); the last transform adds P of them up.
+        growth, spread = float(points) ** 1.5, float(points)
     else:
         size = x.max(axis=(1, 2), initial=0.0)
         factor = WINOGRAD_AMPLIFICATION * (WINOGRAD_STEPS + g.channels)
+        growth, spread = factor, 1.0
     grouped = size.reshape(g.batch, g.groups, kernel.shape[0])
     weights = kernel.reshape(kernel.shape[0], g.groups, -1)
-    total: Reals = factor * np.einsum("ngc,cgf->ngf", grouped, weights).reshape(g.batch, g.filters)
-    return total[:, :, None, None] if first else total[:, None, None, :]
+    length = np.einsum("ngc,cgf->ngf", grouped, weights)
+    both = 1 + grouped.sum(axis=2)[:, :, None] + weights.sum(axis=0)[None] + kernel.shape[0]
+
+    def shaped(values: Reals) -> Reals:
+        flat = values.reshape(g.batch, g.filters)
+        return flat[:, :, None, None] if first else flat[:, None, None, :]
+
+    return _Leak(shaped(factor * length), shaped(factor * spread * both), shaped(growth * length))
 
 
 def _after_activation(
@@ -229,7 +297,7 @@ def _after_activation(
     value = activations.get(name)(z)
     u = fmt.unit_roundoff
     if name in EXACT_ACTIVATIONS:
-        error = bound + u * np.abs(value)
+        error = bound  # they are exact
         if name == "hard_shrink":  # it jumps at 1/2, so either side is right near there
             error = error + np.where(np.abs(np.abs(z) - 0.5) <= bound, 0.5, 0.0)
         return value, error, overflow

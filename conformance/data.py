@@ -2,25 +2,29 @@
 
 ``integers`` decide by exact equality: no value is zero, and every partial sum of every order is an
 exactly representable integer. ``small`` are integers too, so small that the errors of a Winograd or
-FFT convolution stay below one half. The other kinds are judged by an error bound.
+FFT convolution stay below one half. ``special`` has NaN and infinity in one of the arrays; see
+`conformance.special`. The other kinds are judged by an error bound: ``tiny`` and ``huge`` near one
+end of the range, ``subnormal`` below it, ``zeros`` with zeros of both signs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
+from conformance.layouts import BIAS_AXES, KERNEL_AXES, input_axes, laid_out
+from conformance.refusals import REFUSALS
 from reference_impl.dtypes import as_dtype, format_of
 from reference_impl.geometry import spatial_axes
 
 LARGEST_INTEGER = 64
 LARGEST_SMALL = 4
 INTEGER_KINDS = frozenset({"integers", "small"})
-CANARY = 77
+TINY_EXPONENTS = {"float16": -4, "bfloat16": -40, "float32": -40, "float64": -400}
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
 
@@ -45,14 +49,30 @@ def arrays(case: Case) -> Arrays:
     """The arrays of `case`; the same for the same case on every machine."""
     rng = np.random.Generator(np.random.SFC64(case.seed))
     dtype = as_dtype(case.compute_dtype)
-    x, kernel, bias = _KINDS[case.data](rng, case)
-    owner = _owner(x.astype(dtype), case)
+    x, kernel, bias = (values.astype(dtype) for values in _KINDS[case.data](rng, case))
+    if case.but is not None:
+        x = REFUSALS[case.but].changed(x, case.geometry)
+    of_input = input_axes(len(x), spatial_axes(case.geometry.data_format))
+    view, owner = laid_out(x, case.view, of_input)
     return Arrays(
-        _view(owner, case),
+        view,
         owner,
-        _laid_out(kernel.astype(dtype), case.kernel_view),
-        _laid_out(bias.astype(dtype), case.bias_view) if case.has_bias else None,
+        laid_out(kernel, case.kernel_view, KERNEL_AXES)[0],
+        laid_out(bias, case.bias_view, BIAS_AXES)[0] if case.has_bias else None,
     )
+
+
+def tamed(data: Arrays) -> Arrays:
+    """`data` with zeros in place of NaN and infinity."""
+    return replace(data, x=_tame(data.x), kernel=_tame(data.kernel), bias=_tame_or_none(data.bias))
+
+
+def _tame(values: NDArray[Any]) -> NDArray[Any]:
+    return np.where(np.isfinite(values.astype(np.float64)), values, values.dtype.type(0))
+
+
+def _tame_or_none(values: NDArray[Any] | None) -> NDArray[Any] | None:
+    return None if values is None else _tame(values)
 
 
 def integer_limit(taps: int, dtype: str, largest: int = LARGEST_INTEGER) -> int:
@@ -127,49 +147,68 @@ def _wide(rng: np.random.Generator, case: Case) -> Triple:
     )
 
 
+def _special(rng: np.random.Generator, case: Case) -> Triple:
+    """A few NaN and infinities in the input, more rarely in the kernel or the bias."""
+    arrays = _normal(rng, case)
+    place = int(rng.choice([0, 0, 0, 0, 1, 2]))
+    values = arrays[0 if place == 2 and not case.has_bias else place].reshape(-1)
+    chosen = [np.nan, np.inf, -np.inf][slice(*_SPECIALS[rng.integers(len(_SPECIALS))])]
+    count = min(values.size, 1 + int(rng.integers(1 + values.size // 64)))
+    values[rng.permutation(values.size)[:count]] = rng.choice(chosen, count)
+    return arrays
+
+
+# Which of NaN, inf and -inf are met together.
+_SPECIALS = ((0, 1), (1, 2), (2, 3), (1, 3), (0, 3))
+
+
+def _scaled(rng: np.random.Generator, case: Case, x: int, kernel: int) -> Triple:
+    """Normal values times powers of two, whose results have the size of their product."""
+    drawn = _normal(rng, case)
+    wide = [values.astype(np.float64) for values in drawn]
+    return tuple(  # type: ignore[return-value]
+        np.ldexp(values, power) for values, power in zip(wide, (x, kernel, x + kernel), strict=True)
+    )
+
+
+def _tiny(rng: np.random.Generator, case: Case) -> Triple:
+    """Everything tiny for its dtype, and no product below the normal range of its sum."""
+    power = TINY_EXPONENTS[case.compute_dtype]
+    return _scaled(rng, case, power, power)
+
+
+def _huge(rng: np.random.Generator, case: Case) -> Triple:
+    """Results near the largest number: in bfloat16 far beyond the range of float16."""
+    total = int(np.log2(format_of(case.compute_dtype).largest))
+    total -= int(np.log2(max(case.geometry.taps, 1))) + 1
+    if case.compute_dtype == "float64":
+        total -= 8  # the reference's own sums stay finite
+    return _scaled(rng, case, total // 2, total - total // 2)
+
+
+def _subnormal(rng: np.random.Generator, case: Case) -> Triple:
+    """Inputs or results on both sides of the smallest normal number."""
+    lowest = format_of(case.compute_dtype).min_exponent
+    x = int(rng.choice([lowest - 2, lowest, lowest // 2]))
+    return _scaled(rng, case, x, lowest - x + int(rng.integers(-2, 2)))
+
+
+def _zeros(rng: np.random.Generator, case: Case) -> Triple:
+    """Half of the inputs and weights are zeros of either sign."""
+    x, kernel, bias = _normal(rng, case)
+    x, kernel = (np.where(rng.random(a.shape) < 0.5, np.copysign(0, a), a) for a in (x, kernel))
+    return x, kernel, bias
+
+
 _KINDS = {
     "integers": _integers,
     "small": _small,
     "normal": _normal,
     "cancelling": _cancelling,
     "wide": _wide,
+    "special": _special,
+    "tiny": _tiny,
+    "huge": _huge,
+    "subnormal": _subnormal,
+    "zeros": _zeros,
 }
-
-
-def _owner(values: NDArray[Any], case: Case) -> NDArray[Any]:
-    """The array in whose memory `values` lie as the view of the case says, canaries around them."""
-    if case.view is None:
-        return values
-    if case.view == "sliced":
-        owner = np.full((len(values), *(2 * n + 1 for n in values.shape[1:])), CANARY, values.dtype)
-        owner[:, 1::2, 1::2, 1::2] = values
-        return owner
-    return np.ascontiguousarray(_view(values, case))  # the other views are their own inverse
-
-
-def _view(owner: NDArray[Any], case: Case) -> NDArray[Any]:
-    """The input within its owner."""
-    if case.view == "sliced":
-        return owner[:, 1::2, 1::2, 1::2]
-    if case.view == "transposed":
-        return owner.transpose(3, 2, 1, 0)
-    return (
-        np.flip(owner, spatial_axes(case.geometry.data_format))
-        if case.view == "reversed"
-        else owner
-    )
-
-
-def _laid_out(values: NDArray[Any], view: str | None) -> NDArray[Any]:
-    """A copy of weights that lies in memory as `view` says."""
-    if view == "oihw":
-        return np.ascontiguousarray(values.transpose(3, 2, 0, 1)).transpose(2, 3, 1, 0)
-    if view == "sliced":
-        owner = np.full([2 * n + 1 for n in values.shape], CANARY, values.dtype)
-        inner = owner[(slice(1, None, 2),) * values.ndim]
-        inner[...] = values
-        return inner
-    if view == "reversed":
-        axes = (0, 1)[: values.ndim]
-        return np.flip(np.ascontiguousarray(np.flip(values, axes)), axes)
-    return values.copy()

@@ -298,12 +298,34 @@ def _inputs_rounded(bits: int) -> Callable[[Problem], Reals]:
     return _with(x=lambda p: _significand(p.x, bits), kernel=lambda p: _significand(p.kernel, bits))
 
 
+def _inflated_kernel(problem: Problem) -> Reals:
+    """Zeros between the taps of the kernel, which the input then meets."""
+    kh, kw, *rest = problem.kernel.shape
+    (dh, dw) = problem.dilation
+    kernel = np.zeros((effective_size(kh, dh), effective_size(kw, dw), *rest))
+    kernel[::dh, ::dw] = problem.kernel
+    return solve(replace(problem, kernel=kernel, dilation=(1, 1)))
+
+
+def _block_diagonal_kernel(problem: Problem) -> Reals:
+    """Zeros for the channels of all other groups, which the input then meets."""
+    kh, kw, depth, filters = problem.kernel.shape
+    kernel = np.zeros((kh, kw, problem.groups, depth, problem.groups, filters // problem.groups))
+    parts = problem.kernel.reshape(kh, kw, depth, problem.groups, -1)
+    for group in range(problem.groups):
+        kernel[:, :, group, :, group] = parts[:, :, :, group]
+    whole = kernel.reshape(kh, kw, depth * problem.groups, filters)
+    return solve(replace(problem, kernel=whole, groups=1))
+
+
 def _swap(pair: Pair) -> Pair:
     return pair[1], pair[0]
 
 
 # The specific before the general: a diagnosis takes the first that explains every case.
 _TABLE = (
+    ("dilation_inflated", "dilates by zeros between the taps of the kernel, so that 0 times infinity leaks", "SciPy, which has no dilation", _inflated_kernel),
+    ("groups_block_diagonal", "computes groups with one block-diagonal kernel, so that 0 times infinity leaks", "XLA on the CPU, float64", _block_diagonal_kernel),
     ("groups_kernel_flipped", "flips the kernel of grouped convolutions", "MLX #1449", _grouped_only(_flipped(0, 1))),
     ("kernel_flipped", "flips the kernel: it convolves where Conv2D correlates", "pytorch #117534", _flipped(0, 1)),
     ("kernel_flipped_vertically", "flips the kernel vertically", "mlpack #3146", _flipped(0)),

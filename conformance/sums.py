@@ -44,9 +44,10 @@ def kept_sums(case: Case, data: Arrays, magnitude: bool) -> Accumulated:
     """The sums of `case` for its arrays `data`; nobody may change either.
 
     They depend on the arguments, the kind of data, the seed and the compute dtype: not on memory
-    layout, spelling or activation.
+    layout (unless it repeats values), spelling or activation.
     """
-    key = (case.geometry, case.compute_dtype, case.data, case.seed, case.has_bias)
+    repeated = tuple(v == "broadcast" for v in (case.view, case.kernel_view, case.bias_view))
+    key = (case.geometry, case.compute_dtype, case.data, case.seed, case.has_bias, repeated)
     kept = _kept.get(key)
     if kept is not None and (kept.magnitude is not None or not magnitude):
         return kept

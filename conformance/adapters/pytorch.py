@@ -90,8 +90,8 @@ class Torch(Adapter):
         return result.permute(0, 2, 3, 1) if last else result
 
     def _tensor(self, array: NDArray[Any]) -> Any:
-        """A tensor on the memory of `array`, or of a copy where it has a negative stride."""
-        if min(array.strides) < 0:
+        """A tensor on the memory of `array`, or of a copy where PyTorch takes none as it is."""
+        if min(array.strides) < 0 or not array.flags.writeable:
             array = array.copy()
         if array.dtype == BFLOAT16:
             return self._torch.from_numpy(array.view(np.int16)).view(self._torch.bfloat16)

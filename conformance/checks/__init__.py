@@ -26,11 +26,14 @@ CHECKS: dict[str, Check] = {
         shapes.output_dtype,
         values.exact_values,
         values.bounded_values,
+        values.special_values,
+        state.own_memory,
         state.repeated_call,
         state.batch_independence,
         state.unchanged_inputs,
         claims.function_values,
         claims.gradient_values,
+        claims.refused_call,
     )
 }
 

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from conformance.calls import FUNCTION, GRADIENTS, OUTPUT, Kind
 from conformance.capabilities import is_probe, probes, wording
+from conformance.case import Case
 from conformance.checks.check import check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected, is_exact
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info
+from conformance.observing.observation import Raised
+from conformance.refusals import REFUSALS
 from conformance.sums import kept_sums
 from reference_impl import bias_gradient, input_gradient, kernel_gradient
 from reference_impl.dtypes import as_dtype, format_of
@@ -44,13 +47,38 @@ def claimed_capability(trial: Trial) -> None:
         return  # another check tells
 
 
-def _is_not_mixed(trial: Trial) -> bool:
-    return not (trial.case.dtype or "").startswith("mixed_")
+def _can_refuse(info: Info) -> bool:
+    own = info.recorded or info.runs_own_process  # the records of a program hold convolutions only
+    return info.kind == "function" and not own
+
+
+@check(only=_can_refuse, applies=lambda trial: is_impossible(trial.case), of_refusals=True)
+def refused_call(trial: Trial) -> None:
+    """A call that is no Conv2D raises, or returns an array without elements."""
+    assert trial.case.but is not None
+    answer = trial.answers[OUTPUT]
+    if isinstance(answer, Raised) and answer.how in ("raises", "unsupported"):
+        return
+    if trial.output.size:
+        words = REFUSALS[trial.case.but].words
+        raise CheckFailure(
+            f"computes something for {words}", f"returns {trial.output.shape} for {words}"
+        )
+
+
+def is_impossible(case: Case) -> bool:
+    """Whether `case` is no Conv2D."""
+    return case.but is not None and REFUSALS[case.but].applies(case.geometry)
+
+
+def _has_function_values(trial: Trial) -> bool:
+    mixed = (trial.case.dtype or "").startswith("mixed_")
+    return not mixed and trial.case.data != "special"
 
 
 @check(
     observes=lambda trial: (FUNCTION,),
-    applies=_is_not_mixed,
+    applies=_has_function_values,
     only=lambda info: Kind.FUNCTION in info.answers,
 )
 def function_values(trial: Trial) -> float:

@@ -7,13 +7,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.calls import AGAIN, OTHER, OUTPUT, WEIGHTS, Call, Kind
+from conformance.calls import AGAIN, OTHER, OUTPUT, STILL, WEIGHTS, Call, Kind
 from conformance.checks.check import check
 from conformance.checks.shapes import TYPED, output_shape
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import is_exact
 from conformance.implementations.info import Info
 from reference_impl.dtypes import as_dtype
+
+NAMED = {"x": "input", "kernel": "kernel", "bias": "bias"}
+
+
+@check(
+    observes=lambda trial: (OUTPUT, OTHER, STILL),
+    applies=lambda trial: trial.one_in(10),
+    after=TYPED,
+    only=lambda info: Kind.STILL in info.answers,
+)
+def own_memory(trial: Trial) -> None:
+    """A result keeps its values during the next call, and shares no memory with what was given."""
+    first = trial.output
+    still, shared = trial.answer(STILL)
+    for name in shared:
+        raise CheckFailure(f"the result shares memory with the {NAMED[name]}")
+    if not _same_bits(first, still):
+        raise CheckFailure(
+            "the next call changes an earlier result",
+            f"{_count_different(first, still)} of {first.size} elements of the first result are "
+            "others after a further call",
+        )
 
 
 def _repeats(trial: Trial) -> tuple[Call, ...]:
@@ -30,7 +52,7 @@ def repeated_call(trial: Trial) -> None:
     first = trial.output
     for call in _repeats(trial)[1:]:
         again = trial.array(call)
-    if not _same_bits(first, again):
+    if not (_same_bits(first, again) or _same_special(first, again)):
         raise CheckFailure(
             "a repeated call gives another result",
             f"{_count_different(first, again)} of {first.size} elements differ between two calls",
@@ -58,7 +80,7 @@ def batch_independence(trial: Trial) -> None:
     for call in _samples(trial)[1:]:
         (index,) = call.of
         assert index is not None
-        if not np.array_equal(whole[index : index + 1], trial.array(call)):  # -0 equals 0
+        if not _same_values(whole[index : index + 1], trial.array(call)):
             raise CheckFailure(
                 "a sample depends on the rest of its batch",
                 f"sample {index} of {trial.case.geometry.batch} differs from the same sample alone",
@@ -88,6 +110,20 @@ def unchanged_inputs(trial: Trial) -> None:
     for name, before, after in zip(("kernel", "bias"), want, held, strict=False):
         if not _same_bits(before.astype(dtype), after):
             raise CheckFailure(f"changes the {name}")
+
+
+def _same_values(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Equal by value: -0 equals 0, and NaN equals NaN."""
+    return np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
+
+
+def _same_special(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """The same but for the bits of NaN, which nobody promises."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    nan = np.isnan(a.astype(np.float64))
+    same = np.array_equal(nan, np.isnan(b.astype(np.float64)))
+    return same and _same_bits(a[~nan], b[~nan])
 
 
 def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -18,6 +18,7 @@ from conformance.errors import Crashed, Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.memory import Memory
 from conformance.observing.observation import NOT_MADE, Answer, Observation, Raised
+from conformance.special import Special, special
 from conformance.sums import kept_sums
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -71,6 +72,11 @@ class Trial:
     def expected(self) -> Expected:
         """What the case must give."""
         return expected(self.case, self.data, self.info.declared, kept_sums)
+
+    @cached_property
+    def special(self) -> Special:
+        """What a case with special values must give."""
+        return special(self.case, self.data, self.info.declared, self.expected)
 
     @property
     def output(self) -> NDArray[Any]:

@@ -17,8 +17,6 @@ from conformance.implementations.info import Info, Reproducer
 from reference_impl.dtypes import as_dtype
 
 Shape = tuple[int | None, ...]
-# A bare function says nothing about its sums, so those of float64 are held to float32 only.
-UNDECLARED_FUNCTION = Capabilities(accumulation="float32")
 
 
 class NotAnArrayError(TypeError):
@@ -86,9 +84,7 @@ class Implementation:
     @property
     def declared(self) -> Capabilities:
         """Its capabilities, or what is assumed of one that declares none."""
-        if self.capabilities is not None:
-            return self.capabilities
-        return EVERYTHING if self.kind == "layer" else UNDECLARED_FUNCTION
+        return EVERYTHING if self.capabilities is None else self.capabilities
 
     @property
     def answers(self) -> frozenset[Kind]:

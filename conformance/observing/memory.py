@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Memory:
         owner: shape of the array that owns the memory, in C order.
         content: its bytes.
         offset, shape, strides: of the view within it, in bytes.
+        writeable: whether the view may be written to.
     """
 
     dtype: str
@@ -31,6 +32,7 @@ class Memory:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    writeable: bool = True
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Memory:
@@ -42,7 +44,13 @@ class Memory:
             raise ValueError(f"the owner of an array of shape {array.shape} is not in C order")
         start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
         return cls(
-            array.dtype.name, owner.shape, owner.tobytes(), start, array.shape, array.strides
+            dtype=array.dtype.name,
+            owner=owner.shape,
+            content=owner.tobytes(),
+            offset=start,
+            shape=array.shape,
+            strides=array.strides,
+            writeable=array.flags.writeable,
         )
 
     def rebuilt(self) -> Rebuilt:
@@ -53,8 +61,9 @@ class Memory:
             return Rebuilt(self, owner, _empty(self.shape, dtype))
         bits = owner.view(f"u{dtype.itemsize}")
         bits[...] = _frombuffer(self.content, bits.dtype).reshape(self.owner)
-        view = _ndarray(self.shape, bits.dtype, bits, self.offset, self.strides)
-        return Rebuilt(self, owner, view.view(dtype))
+        view = _ndarray(self.shape, bits.dtype, bits, self.offset, self.strides).view(dtype)
+        view.flags.writeable = self.writeable
+        return Rebuilt(self, owner, view)
 
     def array(self, content: bytes | None = None) -> NDArray[Any]:
         """The view on `content`, as it was or as it came back."""
@@ -62,7 +71,7 @@ class Memory:
         return memory.rebuilt().view
 
     def _with(self, content: bytes) -> Memory:
-        return Memory(self.dtype, self.owner, content, self.offset, self.shape, self.strides)
+        return replace(self, content=content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from conformance.observing.question import NAMES, Question
 
 _errstate, _array, _asarray = np.errstate, np.array, np.asarray
 _negative, _ndarray, _masked = np.negative, np.ndarray, np.ma.MaskedArray
+_may_share = np.may_share_memory
 LONGEST = 300
 
 
@@ -41,6 +42,7 @@ class _Asking:
         self.implementation, self.question, self.traces = implementation, question, traces
         self.given = [None if m is None else m.rebuilt() for m in question.memory]
         self.data = _arrays(self.given)
+        self.first: Any = None  # what the first call returned, as it was returned
         self._refusals: tuple[type[BaseException], ...] = (
             Unsupported,
             Crashed,
@@ -81,14 +83,32 @@ class _Asking:
         if call.kind is Kind.FUNCTION:
             fresh = self._fresh()
             function = FunctionCall(self.implementation, fresh, self.question.case)
-            return self._called(lambda: function.call(fresh.x))
+            return self._converted(self._ask(lambda: function.call(fresh.x)))
+        if call.kind is Kind.STILL:
+            return self._still()
         if call.kind is Kind.OTHER:
             x = _negative(x)
         elif call.kind is Kind.SAMPLE:
             index = call.of[0]
             assert index is not None
             x = x[index : index + 1]
-        return self._called(lambda: prepared.call(x))
+        result = self._ask(lambda: prepared.call(x))
+        if call.kind is Kind.OUTPUT:
+            self.first = result
+        return self._converted(result)
+
+    def _still(self) -> Answer:
+        """The first result as it is now, and what it shares memory with.
+
+        Every owner of memory is in one piece, so whoever reaches into its extent shares it.
+        """
+        still = self._converted(self.first)
+        if isinstance(still, Raised):
+            return still
+        array = self._ask(lambda: self.implementation.to_numpy(self.first))
+        given = zip(NAMES, self.given, strict=True)
+        shared = [name for name, g in given if g is not None and _may_share(array, g.owner)]
+        return [still, list[Answer](shared)]
 
     def _gradients(self) -> Answer:
         gradients, upstream = self.implementation.gradients, self.question.upstream
@@ -107,12 +127,10 @@ class _Asking:
     def _fresh(self) -> Arrays:
         return _arrays([None if m is None else m.rebuilt() for m in self.question.memory])
 
-    def _called(self, action: Callable[[], Any]) -> Answer:
-        result = self._ask(action)
-        return result if isinstance(result, Raised) else self._converted(result)
-
     def _converted(self, result: Any) -> NDArray[Any] | Raised:
-        """A copy of `result` as an array."""
+        """A copy of `result` as an array, or what was raised in its place."""
+        if isinstance(result, Raised):
+            return result
         try:
             if isinstance(result, _masked):
                 return Raised("returns", "returns a masked array")

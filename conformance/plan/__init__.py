@@ -13,7 +13,15 @@ from itertools import count, zip_longest
 
 from conformance.errors import UsageError
 from conformance.plan import free, ladders
-from conformance.plan.asking import Asked, adapt, fewer, identity, refuse_unclaimed, takes_long
+from conformance.plan.asking import (
+    Asked,
+    adapt,
+    fewer,
+    identity,
+    refuse_unclaimed,
+    refused,
+    takes_long,
+)
 from conformance.plan.design import Designed, rows_for
 from conformance.plan.popular import POPULAR
 from conformance.plan.profiles import PROFILES
@@ -180,14 +188,16 @@ def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Exam
 def _as_asked(found: Example, asked: Asked, *, paired: bool = False) -> Example:
     """An example as it is asked; without the sibling where that is not claimed or is no other.
 
-    Where calls are costly it has fewer inputs, unless pairs need them.
+    Where calls are costly it has fewer inputs, unless pairs need them. Some calls of a function
+    have to be refused.
     """
     parts = [adapt(part, asked) for part in configurations(found) if all(map(asked.may_ask, part))]
     parts = configurations(tuple(case for part in parts for case in part))[:2]
     if asked.costly_calls:
         siblings = [part for part in parts[1:] if not takes_long(part[0])]
         parts = [fewer(part, paired=paired) for part in [*parts[:1], *siblings]]
-    return tuple(case for part in parts for case in part)
+    cases = ((part[0], *refused(part[0], asked), *part[1:]) for part in parts)
+    return tuple(case for part in cases for case in part)
 
 
 __all__ = [

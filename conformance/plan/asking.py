@@ -14,6 +14,7 @@ from conformance.implementations.info import Info
 from conformance.plan.design import Claims
 from conformance.plan.factors import FACTORS
 from conformance.plan.rows import Example
+from conformance.refusals import REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,17 @@ def takes_long(case: Case) -> bool:
     g = case.geometry
     plain = case.compute_dtype == "float32" and g.data_format == "channels_last"
     return g.groups > 1 and (not plain or max(g.dilation_rate) > 1)
+
+
+def refused(case: Case, asked: Asked) -> tuple[Case, ...]:
+    """For one configuration of a function in ten, a call like `case` that has to be refused."""
+    number = zlib.crc32(str(case).encode())
+    if asked.kind != "function":
+        return ()
+    fitting = [name for name, refusal in REFUSALS.items() if refusal.applies(case.geometry)]
+    if number % 10 or not fitting:
+        return ()
+    return (replace(case, but=fitting[number // 10 % len(fitting)]),)
 
 
 def identity(case: Case, asked: Asked) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.axes import BIAS_VIEWS, KERNEL_VIEWS, VIEWS, AsList
+from conformance.axes import AsList
 from conformance.case import Case
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.geometry import Pair, effective_size
@@ -26,6 +26,36 @@ Values = tuple[Any, ...]
 
 # `threshold` cannot be an activation: it needs two more arguments.
 OTHER_ACTIVATIONS = tuple(sorted({*ACTIVATIONS, *ALIASES} - {"linear", "relu", "threshold"}))
+
+
+# Values that are decided alike, and layouts that cost an implementation the same, share a level.
+DATA: dict[str, Values] = {
+    "normal": ("normal", "zeros", "subnormal"),
+    "cancelling": ("cancelling", "special"),
+    "wide": ("wide", "tiny", "huge"),
+}
+_IN_ONE_PIECE = (None, "readonly", "unaligned", "relaxed")
+INPUT_MEMORY: dict[str, Values] = {
+    "contiguous": _IN_ONE_PIECE,
+    "sliced": ("sliced", "broadcast"),
+    "transposed": ("transposed", "permuted"),
+    "reversed": ("reversed",),
+}
+KERNEL_MEMORY: dict[str, Values] = {
+    "contiguous": _IN_ONE_PIECE,
+    "oihw": ("oihw", "fortran"),
+    "sliced": ("sliced", "broadcast"),
+    "reversed": ("reversed",),
+}
+BIAS_MEMORY: dict[str, Values] = {
+    "contiguous": _IN_ONE_PIECE,
+    "sliced": ("sliced", "broadcast"),
+    "reversed": ("reversed",),
+}
+
+
+def _level_of(value: object, levels: dict[str, Values]) -> str | None:
+    return next((name for name, values in levels.items() if value in values), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +217,6 @@ _LAST = _EXTENTS["above 17"]
 _FORMS: dict[str, Values] = {"shortest": (0,), "tuple": (1,), "list": (2,)}
 
 
-def _named(*names: str | None) -> dict[str, Values]:
-    return {name or "contiguous": (name,) for name in names}
-
-
 FACTORS: tuple[Factor, ...] = (
     Factor(
         name="kernel",
@@ -285,8 +311,8 @@ FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         name="data",
-        levels={kind: (kind,) for kind in ("normal", "cancelling", "wide")},
-        of=lambda case: None if case.data in ("integers", "small") else case.data,
+        levels=DATA,
+        of=lambda case: _level_of(case.data, DATA),
         joint=False,
     ),
     Factor(
@@ -298,21 +324,21 @@ FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         name="memory of the input",
-        levels=_named(None, *VIEWS),
-        of=lambda case: case.view or "contiguous",
+        levels=INPUT_MEMORY,
+        of=lambda case: _level_of(case.view, INPUT_MEMORY),
         joint=False,
     ),
     Factor(
         name="memory of the kernel",
-        levels=_named(None, *KERNEL_VIEWS),
-        of=lambda case: case.kernel_view or "contiguous",
+        levels=KERNEL_MEMORY,
+        of=lambda case: _level_of(case.kernel_view, KERNEL_MEMORY),
         joint=False,
         only="function",
     ),
     Factor(
         name="memory of the bias",
-        levels=_named(None, *BIAS_VIEWS),
-        of=lambda case: case.bias_view or "contiguous",
+        levels=BIAS_MEMORY,
+        of=lambda case: _level_of(case.bias_view, BIAS_MEMORY),
         joint=False,
         only="function",
     ),

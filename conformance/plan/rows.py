@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from conformance.axes import AsList, Written
 from conformance.case import Case
 from conformance.plan.factors import (
+    DATA,
     DEFAULTS,
     FACTORS,
     OTHER_ACTIVATIONS,
@@ -55,7 +56,7 @@ def example(
     """
     names = {factor.name: list(factor.levels)[n] for factor, n in zip(FACTORS, row, strict=True)}
     first = _first_case(names, pick, popular)
-    cases = [first, replace(first, data=names["data"], seed=first.seed + 1)]
+    cases = [first, replace(first, data=pick(DATA[names["data"]]), seed=first.seed + 1)]
     (empty,) = level_values("an empty batch", names["an empty batch"])
     if empty:
         shape = (0, *first.input_shape[1:])

@@ -391,7 +391,7 @@ def claiming(name: str = "fast:Winograd", **changes: Any) -> ImplementationResul
 
 
 def compatibility() -> Report:
-    """Fourteen implementations, eleven checks, and a witness."""
+    """Fourteen implementations, all checks, and a witness."""
     names = [
         *(f"keras-{b}" for b in ("tensorflow-graph", "tensorflow-xla", "jax", "torch", "openvino")),
         *("torch", "jax", "onnxruntime", "openvino", "litert", "scipy", "scipy-fft", "reference"),

@@ -28,7 +28,6 @@ from conformance.case import Case
 from conformance.criteria import expected, is_exact
 from conformance.data import arrays
 from conformance.errors import UsageError
-from conformance.implementations.base import UNDECLARED_FUNCTION
 from conformance.plan import Asked, Example, configurations, plan
 from conformance.plan.free import examples
 from reference_impl.dtypes import FLOATS
@@ -243,7 +242,7 @@ def test_equal_capabilities_give_equal_plans():
     )
 
 
-@pytest.mark.parametrize("capabilities", [Capabilities(), EVERYTHING, UNDECLARED_FUNCTION])
+@pytest.mark.parametrize("capabilities", [Capabilities(), EVERYTHING])
 def test_who_claims_everything_is_asked_what_everybody_is_asked(capabilities: Capabilities):
     assert list(plan(0, Asked(capabilities=capabilities), limit=120)) == list(plan(0, limit=120))
 

@@ -13,7 +13,7 @@ import pytest
 import tried
 
 import reference_impl
-from conformance import Unsupported
+from conformance import Capabilities, Unsupported
 from conformance.capabilities import EVERYTHING, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
@@ -22,8 +22,11 @@ from conformance.results import Status
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
 BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")
+IMPOSSIBLE = Case.parse("in1x5x6x4-f2-k3x2-g2-but.channels_uneven-integers.1")
+SPECIAL = Case.parse("in1x5x6x4-f3-k3x2-special.0")
 SLICED = Case.parse("in1x5x6x4-f3-k3x2-view.sliced-integers.1")
 SINGLE = Case.parse("in1x5x6x4-f3-k3x2-integers.1")
+NOT_MADE = {"bounded_values", "special_values", "refused_call"}  # on EXACT
 GROUPED = next(p.case for p in probes(EVERYTHING) if p.need == ("groups", ""))
 right = reference_impl.conv2d
 
@@ -60,6 +63,10 @@ def writes_around_its_input(x: Any, kernel: Any, bias: Any = None, **given: Any)
     return right(x, kernel, bias, **given)
 
 
+def computes_whatever_it_is_given(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return right(x[..., : kernel.shape[2] * given["groups"]], kernel, bias, **given)
+
+
 def knows_no_single_samples(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     return right(x, kernel, bias, **given) + np.float32(len(x) == 1)
 
@@ -75,9 +82,12 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
     "output_dtype": (lambda: function(lambda y: y.astype(np.float64)), EXACT),
     "exact_values": (lambda: function(lambda y: y + np.float32(1)), EXACT),
     "bounded_values": (lambda: function(lambda y: y + np.float32(0.01)), BOUNDED),
+    "special_values": (lambda: function(np.nan_to_num), SPECIAL),
+    "own_memory": (lambda: planted.recycles_its_buffer, EXACT),
     "repeated_call": (changes_at_the_third_call, SINGLE),
     "batch_independence": (lambda: knows_no_single_samples, EXACT),
     "unchanged_inputs": (lambda: writes_around_its_input, SLICED),
+    "refused_call": (lambda: computes_whatever_it_is_given, IMPOSSIBLE),
     "claimed_capability": (lambda: planted.ClaimsGroups, GROUPED),
     "function_values": (lambda: planted.WithWrongFunction, EXACT),
     "gradient_values": (lambda: planted.WithWrongKernelGradient, EXACT),
@@ -85,6 +95,7 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
 # Who passes where the planted one fails, if that is not the reference layer.
 RIGHT = {
     "claimed_capability": planted.Declared,
+    "refused_call": right,
     "function_values": planted.WithFunction,
     "gradient_values": planted.WithGradients,
 }
@@ -150,7 +161,7 @@ def test_unsupported_is_passed_on_to_every_check():
     assert {j.status for j in made.values()} == {Status.UNSUPPORTED}
     assert {j.cause for j in made.values()} == {"no such thing here"}
     concerned = [name for name, check in CHECKS.items() if check.only(wrap("it", refuses).info())]
-    assert list(made) == [name for name in concerned if name != "bounded_values"]
+    assert list(made) == [name for name in concerned if name not in NOT_MADE]
 
 
 def test_unsupported_without_a_reason_says_so():
@@ -272,16 +283,25 @@ def test_a_message_names_the_element_and_both_values():
     )
 
 
-def test_a_result_that_is_a_view_of_a_reused_buffer_is_read_at_once():
-    buffers: dict[Any, Any] = {}
+def test_a_result_that_is_a_view_of_a_reused_buffer_fails_on_that_alone():
+    """It is read at once, and once more after the next call."""
+    made = judged(planted.recycles_its_buffer)
+    assert [n for n, j in made.items() if j.status is Status.FAILED] == ["own_memory"]
+    assert made["own_memory"].cause == "the next call changes an earlier result"
+    assert "elements of the first result" in made["own_memory"].message
 
-    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
-        y = right(x, kernel, bias, **given)
-        buffer = buffers.setdefault(y.shape, np.empty_like(y))
-        buffer[...] = y
-        return buffer
 
-    assert failing(conv2d) == []
+def takes_a_shortcut(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Gives the input back where a 1x1 kernel of one leaves nothing to do."""
+    plain = bias is None and kernel.shape == (1, 1, 1, 1) and kernel[0, 0, 0, 0] == 1
+    return x if plain else right(x, kernel, bias, **given)
+
+
+@pytest.mark.parametrize("view", ["", "view.sliced-", "view.reversed-"])
+def test_a_result_in_the_memory_of_the_input_fails_on_that_alone(view: str):
+    made = judged(takes_a_shortcut, Case.parse(f"in2x3x4x1-f1-k1-nobias-{view}small.26"))
+    assert [n for n, j in made.items() if j.status is Status.FAILED] == ["own_memory"]
+    assert made["own_memory"].cause == "the result shares memory with the input"
 
 
 def test_the_dtype_that_counts_is_that_of_the_array_and_not_what_is_said_of_it():
@@ -342,3 +362,30 @@ def test_a_factory_is_judged_as_the_layer_it_makes():
         return reference_impl.Conv2D(filters, kernel_size, **kwargs)
 
     assert failing(factory) == []
+
+
+def test_float64_summed_in_float32_is_named_with_what_to_declare():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        narrow = (None if a is None else a.astype(np.float32) for a in (x, kernel, bias))
+        return right(*narrow, **given).astype(x.dtype)
+
+    class Declares(planted.Declared):
+        capabilities = Capabilities(accumulation="float32")
+
+        def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+            return conv2d(x, kernel, bias, **given)
+
+    wide = replace(BOUNDED, dtype="float64")
+    made = judged(conv2d, wide)
+    assert [n for n, j in made.items() if j.status is Status.FAILED] == ["bounded_values"]
+    assert made["bounded_values"].cause.startswith("float64 data give the accuracy of float32")
+    assert "Capabilities(accumulation='float32')" in made["bounded_values"].cause
+    assert failing(conv2d, BOUNDED) == failing(Declares, wide) == []
+
+
+def test_float64_that_is_worse_than_float32_has_another_cause():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return right(x, kernel, bias, **given) + np.float64(0.01)
+
+    made = judged(conv2d, replace(BOUNDED, dtype="float64"))["bounded_values"]
+    assert made.cause == "errors exceed the derived bound"

@@ -294,9 +294,10 @@ def test_a_layer_that_takes_no_unknown_sizes_still_has_to_know_the_others():
     [
         (reference_impl.conv2d, {"claimed_capability", "compute_output_shape", "function_values",
                                  "gradient_values"}),
-        (reference_impl.Conv2D, {"claimed_capability", "function_values", "gradient_values"}),
+        (reference_impl.Conv2D, {"claimed_capability", "function_values", "gradient_values",
+                                 "refused_call"}),
         (planted.Declared, {"compute_output_shape", "function_values", "gradient_values"}),
-        (planted.WithFunction, {"claimed_capability", "gradient_values"}),
+        (planted.WithFunction, {"claimed_capability", "gradient_values", "refused_call"}),
         (planted.WithGradients, {"compute_output_shape", "function_values"}),
         (
             Fast("fft", direct, Capabilities(algorithm="fft")),

@@ -289,6 +289,13 @@ def with_output_of_sixteen_bits(p: Patches) -> Array:
     return right.astype(np.float16).astype(np.float32)
 
 
+def cut_off(p: Patches) -> Array:
+    """bfloat16 by dropping the lower half of float32, in place of rounding."""
+    sums = in_sequence(products(p, np.float32), np.float32) + p.bias.astype(np.float32)
+    bits = sums.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return p.arranged(bits.view(np.float32).astype(ml_dtypes.bfloat16))
+
+
 SMALL = "in2x6x7x4-f5-k3-normal.0"
 LONG = "in1x6x6x33-f4-k3x5-same-{dtype}-normal.0"
 WRONG: dict[str, tuple[Callable[[Patches], Array], str]] = {
@@ -297,6 +304,8 @@ WRONG: dict[str, tuple[Callable[[Patches], Array], str]] = {
     "inputs are rounded to bfloat16": (with_inputs(to_bfloat16), SMALL),
     "the output is rounded to float16": (with_output_of_sixteen_bits, SMALL),
     "float16 is summed in float16": (with_sixteen_bit_sums, LONG.format(dtype="float16")),
+    "bfloat16 is cut off": (cut_off, f"{SMALL[:-9]}-nobias-bfloat16-normal.0"),
+    "bfloat16 is cut off after the bias": (cut_off, f"{SMALL[:-9]}-bfloat16-normal.0"),
     "bfloat16 is summed in bfloat16": (with_sixteen_bit_sums, LONG.format(dtype="bfloat16")),
 }
 
@@ -322,6 +331,19 @@ def test_a_slightly_wrong_sum_is_caught_on_what_is_drawn(name: str):
 
     judge()
     assert sum(caught) >= len(caught) / 2
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_of_16_bits_without_a_bias_mostly_one_number_is_right(dtype: str):
+    """That of rounding once to nearest; both neighbours only where the sum is near the middle."""
+    case = Case.parse(f"in2x6x7x4-f5-k3-nobias-{dtype}-normal.0")
+    want = expected(case, arrays(case), EVERYTHING)
+    upward, downward = (
+        np.nextafter(want.rounded, as_dtype(dtype).type(end)) for end in (np.inf, -np.inf)
+    )
+    right = sum((error_ratio(got, want) <= 1).mean() for got in (upward, downward))
+    assert (error_ratio(want.rounded, want) <= 1).all()
+    assert right < 0.2
 
 
 # Exact data --------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_the_values_are_the_same_in_every_release():
     assert data.bias.tolist() == [15, 12]
 
 
-@pytest.mark.parametrize("kind", DATA_KINDS)
+@pytest.mark.parametrize("kind", sorted({*DATA_KINDS} - {"special"}))
 @pytest.mark.parametrize("policy", POLICIES)
 def test_values_are_finite_and_in_the_compute_dtype(kind: str, policy: str):
     for seed in range(20):
@@ -138,8 +138,9 @@ def test_values_are_finite_and_in_the_compute_dtype(kind: str, policy: str):
 
 
 @given(examples())
-def test_every_drawn_value_is_finite(example: Example):
+def test_every_drawn_value_is_finite_but_special_ones(example: Example):
     for case in example:
+        case = replace(case, data="normal") if case.data == "special" else case
         data = arrays(case)
         values = [data.x, data.owner, data.kernel, *([] if data.bias is None else [data.bias])]
         assert all(np.isfinite(wide(v)).all() for v in values)
@@ -169,11 +170,15 @@ def test_cancelling_data_cancels_and_wide_data_is_wide():
 def test_a_view_holds_the_values_of_the_plain_case(view: str | None, layout: str):
     case = replace(PLAIN, input_shape=(2, 3, 5, 6), data_format=layout, kernel_size=2)
     plain, data = arrays(case), arrays(replace(case, view=view))
-    assert np.array_equal(plain.x, data.x)
+    if view == "broadcast":
+        assert np.array_equal(plain.x[[0, 0]], data.x)
+    else:
+        assert np.array_equal(plain.x, data.x)
     assert np.array_equal(plain.kernel, data.kernel)
     assert np.shares_memory(data.x, data.owner)
-    assert data.owner.flags.owndata or view is None
-    assert data.x.flags.c_contiguous == (view is None)
+    assert data.owner.flags.owndata or view == "reversed"
+    in_one_piece = view in (None, "readonly", "unaligned", "relaxed")
+    assert data.x.flags.c_contiguous == in_one_piece
 
 
 def test_a_sliced_view_has_canaries_between_its_values():

@@ -351,6 +351,16 @@ FAULTS: list[tuple[str, str, str]] = [
     ),
 ]
 
+FAULTS += [
+    (
+        "XLA on the CPU computes a float64",
+        "in1x2x2x2-f2-k1-g2-nobias-float64-special.1",
+        "special_values",
+    ),
+    ("the threads of TensorFlow flush", "in1x3x3x1-f2-k2-nobias-subnormal.0", "bounded_values"),
+    ("the threads of TensorFlow flush", "in1x3x3x1-f2-k2-bfloat16-subnormal.3", "bounded_values"),
+]
+
 
 def outcomes(keras_worker: Worker, case: Case) -> dict[str, Outcome]:
     subject = keras_worker.start()
@@ -389,6 +399,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
      "in1x1x8x3-f6-k1x7-s1x3-same-cf-integers.0", "exact_values"),
     ("onnxruntime", "ONNX Runtime 1.32.0, ONNX 1.23.2", "auto_pad SAME_UPPER",
      "in1x1x4x3-f1-k1-s4x1-same-cf-integers.0", "exact_values"),
+    ("scipy", "SciPy 1.18.0", "correlate2d has no dilation",
+     "in2x8x9x2-f3-k2-d2-special.0", "special_values"),
     ("litert", f"LiteRT 2.3.0, {KERAS}, TensorFlow 2.21.0", "a converted layer",
      "in1x1x1x1-f1-k1-d1x2-cf-integers.0", "output_shape"),
     ("litert", f"LiteRT 2.3.0, {KERAS}, TensorFlow 2.21.0", "an empty batch with dilation",

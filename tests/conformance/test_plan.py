@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from triggers import SEQUENCES, TRIGGERS, frequency
 
-from conformance.axes import BIAS_VIEWS, KERNEL_VIEWS, POLICIES, VIEWS, AsList
+from conformance.axes import BIAS_VIEWS, DATA_KINDS, KERNEL_VIEWS, POLICIES, VIEWS, AsList
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import UsageError
@@ -166,7 +166,7 @@ VALUES = {
     "padding": (lambda c: c.padding, {None, *["valid", "same", "VALID", "SAME", "Valid", "Same"]}),
     "data_format": (lambda c: c.data_format, {None, "channels_last", "channels_first"}),
     "use_bias": (lambda c: c.use_bias, {None, True, False}),
-    "data": (lambda c: c.data, {"integers", "normal", "cancelling", "wide"}),
+    "data": (lambda c: c.data, {*DATA_KINDS} - {"small"}),
     "view": (lambda c: c.view, {None, *VIEWS}),
     "kernel_size": (lambda c: form(c.kernel_size), {"int", "tuple", "list"}),
     "strides": (lambda c: form(c.strides), {"not passed", "int", "tuple", "list"}),
