@@ -218,8 +218,8 @@ def _convolution_bound(
     error = steps * ((acc.unit_roundoff + reference) * magnitude + spacing_acc)
     overflow = magnitude * (1 + steps * acc.unit_roundoff) >= min(fmt.largest, acc.largest)
     if capabilities.algorithm != "direct":
-        leak = _leak(case, data, capabilities.algorithm)
-        error = error + acc.unit_roundoff * leak.roundoff + spacing_acc * leak.underflow
+        leak = _leak(case, data, capabilities.algorithm, acc.unit_roundoff)
+        error = error + leak.roundoff + spacing_acc * leak.underflow
         overflow = overflow | (leak.largest >= acc.largest)
     if flushes:  # factors below the normal range may have been taken for 0
         lost = max(
@@ -260,7 +260,7 @@ class _Leak:
     largest: Reals
 
 
-def _leak(case: Case, data: Arrays, algorithm: str) -> _Leak:
+def _leak(case: Case, data: Arrays, algorithm: str, unit: float) -> _Leak:
     first = case.geometry.data_format == "channels_first"
     x = np.abs(data.x.astype(np.float64))
     x = np.moveaxis(x, 1, -1) if first else x
@@ -288,7 +288,8 @@ def _leak(case: Case, data: Arrays, algorithm: str) -> _Leak:
         flat = values.reshape(g.batch, g.filters)
         return flat[:, :, None, None] if first else flat[:, None, None, :]
 
-    return _Leak(shaped(factor * length), shaped(factor * spread * both), shaped(growth * length))
+    roundoff = (unit * factor) * length  # in this order it stays finite near overflow
+    return _Leak(shaped(roundoff), shaped(factor * spread * both), shaped(growth * length))
 
 
 def _after_activation(

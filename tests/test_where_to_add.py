@@ -64,21 +64,21 @@ def copy(tmp_path: Path) -> Copy:
 def test_a_check(copy: Copy):
     copy.add(
         "conformance/checks/values.py",
-        "\n\n@check(after=TYPED)\ndef finite_values(trial: Trial) -> None:\n"
-        '    """Every element is finite."""\n'
-        "    if not np.isfinite(trial.output.astype(np.float64)).all():\n"
-        '        raise CheckFailure("returns NaN or infinity")\n',
+        "\n\n@check(after=TYPED)\ndef ordered_values(trial: Trial) -> None:\n"
+        '    """The result is in C order."""\n'
+        "    if not trial.output.flags.c_contiguous:\n"
+        '        raise CheckFailure("returns another order")\n',
     )
     copy.edit(
         "conformance/checks/__init__.py",
         "        values.bounded_values,\n",
-        "        values.bounded_values,\n        values.finite_values,\n",
+        "        values.bounded_values,\n        values.ordered_values,\n",
     )
-    assert "finite_values          Every element is finite." in copy.run("list")
+    assert "ordered_values         The result is in C order." in copy.run("list")
     copy.run(*RUN, "--impl", "reference_impl:conv2d")
-    assert copy.result()["checks"]["finite_values"]["passed"] > 0  # type: ignore[index]
+    assert copy.result()["checks"]["ordered_values"]["passed"] > 0  # type: ignore[index]
     page = (copy.folder / "out" / "report.html").read_text("utf-8")
-    assert "Every element is finite." in page
+    assert "The result is in C order." in page
 
 
 def test_an_adapter(copy: Copy):
@@ -135,7 +135,9 @@ def test_an_axis(copy: Copy):
         '    data: str = "integers"\n',
         '    mood: str | None = None\n    data: str = "integers"\n',
     )
-    copy.edit("conformance/case.py", '_NOT_OF_THE_LAYER = {"', '_NOT_OF_THE_LAYER = {"mood", "')
+    copy.edit(
+        "conformance/case.py", "_NOT_OF_THE_LAYER = {\n", '_NOT_OF_THE_LAYER = {\n    "mood",\n'
+    )
     case = "mood.wild-in1x4x4x1-f1-k2-integers.0"
     assert case in copy.run("replay", case, "--impl", "reference")
     copy.run(*RUN, "--impl", "reference")

@@ -77,4 +77,6 @@ def _literal(values: NDArray[Any]) -> str:
 
 
 def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return f'float("{value}")'
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from conformance.campaign.findings import findings
 from conformance.campaign.session import Session
 from conformance.campaign.tally import Tally
-from conformance.checks import concerning
+from conformance.checks import CHECKS, concerning
 from conformance.expectations import shipped
 from conformance.implementations import Target
 from conformance.implementations.info import Info
@@ -54,8 +54,11 @@ def check_one(target: Target, check: str, *, examples: int | None = None, seed: 
     statuses = {status for (name, status), n in tally.counts.items() if name == check and n}
     blockers = {name for (name, status), n in tally.counts.items() if n and status in BAD}
     if not statuses and blockers:
-        reason = " and ".join(sorted(blockers))
-        return Single(blocked=f"{check}: no case could be judged, since {reason} fails")
+        before = {blocker.name for blocker in CHECKS[check].after}
+        reasons = sorted(blockers & before or blockers)
+        verb = "fails" if len(reasons) == 1 else "fail"
+        reason = f"{' and '.join(reasons)} {verb}"
+        return Single(blocked=f"{check}: no case could be judged, since {reason}")
     if not statuses:
         return Single(skipped=f"{check}: no drawn case is one it applies to")
     if statuses == {Status.UNSUPPORTED}:

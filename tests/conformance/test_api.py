@@ -229,7 +229,8 @@ def test_one_case_can_be_run_again(failing: Report):
 
 def test_expected_failures_come_from_a_file(tmp_path: Path):
     (tmp_path / "known.toml").write_text(
-        '[[expected_failure]]\ncheck = ["exact_values", "bounded_values"]\nreason = "adds one"\n',
+        '[[expected_failure]]\ncheck = ["exact_values", "bounded_values", "special_values"]\n'
+        'reason = "adds one"\n',
         "utf-8",
     )
     report = conformance.check(planted.off_by_one, xfail=tmp_path / "known.toml", **SMALL)
@@ -246,7 +247,9 @@ def test_expected_failures_come_from_a_file(tmp_path: Path):
 def test_expected_failures_come_with_what_is_measured(monkeypatch: pytest.MonkeyPatch, thing: Any):
     """Also where it is marked here, so that an import elsewhere would not show the mark."""
     monkeypatch.setattr(thing, "expected_failures", (), raising=False)
-    mark = expected_failure(check=["exact_values", "bounded_values"], reason="adds one")
+    mark = expected_failure(
+        check=["exact_values", "bounded_values", "special_values"], reason="adds one"
+    )
     assert conformance.check(mark(thing), **SMALL).verdict == "conforms"
 
 
@@ -255,7 +258,7 @@ class WrongEverywhere(planted.Declared):
 
     expected_failures = (
         {"check": "exact_values", "reason": "known", "when": {"groups": 1}},
-        {"check": "bounded_values", "reason": "known as well"},
+        {"check": ["bounded_values", "special_values"], "reason": "known as well"},
     )
 
     def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
@@ -284,7 +287,7 @@ def test_a_report_says_how_to_repeat_it(failing: Report):
 def test_a_report_says_what_was_found_as_text(failing: Report):
     first, *rest = str(failing).splitlines()
     assert first == failing.headline[0]
-    assert first.startswith("planted:off_by_one fails: 2 findings in ")
+    assert first.startswith("planted:off_by_one fails: 3 findings in ")
     for finding in failing.findings:
         assert any(line.startswith(f"  {finding.check}: {finding.cause} (") for line in rest)
         assert f"    {finding.minimal_case}" in rest

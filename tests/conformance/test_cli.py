@@ -198,7 +198,8 @@ def test_who_does_nothing_gives_exit_code_3(command: Command):
 
 def test_expected_failures_give_exit_code_0(command: Command, tmp_path: Path):
     (tmp_path / "known.toml").write_text(
-        '[[expected_failure]]\ncheck = ["output_shape", "exact_values", "bounded_values"]\n'
+        "[[expected_failure]]\n"
+        'check = ["output_shape", "exact_values", "bounded_values", "special_values"]\n'
         'when = { dilation = "h != w" }\nreason = "swaps the dilation"\n',
         "utf-8",
     )

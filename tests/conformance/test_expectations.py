@@ -230,7 +230,7 @@ def test_a_function_a_layer_class_and_an_implementation_carry_what_is_expected_o
 
 def test_what_is_marked_is_what_was_written():
     (known,) = marked(planted.swapped_as_expected)
-    assert known.checks == ("output_shape", "exact_values", "bounded_values")
+    assert known.checks == ("output_shape", "exact_values", "bounded_values", "special_values")
     assert (known.reason, known.link) == ("swaps the two dilations", "https://example.org/1")
     assert not known.strict
     assert known.covers("exact_values", "any name", "any version", Case.parse(

@@ -21,6 +21,7 @@ from fast_algorithms import (
     made,
 )
 
+from conformance.axes import DATA_KINDS
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.criteria import WINOGRAD_AMPLIFICATION, error_ratio, expected, is_exact
@@ -37,7 +38,7 @@ def cases(implementation: Fast, configurations: int) -> Iterator[Case]:
     """What a campaign asks; for Winograd's algorithm with a kernel that it applies to."""
     declared = implementation.declared
     for planned in plan(0, Asked("function", declared), limit=configurations):
-        for case in planned.example:
+        for case in (case for case in planned.example if case.but is None):
             yield as_winograd(case) if declared.algorithm == "winograd" else case
 
 
@@ -61,7 +62,7 @@ def test_a_right_fast_convolution_passes_a_thousand_cases(name: str):
     implementation = made(name)
     asked = list(cases(implementation, 500))
     assert len(asked) > 1000
-    assert {case.data for case in asked} == {"small", "normal", "cancelling", "wide"}
+    assert {case.data for case in asked} == {*DATA_KINDS} - {"integers"}
     assert [text for case in asked for text in failures(implementation, case)] == []
 
 
@@ -72,6 +73,8 @@ def test_a_structural_fault_is_caught_wherever_it_shows(name: str, fault: type[F
     right, wrong = made(name), made(name, fault)
     caught: list[tuple[bool, bool]] = []
     for case in cases(right, 100):
+        if case.data == "special":  # judged by a check of its own
+            continue
         data = arrays(case)
         arguments = (data.x, data.kernel, data.bias)
         one, other = (
