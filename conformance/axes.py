@@ -7,11 +7,13 @@ stand in `conformance.plan.factors`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from conformance.refusals import REFUSALS
+from conformance.variations import VARIATIONS
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.dtypes import FLOATS
 from reference_impl.geometry import Pair
@@ -24,6 +26,9 @@ DATA_KINDS = (
     *("integers", "normal", "cancelling", "wide", "small"),
     *("special", "tiny", "huge", "subnormal", "zeros"),
 )
+# What a call may be but for which it were a plain Conv2D: see `refusals` and `variations`.
+BUT = (*REFUSALS, *VARIATIONS)
+VARIED = "varied"  # what coverage calls it
 # How people pass arrays; see `conformance.layouts`.
 _HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")
 VIEWS = ("sliced", "transposed", "reversed", "permuted", *_HANDED_OVER)
@@ -262,11 +267,17 @@ AXES: tuple[Axis, ...] = (
     _memory_axis("bias_view", "bias", BIAS_VIEWS, "memory of the bias"),
     Axis(
         field="but",
-        pattern=rf"but\.({'|'.join(REFUSALS)})",
+        pattern=rf"but\.({'|'.join(map(re.escape, BUT))})",
         read=str,
         write=lambda value: f"but.{value}",
-        covered={"to be refused": lambda c: c.but or "no"},
-        terms={"but": Word(lambda c: c.but or "none", ("none", *REFUSALS))},
+        covered={VARIED: lambda c: (c.but or "nothing").partition(".")[0]},
+        terms={
+            "but": Word(lambda c: c.but or "none", ("none", *BUT)),
+            "varied": Word(
+                lambda c: (c.but or "none").partition(".")[0],
+                ("none", *REFUSALS, *dict.fromkeys(v.argument for v in VARIATIONS.values())),
+            ),
+        },
         told={},
     ),
     Axis(

@@ -14,7 +14,8 @@ class Kind(StrEnum):
     shares memory with. ``AGAIN`` is a further call with the input, ``SAMPLE`` one with a single
     sample. ``WEIGHTS`` reads kernel and bias as they are held after the calls. ``OUTPUT_SHAPE`` is
     compute_output_shape of a layer, ``FUNCTION`` the function beside a layer, ``GRADIENTS`` the
-    gradients.
+    gradients. ``LIFE`` is the life of a layer on which something is varied, ``PLAIN_LIFE`` the same
+    with the plain value that the variation spells.
     """
 
     OUTPUT = "output"
@@ -26,8 +27,12 @@ class Kind(StrEnum):
     OUTPUT_SHAPE = "output_shape"
     FUNCTION = "function"
     GRADIENTS = "gradients"
+    LIFE = "life"
+    PLAIN_LIFE = "plain_life"
 
 
+# Made on layers or functions of their own.
+APART = frozenset({Kind.FUNCTION, Kind.LIFE, Kind.PLAIN_LIFE})
 # Made only where the first call has returned an array: they would repeat its failure.
 FURTHER = frozenset({Kind.OTHER, Kind.STILL, Kind.AGAIN, Kind.SAMPLE, Kind.WEIGHTS, Kind.GRADIENTS})
 
@@ -52,3 +57,5 @@ AGAIN = Call(Kind.AGAIN)
 WEIGHTS = Call(Kind.WEIGHTS)
 FUNCTION = Call(Kind.FUNCTION)
 GRADIENTS = Call(Kind.GRADIENTS)
+LIFE = Call(Kind.LIFE)
+PLAIN_LIFE = Call(Kind.PLAIN_LIFE)

@@ -8,8 +8,9 @@ The case string is a list of tokens joined by `-`; an argument that is not writt
 kernel_size, strides and dilation_rate, where `k3` is `3`, `k3x2` is `(3, 2)` and `k3,2` is
 `[3, 2]`; `g` groups; `cl` and `cf` data_format; `a.` the activation; `bias` and `nobias` use_bias;
 `view.`, `kernel.` and `bias.` how input, kernel and bias lie in memory; `but.` makes the call one
-that is to be refused. The last token is the kind of data and its seed. Several cases joined by `+`
-run in this order in one process. The tokens are those of `conformance.axes`.
+that is to be refused, or varies something on the layer. The last token is the kind of data and its
+seed. Several cases joined by `+` run in this order in one process. The tokens are those of
+`conformance.axes`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Case:
         dtype: the dtype policy, one of `axes.POLICIES`.
         view: None for a C-contiguous input, or one of `axes.VIEWS`.
         kernel_view, bias_view: the same of the weights that a function is given.
-        but: None, or one of `refusals.REFUSALS`: what makes the call no Conv2D.
+        but: None, one of `refusals.REFUSALS` (what makes the call no Conv2D), or one of
+            `variations.VARIATIONS` (what is varied on the layer).
         data: the kind of values, one of `axes.DATA_KINDS`.
         seed: what the values are drawn from.
     """
@@ -143,6 +145,13 @@ class Case:
         policy = self.dtype or "float32"
         return "float32" if policy.startswith("mixed_") else policy
 
+    @property
+    def asks(self) -> str:
+        """What it is tried for: ``values``, a ``refusal``, or the ``life`` of a layer."""
+        if self.but is None:
+            return "values"
+        return "refusal" if self.but in REFUSALS else "life"
+
     def function_arguments(self) -> dict[str, Any]:
         """Keyword arguments of the function contract: pairs always, padding in lower case."""
         geometry = self.geometry
@@ -215,5 +224,5 @@ def _refuse_impossible(case: Case, text: str) -> None:
         case.geometry  # noqa: B018 - computed for its refusals
     except ValueError as error:
         raise CaseError(f"case {text!r}: {error}") from None
-    if case.but is not None and not REFUSALS[case.but].applies(case.geometry):
+    if case.but in REFUSALS and not REFUSALS[case.but].applies(case.geometry):
         raise CaseError(f"case {text!r}: but.{case.but} needs {REFUSALS[case.but].needs}")

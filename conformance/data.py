@@ -50,7 +50,7 @@ def arrays(case: Case) -> Arrays:
     rng = np.random.Generator(np.random.SFC64(case.seed))
     dtype = as_dtype(case.compute_dtype)
     x, kernel, bias = (values.astype(dtype) for values in _KINDS[case.data](rng, case))
-    if case.but is not None:
+    if case.but in REFUSALS:
         x = REFUSALS[case.but].changed(x, case.geometry)
     of_input = input_axes(len(x), spatial_axes(case.geometry.data_format))
     view, owner = laid_out(x, case.view, of_input)

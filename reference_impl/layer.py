@@ -166,14 +166,18 @@ class Conv2D:
 
     @property
     def trainable(self) -> bool:
-        """Whether the weights are meant to be trained; setting it sets it on every weight."""
+        """Whether the weights are meant to be trained.
+
+        Setting it sets it on every weight but a kernel that LoRA has frozen.
+        """
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: Any) -> None:
         self._trainable = bool(value)
         for variable in self._weights:
-            variable.trainable = self._trainable
+            frozen = self.lora_enabled and variable is self._kernel
+            variable.trainable = self._trainable and not frozen
 
     @property
     def kernel(self) -> Variable | Array:
@@ -338,7 +342,7 @@ class Conv2D:
 
         ``training`` changes nothing. Raises ``ValueError`` for something that is not one floating
         array, for fewer than four axes, for a number of channels the layer was not built for, and
-        for an empty output.
+        for an empty output or an input without channels.
         """
         x = self._converted(inputs)
         if not self.built:
@@ -357,6 +361,10 @@ class Conv2D:
             raise ValueError(
                 f"Conv2D takes inputs with 4 axes. Received: inputs.shape={inputs.shape}"
             )
+        if not inputs.shape[-1 if self.data_format == "channels_last" else 1]:
+            raise ValueError(
+                f"The input must have at least one channel. Received: inputs.shape={inputs.shape}"
+            )
         fmt = format_of(self.compute_dtype)
         outputs = conv2d(
             inputs,
@@ -368,7 +376,7 @@ class Conv2D:
             dilation_rate=arguments.whole(self.dilation_rate, "dilation_rate"),
             groups=int(self.groups),
         )
-        return np.asarray(self.activation(outputs))
+        return outputs if self.activation is None else np.asarray(self.activation(outputs))
 
     def _converted(self, inputs: Any) -> Array:
         """Return ``inputs`` in the compute dtype, checked against the layer's input rules."""
@@ -377,7 +385,13 @@ class Conv2D:
                 f"Inputs to a layer should be tensors. Got '{inputs}' (of type {type(inputs)}) "
                 f"as input for layer '{self.name}'."
             )
-        x = np.asarray(inputs)
+        try:
+            x = np.asarray(inputs)
+        except Exception as error:
+            raise ValueError(
+                f"Conv2D takes arrays, and {type(inputs).__name__} cannot be made one ({error}). "
+                "It has no symbolic call; `compute_output_shape` gives the shape."
+            ) from error
         wrong = f"Input 0 with name 'None' of layer '{self.name}' is incompatible with the layer: "
         if x.ndim < self.rank + 2:
             raise ValueError(
@@ -423,7 +437,9 @@ class Conv2D:
         return [variable.numpy() for variable in self._weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replace the weights by copies of ``weights``, rounded to their dtypes.
+        """Replace the weights by copies of ``weights``, rounded to their dtypes; all or none.
+
+        (Keras has by then replaced those before the first wrong one.)
 
         Raises ``ValueError`` for another number of arrays or another shape, and, as in Keras,
         ``AttributeError`` for lists in place of arrays.
@@ -439,6 +455,7 @@ class Conv2D:
                     f"Layer {self.name} weight shape {variable.shape} is not compatible with "
                     f"provided weight shape {value.shape}."
                 )
+        for variable, value in zip(self._weights, weights, strict=True):
             variable.assign(value)
 
     def count_params(self) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any
 
 from numpy.typing import NDArray
 
+from conformance.adapters.keras_modes import MODES, OF_TENSORFLOW, settings_of
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations.adapter import Adapter
+from conformance.implementations.base import Shape
 from conformance.implementations.info import Reproducer
 
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
@@ -30,6 +34,8 @@ class Keras(Adapter):
     engine: str
     environment: Mapping[str, str] = {}
     costly_calls = True
+    contract = True
+    modes = tuple(MODES)
 
     def setup(self) -> None:
         """Import Keras with one thread for this process.
@@ -46,12 +52,12 @@ class Keras(Adapter):
                 f"{keras.config.backend()!r}; set KERAS_BACKEND={self.backend}"
             )
         keras.config.disable_traceback_filtering()  # raw messages, not wrapped ones
-        self._keras: Any = keras
+        self.keras = keras
         self.version = f"Keras {keras.__version__}, {self.engine} {version(self.backend)}"
 
     def layer(self, **arguments: Any) -> Any:
         """``keras.layers.Conv2D`` with these arguments."""
-        return self._keras.layers.Conv2D(**arguments)
+        return self.keras.layers.Conv2D(**arguments)
 
     def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
         arguments = case.layer_arguments()
@@ -60,6 +66,19 @@ class Keras(Adapter):
         layer = self.layer(**arguments)
         layer.build(case.input_shape)
         return layer
+
+    def symbolic(self, layer: Any, shape: Shape) -> Any:
+        """Of a call on a ``keras.KerasTensor``."""
+        result = layer(self.keras.KerasTensor(shape, dtype=layer.compute_dtype))
+        return [tuple(result.shape), result.dtype]
+
+    def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
+        """The result of calling `layer`, or one made from it, in one of `modes`."""
+        return {**MODES, **OF_TENSORFLOW}[mode](self.keras, layer, x)
+
+    def globally(self, settings: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Keras' own settings."""
+        return settings_of(self.keras, settings) if settings else contextlib.nullcontext()
 
     def reproducer(self, target: str) -> Reproducer:
         """Keras itself, on the backend."""
@@ -70,7 +89,7 @@ class Keras(Adapter):
 
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result as an array, by Keras' own conversion for a tensor of the backend."""
-        if self._keras.ops.is_tensor(result):
-            converted: NDArray[Any] = self._keras.ops.convert_to_numpy(result)
+        if self.keras.ops.is_tensor(result):
+            converted: NDArray[Any] = self.keras.ops.convert_to_numpy(result)
             return converted
         return super().to_numpy(result)

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from conformance.adapters.keras_layer import Keras
+from conformance.adapters.keras_modes import MODES, OF_TENSORFLOW
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import Unsupported
@@ -28,6 +29,7 @@ class KerasTensorFlow(Keras):
     backend = "tensorflow"
     engine = "TensorFlow"
     environment = ENVIRONMENT
+    modes = (*MODES, *OF_TENSORFLOW)
 
     def setup(self) -> None:
         """Import Keras and TensorFlow with one thread for this process."""

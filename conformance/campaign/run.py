@@ -329,7 +329,7 @@ class _Campaign:
             )
             if limit is None and self.settings.extent != "night":
                 finite = list(planned)
-                self.total = sum(len(p.configurations()) for p in finite)
+                self.total = sum(len(p.configurations()) for p in finite if p.at)
                 planned = iter(finite)
         return planned
 

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from conformance.axes import AXES
+from conformance.axes import AXES, VARIED
 from conformance.campaign.outcomes import Outcome
 from conformance.capabilities import probes, wording
 from conformance.case import Case
 from conformance.checks import CHECKS
 from conformance.checks.claims import claimed_capability
 from conformance.implementations.info import Info
-from conformance.plan import Example, Planned
+from conformance.plan import VARIATIONS, Example, Planned
 from conformance.results import BAD, Capability, Status
 
 MOST_KEPT = 20_000
@@ -137,10 +137,12 @@ class Tally:
             return
         self.cases += 1
         self._count(before, outcomes)
+        if case.asks == "life":
+            self.coverage[VARIED][COVERED[VARIED](case)][_worst(outcomes)] += 1
+            return
         statuses = {outcome.status for outcome in outcomes}
-        worst = min(statuses, key=WORST_FIRST.index, default=Status.PASSED)
         for argument, values in self.coverage.items():
-            values[COVERED[argument](case)][str(worst)] += 1
+            values[COVERED[argument](case)][_worst(outcomes)] += 1
         text = str(case)
         kept = self.declined if Status.UNSUPPORTED in statuses else self.answered
         kept.add(text, case)
@@ -152,7 +154,7 @@ class Tally:
         """All cases of an example were added."""
         if planned.part != PROBES:
             number = len(planned.configurations())
-            self.configurations += number
+            self.configurations += 0 if planned.part == VARIATIONS else number
             self.parts[planned.part] += number
 
     def settle(self) -> None:
@@ -240,6 +242,11 @@ class Failures:
     @property
     def number(self) -> int:
         return self.sample.number
+
+
+def _worst(outcomes: Iterable[Outcome]) -> str:
+    statuses = {outcome.status for outcome in outcomes}
+    return str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
 
 
 def kind_of(outcome: Outcome) -> str:

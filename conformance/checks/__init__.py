@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from conformance.calls import GRADIENTS, Call
-from conformance.checks import claims, shapes, state, values
+from conformance.checks import claims, life, shapes, state, values
 from conformance.checks.check import Check
 from conformance.checks.trial import CheckFailure, Trial, generic
 from conformance.errors import Crashed, Unsupported
@@ -34,6 +34,7 @@ CHECKS: dict[str, Check] = {
         claims.function_values,
         claims.gradient_values,
         claims.refused_call,
+        *life.RULES,
     )
 }
 

@@ -26,7 +26,7 @@ class Check:
         only: on which implementations it is made, of those that can be asked for its calls.
         judges_values: whether it decides if the values of the output are correct.
         diagnosed: whether its failures are held against the known faults.
-        of_refusals: whether it is made on calls that are to be refused, which no other check is.
+        of: which cases it is made on: ``values``, ``refusal`` or ``life``, as `Case.asks`.
     """
 
     function: Rule
@@ -36,7 +36,7 @@ class Check:
     only: Callable[[Info], bool]
     judges_values: bool
     diagnosed: bool
-    of_refusals: bool
+    of: str
 
     @property
     def name(self) -> str:
@@ -56,16 +56,16 @@ def check(
     only: Callable[[Info], bool] = lambda info: True,
     judges_values: bool = False,
     diagnosed: bool = False,
-    of_refusals: bool = False,
+    of: str = "values",
 ) -> Callable[[Rule], Check]:
     """Decorator that makes a function a `Check`, whose attributes these are."""
     return lambda function: Check(
         function,
         observes,
-        lambda trial: (trial.case.but is not None) == of_refusals and applies(trial),
+        lambda trial: trial.case.asks == of and applies(trial),
         after,
         only,
         judges_values,
         diagnosed,
-        of_refusals,
+        of,
     )

@@ -52,7 +52,7 @@ def _can_refuse(info: Info) -> bool:
     return info.kind == "function" and not own
 
 
-@check(only=_can_refuse, applies=lambda trial: is_impossible(trial.case), of_refusals=True)
+@check(only=_can_refuse, applies=lambda trial: is_impossible(trial.case), of="refusal")
 def refused_call(trial: Trial) -> None:
     """A call that is no Conv2D raises, or returns an array without elements."""
     assert trial.case.but is not None
@@ -68,7 +68,7 @@ def refused_call(trial: Trial) -> None:
 
 def is_impossible(case: Case) -> bool:
     """Whether `case` is no Conv2D."""
-    return case.but is not None and REFUSALS[case.but].applies(case.geometry)
+    return case.but in REFUSALS and REFUSALS[case.but].applies(case.geometry)
 
 
 def _has_function_values(trial: Trial) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from functools import cached_property
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from conformance.calls import OUTPUT, Call
 from conformance.case import Case
-from conformance.criteria import Expected, expected
+from conformance.criteria import EXACT_ACTIVATIONS, Expected, expected
 from conformance.data import Arrays, arrays
 from conformance.errors import Crashed, Unsupported
 from conformance.implementations.info import Info
@@ -20,6 +21,8 @@ from conformance.observing.memory import Memory
 from conformance.observing.observation import NOT_MADE, Answer, Observation, Raised
 from conformance.special import Special, special
 from conformance.sums import kept_sums
+from conformance.variations import VARIATIONS, Stage
+from conformance.variations.life import reference_life
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
@@ -77,6 +80,30 @@ class Trial:
     def special(self) -> Special:
         """What a case with special values must give."""
         return special(self.case, self.data, self.info.declared, self.expected)
+
+    @cached_property
+    def wanted_life(self) -> dict[Stage, Answer]:
+        """What the reference shows at each stage; empty where it cannot be made so."""
+        assert self.case.but is not None
+        variation = VARIATIONS[self.case.but]
+        if variation.stage is Stage.CONSTRUCT and variation.of_keras and not variation.spells:
+            return {}
+        return reference_life(self.case, alike=variation.of_keras)
+
+    @cached_property
+    def decided_weights(self) -> list[int]:
+        """The numbers of the weights whose first values are not random."""
+        first = self.wanted_life[Stage.WEIGHTS][1]
+        alike = VARIATIONS[str(self.case.but)].of_keras
+        second = reference_life(self.case, alike=alike)[Stage.WEIGHTS][1]
+        return [n for n, (a, b) in enumerate(zip(first, second, strict=True)) if (a == b).all()]
+
+    @property
+    def is_exact_life(self) -> bool:
+        """Whether the results of a life are exact: its numbers are small integers."""
+        config = self.wanted_life[Stage.CONFIG]
+        activation = json.loads(config)["activation"] if isinstance(config, str) else None
+        return activation in EXACT_ACTIVATIONS
 
     @property
     def output(self) -> NDArray[Any]:

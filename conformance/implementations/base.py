@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -13,6 +16,7 @@ from conformance.calls import Kind
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.data import Arrays
+from conformance.errors import Unsupported
 from conformance.implementations.info import Info, Reproducer
 from reference_impl.dtypes import as_dtype
 
@@ -57,6 +61,9 @@ class Implementation:
         unsupported_errors: exceptions that mean "not on this backend", besides `Unsupported`.
         costly_calls: True where a call costs more than checking it: checks that need further calls
             are then made on a part of the cases.
+        contract: whether the layer is asked for Keras' whole contract: attributes, configuration,
+            losses and so on. None asks a class that has ``get_config`` and ``from_config``.
+        modes: the ways, of `variations.table.MODES`, in which its layers can be called.
         recorded: True where results were made beforehand, and no further call can be made.
         runs_own_process: True where a process that it starts computes; its memory counts too.
     """
@@ -70,9 +77,12 @@ class Implementation:
     expected_failures: Sequence[Mapping[str, Any]] = ()
     unsupported_errors: tuple[type[BaseException], ...] = ()
     costly_calls: bool = False
+    contract: bool | None = None
+    modes: Sequence[str] = ()
     recorded: bool = False
     runs_own_process: bool = False
 
+    keras: Any = None  # the module, where layers are Keras'
     _key: tuple[Any, ...] | None = None
     _layer: Any = None
 
@@ -92,6 +102,8 @@ class Implementation:
         absent = set()
         if self.layer is None:
             absent |= {Kind.OUTPUT_SHAPE, Kind.FUNCTION}
+        if self.layer is None or not self._has_contract():
+            absent |= {Kind.LIFE, Kind.PLAIN_LIFE}
         if self.conv2d is None:
             absent.add(Kind.FUNCTION)
         if not self.declared.gradients or self.gradients is None:
@@ -110,10 +122,30 @@ class Implementation:
             recorded=self.recorded,
             runs_own_process=self.runs_own_process,
             answers=self.answers,
+            modes=tuple(self.modes),
             reproducer=self.reproducer(target),
             named=bool(target),
             expected_failures=tuple(dict(e) for e in self.expected_failures),
         )
+
+    def _has_contract(self) -> bool:
+        if self.contract is not None:
+            return self.contract
+        return inspect.isclass(self.layer) and all(
+            hasattr(self.layer, name) for name in ("get_config", "from_config")
+        )
+
+    def symbolic(self, layer: Any, shape: Shape) -> Any:
+        """Shape and dtype of a call on a tensor that has only these; None where there is none."""
+        return None
+
+    def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
+        """The result of calling `layer`, or an equal one, in one of `modes`."""
+        raise Unsupported(f"mode {mode}")
+
+    def globally(self, settings: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Settings of Keras in place of arguments that are not passed."""
+        return contextlib.nullcontext()
 
     def setup(self) -> None:
         """Called once in the process that will run it, before the first case."""

@@ -30,7 +30,7 @@ class Info:
     """What `Implementation.info` tells.
 
     Attributes:
-        name, kind, version, capabilities, declared, answers, costly_calls, recorded,
+        name, kind, version, capabilities, declared, answers, modes, costly_calls, recorded,
             runs_own_process: as in `Implementation`.
         reproducer: how the script of a finding reaches it.
         named: whether another process can find it by its name.
@@ -46,6 +46,7 @@ class Info:
     recorded: bool = False
     runs_own_process: bool = False
     answers: frozenset[Kind] = frozenset(Kind)
+    modes: tuple[str, ...] = ()
     reproducer: Reproducer = field(default_factory=Reproducer)
     named: bool = True
     expected_failures: tuple[Mapping[str, Any], ...] = ()
@@ -76,6 +77,7 @@ class Info:
                 "capabilities": None if claimed is None else Capabilities(**claimed),
                 "declared": Capabilities(**given["declared"]),
                 "answers": frozenset(map(Kind, given["answers"])),
+                "modes": tuple(map(str, given["modes"])),
                 "reproducer": Reproducer(
                     imports=tuple(map(str, made["imports"])),
                     made_by=str(made["made_by"]),

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.calls import FURTHER, Call, Kind
+from conformance.calls import APART, FURTHER, Call, Kind
 from conformance.data import Arrays
 from conformance.errors import Crashed, Unsupported, describe, first_line
 from conformance.implementations.base import FunctionCall, Implementation, NotAnArrayError
 from conformance.observing.memory import Rebuilt
 from conformance.observing.observation import NOT_MADE, Answer, Observation, Opaque, Raised
 from conformance.observing.question import NAMES, Question
+from conformance.variations.life import live
 
 _errstate, _array, _asarray = np.errstate, np.array, np.asarray
 _negative, _ndarray, _masked = np.negative, np.ndarray, np.ma.MaskedArray
@@ -57,11 +58,11 @@ class _Asking:
             if call.kind in FURTHER and not returned:
                 answers.append(NOT_MADE)
                 continue
-            if prepared is NOT_MADE and call.kind is not Kind.FUNCTION:
+            if prepared is NOT_MADE and call.kind not in APART:
                 prepared = self._ask(
                     lambda: self.implementation.prepare(self.question.case, self.data)
                 )
-            failed = isinstance(prepared, Raised) and call.kind is not Kind.FUNCTION
+            failed = isinstance(prepared, Raised) and call.kind not in APART
             answer = prepared if failed else self._answer(call, prepared)
             returned |= call.kind is Kind.OUTPUT and isinstance(answer, _ndarray)
             answers.append(answer)
@@ -84,6 +85,9 @@ class _Asking:
             fresh = self._fresh()
             function = FunctionCall(self.implementation, fresh, self.question.case)
             return self._converted(self._ask(lambda: function.call(fresh.x)))
+        if call.kind in (Kind.LIFE, Kind.PLAIN_LIFE):
+            alike = call.kind is Kind.PLAIN_LIFE
+            return live(self.implementation, self.question.case, self._ask, alike=alike)
         if call.kind is Kind.STILL:
             return self._still()
         if call.kind is Kind.OTHER:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count, zip_longest
+from itertools import count, islice, zip_longest
 
 from conformance.errors import UsageError
 from conformance.plan import free, ladders
@@ -28,9 +28,12 @@ from conformance.plan.profiles import PROFILES
 from conformance.plan.rows import SIBLINGS, Example, configurations, example
 from conformance.plan.shrinking import SHRINK_ATTEMPTS, smallest
 from conformance.plan.sparing import sparing_rows
+from conformance.plan.varied import varied_cases
 
 VERSION = 2  # of the plan: the same version and seed give the same cases
-PARTS = ("popular", "rows", "ladders", "free")
+PARTS = ("popular", "rows", "ladders", "free", "variations")
+VARIATIONS = PARTS[-1]
+VARIED_AT_ONCE = 4  # between two examples
 SIBLING_EVERY = 5  # rows
 QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
 TRIES = 20  # to make an example that is not a copy
@@ -43,7 +46,7 @@ class Planned:
 
     Attributes:
         part: one of `PARTS`.
-        at: number of its first configuration, 1 for the first of the campaign.
+        at: number of its first configuration, 1 for the first of the campaign; 0 for a variation.
         example: the cases, as they are asked.
     """
 
@@ -66,8 +69,17 @@ def plan(
     """Examples in order, until `limit` configurations are reached or the profile ends.
 
     ``quick`` ends when all popular layers and pairs are met, ``default`` before the free draws,
-    ``night`` never. Equal seeds and equal `asked` give equal examples.
+    ``night`` never. Equal seeds and equal `asked` give equal examples. Variations of a layer come
+    between them, each once, and are no configurations.
     """
+    varied = (Planned(VARIATIONS, 0, (case,)) for case in varied_cases(seed, asked))
+    for planned in _numbered(seed, asked, limit, profile):
+        yield planned
+        yield from islice(varied, VARIED_AT_ONCE)
+    yield from varied
+
+
+def _numbered(seed: int, asked: Asked, limit: int | None, profile: str) -> Iterator[Planned]:
     at = 1
     for part, found in _examples(seed, asked, profile):
         parts = configurations(found)

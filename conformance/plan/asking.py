@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
+from conformance.calls import Kind
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.errors import UsageError
@@ -24,17 +25,21 @@ class Asked:
     Attributes:
         kind: ``function`` or ``layer``.
         capabilities: what is claimed.
-        costly_calls: as in `Implementation`.
+        costly_calls, modes: as in `Implementation`.
+        contract: whether a layer is asked for Keras' whole contract.
     """
 
     kind: str = "layer"
     capabilities: Capabilities = EVERYTHING
     costly_calls: bool = False
+    contract: bool = False
+    modes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, info: Info) -> Asked:
         """The one that `info` tells of."""
-        return cls(info.kind, info.declared, info.costly_calls)
+        contract = Kind.LIFE in info.answers
+        return cls(info.kind, info.declared, info.costly_calls, contract, info.modes)
 
     @property
     def claims(self) -> Claims:

@@ -1,0 +1,123 @@
+"""Ways to call a Keras layer, and settings of Keras, for any backend."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+Mode = Callable[[Any, Any, NDArray[Any]], Any]  # keras, a built layer, the input
+
+
+def _graph(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    import tensorflow as tf
+
+    return tf.function(layer, autograph=False)(x)
+
+
+def _xla(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    import tensorflow as tf
+
+    return tf.function(layer, autograph=False, jit_compile=True)(x)
+
+
+def _functional(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    inputs = keras.Input(x.shape[1:], dtype=x.dtype.name)
+    return keras.Model(inputs, layer(inputs))(x)
+
+
+def _model(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return keras.Sequential([keras.Input(x.shape[1:], dtype=x.dtype.name), layer])
+
+
+def _predict(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return _model(keras, layer, x).predict(x, verbose=0)
+
+
+def _sequential(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return _model(keras, layer, x)(x)
+
+
+def _stateless(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    trained = [v.value for v in layer.trainable_variables]
+    others = [v.value for v in layer.non_trainable_variables]
+    return layer.stateless_call(trained, others, x)[0]
+
+
+def _revived(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return _with_weights_of(layer, type(layer).from_config(layer.get_config()), x)
+
+
+def _serialized(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    config = keras.saving.serialize_keras_object(layer)
+    objects = {type(layer).__name__: type(layer)}
+    revived = keras.saving.deserialize_keras_object(config, custom_objects=objects)
+    return _with_weights_of(layer, revived, x)
+
+
+def _with_weights_of(layer: Any, other: Any, x: NDArray[Any]) -> Any:
+    if not other.built:
+        other.build(x.shape)
+    other.set_weights(layer.get_weights())
+    return other(x)
+
+
+def _copied(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return copy.deepcopy(layer)(x)
+
+
+def _pickled(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return pickle.loads(pickle.dumps(layer))(x)
+
+
+def _saved(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    model = _model(keras, layer, x)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
+        objects = {type(layer).__name__: type(layer)}
+        return keras.saving.load_model(Path(folder) / "model.keras", custom_objects=objects)(x)
+
+
+def _reloaded(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    other = _model(keras, type(layer).from_config(layer.get_config()), x)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.weights.h5"
+        _model(keras, layer, x).save_weights(file)
+        other.load_weights(file)
+    return other(x)
+
+
+MODES: dict[str, Mode] = {
+    "functional": _functional,
+    "sequential": _sequential,
+    "predict": _predict,
+    "stateless": _stateless,
+    "revived": _revived,
+    "serialized": _serialized,
+    "copied": _copied,
+    "pickled": _pickled,
+    "saved": _saved,
+    "reloaded": _reloaded,
+}
+OF_TENSORFLOW: dict[str, Mode] = {"graph": _graph, "xla": _xla}
+
+
+@contextlib.contextmanager
+def settings_of(keras: Any, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Keras with other defaults for ``data_format`` and ``dtype``, put back in the end."""
+    data_format, policy = keras.config.image_data_format(), keras.config.dtype_policy()
+    try:
+        if "data_format" in settings:
+            keras.config.set_image_data_format(settings["data_format"])
+        if "dtype" in settings:
+            keras.config.set_dtype_policy(settings["dtype"])
+        yield
+    finally:
+        keras.config.set_image_data_format(data_format)
+        keras.config.set_dtype_policy(policy)

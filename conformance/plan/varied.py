@@ -1,0 +1,83 @@
+"""The cases of the variations: each row once, on a small layer that is drawn for it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.capabilities import CHOICES, Capabilities
+from conformance.case import Case
+from conformance.plan.asking import Asked
+from conformance.variations import VARIATIONS, Stage, Variation
+
+TRIES = 40  # to draw a case within what is claimed
+_CHANNELS = 4
+_FEATURES = {"groups": "groups", "dilation_rate": "dilation"}
+_LEVELS: dict[str, tuple[Any, ...]] = {
+    "kernel_size": (1, 2, 3, (3, 2), (2, 3)),
+    "strides": (None, None, 2, (2, 1)),
+    "dilation_rate": (None, None, 2, (1, 2)),
+    "padding": (None, "valid", "same"),
+    "groups": (None,) * 15 + (2,),  # TensorFlow compiles each grouped call for 100 ms
+    "activation": (None, None, "relu", "linear"),
+    "use_bias": (None, None, True, False),
+    "dtype": (None, None, None, None, "float16", "bfloat16", "float64", "mixed_bfloat16"),
+    "data_format": (None,) * 10 + ("channels_last", "channels_first"),
+}
+
+
+def varied_cases(seed: int, asked: Asked) -> Iterator[Case]:
+    """A case for each variation that `asked` can be asked, in an order of the seed."""
+    if not asked.contract:
+        return
+    rows = [row for row in VARIATIONS.values() if _is_asked(row, asked)]
+    random.Random(f"{seed}/variations").shuffle(rows)
+    for row in rows:
+        case = _case(row, random.Random(f"{seed}/{row.name}"), asked)
+        if case is not None:
+            yield case
+
+
+def _is_asked(row: Variation, asked: Asked) -> bool:
+    if row.stage is Stage.MODE:
+        return row.value() in asked.modes
+    return _is_claimed(row, asked.capabilities) and (bool(asked.modes) or not row.of_keras)
+
+
+def _is_claimed(row: Variation, claimed: Capabilities) -> bool:
+    """Whether what the row names is claimed: an argument, or a level of one."""
+    if row.argument in _FEATURES and not getattr(claimed, _FEATURES[row.argument]):
+        return False
+    named = {word.removeprefix("mixed_") for word in re.findall(r"\w+", row.source)}
+    return all(
+        level in getattr(claimed, name)
+        for name, levels in CHOICES.items()
+        for level in levels
+        if level in named
+    )
+
+
+def _case(row: Variation, rng: random.Random, asked: Asked) -> Case | None:
+    """A small layer, channels 4; the varied argument itself is plain."""
+    for _ in range(TRIES):
+        drawn = {name: rng.choice(levels) for name, levels in _LEVELS.items()}
+        if drawn["strides"] is not None or row.argument == "strides":
+            drawn["dilation_rate"] = None
+        if row.argument == "dilation_rate":
+            drawn["strides"] = None
+        if row.argument in drawn and row.argument != "kernel_size":
+            drawn[row.argument] = None
+        first = drawn["data_format"] == "channels_first"
+        n, h, w = rng.randint(1, 3), rng.randint(7, 9), rng.randint(7, 9)
+        case = Case(
+            input_shape=(n, _CHANNELS, h, w) if first else (n, h, w, _CHANNELS),
+            filters=rng.choice((2, 4, 6)),
+            but=row.name,
+            seed=rng.randrange(100),
+            **drawn,
+        )
+        if asked.may_ask(case):
+            return case
+    return None

@@ -1,0 +1,6 @@
+"""What can be varied on a layer beside its numbers, and the life of a layer that is observed."""
+
+from conformance.variations.table import VARIATIONS
+from conformance.variations.variation import Stage, Variation
+
+__all__ = ["VARIATIONS", "Stage", "Variation"]

@@ -1,0 +1,349 @@
+"""The life of a layer: made, described, built, given weights, called; what it shows at each stage.
+
+The same function observes an implementation, in its process, and the reference. What it returns is
+plain data, one answer for each stage of `variation.LIVED`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import numbers
+import operator
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Case
+from conformance.errors import describe
+from conformance.observing.observation import NOT_MADE, Answer, Opaque, Raised
+from conformance.variations.table import VARIATIONS
+from conformance.variations.variation import LIVED, Stage, Variation, evaluated
+from reference_impl import Conv2D
+from reference_impl.dtypes import as_dtype
+
+ATTRIBUTES = (
+    *("filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"),
+    *("use_bias", "trainable", "autocast", "dtype", "compute_dtype", "variable_dtype", "built"),
+    "name",
+)
+# What shape or dtype of a result may depend on.
+SHAPING = frozenset(
+    {
+        *("filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"),
+        *("activation", "dtype", "autocast", "arguments", "build", "global", "mode"),
+    }
+)
+Ask = Callable[[Callable[[], Any]], Any]
+
+
+class Layers(Protocol):
+    """Who makes the layers."""
+
+    keras: Any
+
+    @property
+    def layer(self) -> Callable[..., Any] | None:
+        """What makes a layer of keyword arguments."""
+
+    def to_numpy(self, result: Any) -> NDArray[Any]:
+        """The result of a call as an array."""
+
+    def symbolic(self, layer: Any, shape: tuple[int | None, ...]) -> Any:
+        """Shape and dtype of a call on a tensor that has a shape only, None where there is none."""
+
+    def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
+        """The result of calling `layer`, or an equal one, in that way."""
+
+    def globally(self, settings: dict[str, Any]) -> AbstractContextManager[None]:
+        """Settings of Keras in place of arguments that are not passed."""
+
+
+class ReferenceLayers:
+    """The reference, whose defaults are arguments."""
+
+    keras = None
+
+    def __init__(self) -> None:
+        self._defaults: dict[str, Any] = {}
+
+    def layer(self, **arguments: Any) -> Any:
+        return Conv2D(**{**self._defaults, **arguments})
+
+    def to_numpy(self, result: Any) -> NDArray[Any]:
+        return np.asarray(result)
+
+    def symbolic(self, layer: Any, shape: tuple[int | None, ...]) -> Any:
+        return [tuple(layer.compute_output_shape(shape)), layer.compute_dtype]
+
+    def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
+        return layer(x)
+
+    @contextlib.contextmanager
+    def globally(self, settings: dict[str, Any]) -> Any:
+        self._defaults = settings
+        try:
+            yield
+        finally:
+            self._defaults = {}
+
+
+def pattern(shape: Iterable[int], start: int) -> NDArray[np.float64]:
+    """Small integers that differ between neighbours; any small convolution of them is exact."""
+    sizes = tuple(shape)
+    count = int(np.prod(sizes))
+    values = (np.arange(count) * 7 + start * 3) % 11 % 4 - 1
+    return values.reshape(sizes).astype(np.float64)
+
+
+def live(layers: Layers, case: Case, ask: Ask, *, alike: bool = False) -> list[Answer]:
+    """What happens at each stage; `ask` makes a call, and returns what it raised as `Raised`.
+
+    With `alike` the value is the plain one that the variation spells.
+    """
+    assert case.but is not None
+    variation = VARIATIONS[case.but]
+    settings = variation.value() if variation.stage is Stage.GLOBAL else {}
+    with layers.globally(settings):
+        return _Life(layers, case, variation, ask, alike).answers()
+
+
+def reference_life(case: Case, *, alike: bool = False) -> dict[Stage, Answer]:
+    """What the reference shows, by stage."""
+    return dict(zip(LIVED, live(ReferenceLayers(), case, _quietly, alike=alike), strict=True))
+
+
+def _quietly(action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001 - what it raises is what is wanted
+        return Raised("raises", describe(error), tuple(t.__name__ for t in type(error).__mro__))
+
+
+def arguments_of(
+    case: Case, variation: Variation, *, keras: Any = None, alike: bool = False
+) -> Any:
+    """The keyword arguments that the layer of a life is made with."""
+    arguments = case.layer_arguments()
+    if variation.stage is Stage.GLOBAL:
+        for name in variation.value():
+            arguments.pop(name, None)
+    if variation.stage is not Stage.CONSTRUCT:
+        return arguments
+    source = variation.spells if alike and variation.spells else variation.source
+    value = evaluated(source, keras=keras)
+    varied = value if variation.argument == "arguments" else {variation.argument: value}
+    return arguments | varied
+
+
+class _Life:
+    def __init__(
+        self, layers: Layers, case: Case, variation: Variation, ask: Ask, alike: bool
+    ) -> None:
+        self.layers, self.case, self.variation = layers, case, variation
+        self.ask, self.alike = ask, alike
+        self.made: Any = None
+        self.found: dict[Stage, Answer] = dict.fromkeys(LIVED, NOT_MADE)
+
+    def answers(self) -> list[Answer]:
+        if self._at(Stage.CONSTRUCT, self._construct):
+            self._at(Stage.SHAPE, self._shape)
+            self._at(Stage.SYMBOLIC, self._symbolic)
+            if self._at(Stage.CONFIG, self._config):
+                self._at(Stage.REVIVE, self._revive)
+            if self._at(Stage.BUILD, self._build):
+                self._used()
+            if self._failed():
+                self._at(Stage.RETRY, self._retry)
+        return [self.found[stage] for stage in LIVED]
+
+    def _used(self) -> None:
+        if self.variation.stage is Stage.CALL:
+            self._at(Stage.FIRST_CALL, self._first_call)
+        self._at(Stage.WEIGHTS, self._weights)
+        if not self._at(Stage.ASSIGN, self._assign):
+            return
+        if self.variation.stage is Stage.THEN and not self._at(Stage.THEN, self._then):
+            return
+        if self._at(Stage.CALL, self._call):
+            self._at(Stage.LOSSES, self._losses)
+            self._at(Stage.CONSTRAIN, self._constrain)
+
+    def _at(self, stage: Stage, action: Callable[[], Answer]) -> bool:
+        """Whether the stage was passed."""
+        self.found[stage] = self.ask(action)
+        return not isinstance(self.found[stage], Raised)
+
+    def _failed(self) -> bool:
+        stages = (Stage.BUILD, Stage.ASSIGN, Stage.CALL)
+        return any(isinstance(self.found[stage], Raised) for stage in stages)
+
+    def _new(self) -> Any:
+        keras, alike = self.layers.keras, self.alike
+        arguments = arguments_of(self.case, self.variation, keras=keras, alike=alike)
+        assert self.layers.layer is not None
+        return self.layers.layer(**arguments)
+
+    def _value(self, stage: Stage, plain: Any, **known: Any) -> Any:
+        """The varied value at its stage, the plain one elsewhere."""
+        if self.variation.stage is not stage:
+            return plain
+        if self.alike:
+            return evaluated(self.variation.spells, **known) if self.variation.spells else plain
+        return self.variation.value(**known)
+
+    @property
+    def _input_shape(self) -> Any:
+        return self._value(Stage.BUILD, self.case.input_shape, shape=self.case.input_shape)
+
+    def _construct(self) -> Answer:
+        self.made = self._new()
+        named = (a for a in ATTRIBUTES if a != "name" or self.variation.argument == "name")
+        known = [(name, getattr(self.made, name)) for name in named if hasattr(self.made, name)]
+        return [[name, plain(value)] for name, value in known]
+
+    def _shape(self) -> Answer:
+        return list(map(plain, self.made.compute_output_shape(self._input_shape)))
+
+    def _symbolic(self) -> Answer:
+        shape = self._input_shape
+        if self.variation.argument not in SHAPING:
+            return None  # ten milliseconds on TensorFlow, for nothing new
+        if not isinstance(shape, tuple) or len(shape) != 4 or not all(map(_is_size, shape)):
+            return None
+        found = self.layers.symbolic(self._new(), (None, *shape[1:]))
+        return None if found is None else [list(map(plain, found[0])), str(found[1])]
+
+    def _config(self) -> Answer:
+        return self._text(self.made.get_config())
+
+    def _text(self, config: Any) -> str:
+        config = dict(config)
+        if self.variation.argument != "name":
+            config.pop("name", None)  # numbered
+        return json.dumps(config, sort_keys=True, default=_described)
+
+    def _revive(self) -> Answer:
+        config = self.made.get_config()
+        revived = type(self.made).from_config(config)
+        if type(revived) is not type(self.made):
+            return [Opaque(type(revived).__name__, f"a {type(revived).__name__}")]
+        return [self._text(revived.get_config())]
+
+    def _build(self) -> Answer:
+        self.made.build(self._input_shape)
+        return plain(getattr(self.made, "built", None))
+
+    def _weights(self) -> Answer:
+        return [self._flags(), self._held()]
+
+    def _held(self) -> list[Answer]:
+        return [np.array(np.asarray(w)) for w in self.made.get_weights()]
+
+    def _flags(self) -> Answer:
+        """Name and trainable of each weight, and how many are trained."""
+        if not hasattr(self.made, "weights"):
+            return None
+        each = [[str(w.name), bool(w.trainable)] for w in self.made.weights]
+        sides = ("trainable_weights", "non_trainable_weights")
+        return [each, [len(getattr(self.made, side)) for side in sides]]
+
+    def _given(self) -> list[NDArray[Any]]:
+        seed = self.case.seed
+        return [pattern(w.shape, n + seed).astype(w.dtype) for n, w in enumerate(self._held())]
+
+    def _assign(self) -> Answer:
+        given = self._given()
+        self.made.set_weights(self._value(Stage.ASSIGN, given, weights=given))
+        return self._held()
+
+    def _then(self) -> Answer:
+        self.variation.value(layer=self.made)
+        return self._flags()
+
+    def _x(self) -> NDArray[Any]:
+        dtype = as_dtype(self.case.compute_dtype)
+        return pattern(self.case.input_shape, self.case.seed + 5).astype(dtype)
+
+    def _call(self) -> Answer:
+        x = self._x()
+        if self.variation.stage is Stage.MODE:
+            result = self.layers.in_mode(self.made, self.variation.value(), x)
+        else:
+            result = self.made(self._value(Stage.CALL, x, x=x))
+        return np.array(self.layers.to_numpy(result))
+
+    def _first_call(self) -> Answer:
+        """Shape and dtype of a call that builds the layer; its weights are random."""
+        x = self._x()
+        result = self.layers.to_numpy(self._new()(self._value(Stage.CALL, x, x=x)))
+        return [plain(result.shape), result.dtype.name]
+
+    def _losses(self) -> Answer:
+        if not hasattr(self.made, "losses"):
+            return None
+        return [self._number(loss) for loss in self.made.losses]
+
+    def _number(self, loss: Any) -> float:
+        try:
+            return float(loss)
+        except (TypeError, ValueError):
+            return float(self.layers.to_numpy(loss))
+
+    def _constrain(self) -> Answer:
+        """What the constraint of each weight makes of it, None without one."""
+        if not hasattr(self.made, "weights"):
+            return None
+        return [self._constrained(w) for w in self.made.weights]
+
+    def _constrained(self, weight: Any) -> Answer:
+        constraint = getattr(weight, "constraint", None)
+        if constraint is None:
+            return None
+        given = pattern(weight.shape, 1).astype(np.float32)
+        return np.array(self.layers.to_numpy(constraint(given)))
+
+    def _retry(self) -> Answer:
+        """What the layer gives for plain input, after what was refused."""
+        before = self.found[Stage.WEIGHTS]
+        if not getattr(self.made, "built", False):
+            self.made.build(self.case.input_shape)
+        kept = isinstance(self.found[Stage.ASSIGN], Raised) and isinstance(before, list)
+        untouched = kept and all(map(_equal, self._held(), before[1]))
+        self.made.set_weights(self._given())
+        result = np.array(self.layers.to_numpy(self.made(self._x())))
+        return [result, untouched if kept else None]
+
+
+def plain(value: Any) -> Answer:
+    """An attribute as plain data; equal numbers look alike, whoever made them."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if value is None or isinstance(value, str):
+        return None if value is None else str(value)
+    with contextlib.suppress(TypeError):  # an integer of any kind, or an array that holds one
+        return operator.index(value)
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if isinstance(value, numbers.Real | np.floating):
+        return float(value)
+    return Opaque(type(value).__name__, type(value).__name__)
+
+
+def _is_size(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and value >= 0)
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, numbers.Number | np.generic):
+        return plain(value) if isinstance(value, numbers.Integral) else repr(value)
+    name = value.__name__ if inspect.isclass(value) or callable(value) else type(value).__name__
+    return f"<{name}>" if hasattr(value, "__name__") else f"<{type(value).__name__}>"
