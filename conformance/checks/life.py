@@ -81,8 +81,10 @@ def _reached(stage: Stage) -> Any:
 def refusals(trial: Trial) -> None:
     """A layer accepts and refuses what Keras' Conv2D does, at the same stage, with the same type.
 
-    An engine's own error counts as a refusal of a call. Without an oracle nothing may be refused
-    but the call.
+    An engine's own error counts as a refusal of a call.
+
+    Source: the constructors of Conv2D and BaseConv, and Keras' test_bad_init_args. A size of 0 in
+    symbolic shapes is refused since Keras 3.14, a `trainable` that is no bool since 3.15.
     """
     variation, got = variation_of(trial), _life(trial)
     for stage, wanted in trial.wanted_life.items():
@@ -138,7 +140,10 @@ def _builtin_types(raised: Raised) -> set[str]:
 
 @_of_life(after=(refusals,), applies=_reached(Stage.CONSTRUCT))
 def attributes(trial: Trial) -> None:
-    """The attributes of a layer are the arguments of Conv2D as Keras normalises them."""
+    """The attributes of a layer are the arguments of Conv2D as Keras normalises them.
+
+    Source: standardize_tuple, standardize_padding and standardize_data_format of Keras.
+    """
     wanted, got = trial.wanted_life[Stage.CONSTRUCT], _life(trial)[Stage.CONSTRUCT]
     found = dict(got) if isinstance(got, list) else {}
     for name, value in wanted:
@@ -151,7 +156,12 @@ def attributes(trial: Trial) -> None:
 
 @_of_life(after=(refusals,), applies=_reached(Stage.CONFIG))
 def configuration(trial: Trial) -> None:
-    """get_config has every argument as Keras has it, and from_config makes an equal layer of it."""
+    """get_config has every argument as Keras has it, and from_config makes an equal layer of it.
+
+    Modules and registered names of serialised objects are not compared, nor further keys.
+
+    Source: Layer.get_config, and run_layer_test of Keras' own tests.
+    """
     got = _life(trial)
     if not isinstance(got[Stage.CONFIG], str):
         return  # a refusal that is not judged
@@ -189,7 +199,12 @@ def _same_config(wanted: Any, found: Any) -> bool:
 
 @_of_life(after=(refusals,), applies=_reached(Stage.WEIGHTS))
 def weights_contract(trial: Trial) -> None:
-    """Weights have Keras' order, names, shapes, dtypes and first values, and hold what is set."""
+    """Weights have Keras' order, names, shapes, dtypes and first values, and hold what is set.
+
+    What an initializer gives is compared where it is not random. LoRA freezes the kernel.
+
+    Source: BaseConv.build, Layer.set_weights, Layer.trainable and enable_lora.
+    """
     wanted, got = trial.wanted_life, _life(trial)
     flags, arrays = wanted[Stage.WEIGHTS]
     own_flags, own = got[Stage.WEIGHTS]
@@ -227,7 +242,12 @@ def _forms(arrays: Any) -> list[str]:
 
 @_of_life(after=(refusals,), applies=_reached(Stage.CALL))
 def varied_output(trial: Trial) -> None:
-    """A layer on which something is varied returns what the reference does."""
+    """A layer on which something is varied returns what the reference does.
+
+    Weights and inputs are small integers, so that results are exact.
+
+    Source: BaseConv.call, and Layer.__call__ for the cast of inputs (autocast).
+    """
     got = _at(_life(trial), Stage.CALL)
     if isinstance(got, np.ndarray):
         _compare_outputs(got, trial.wanted_life[Stage.CALL], "the reference", trial.is_exact_life)
@@ -257,6 +277,8 @@ def losses(trial: Trial) -> None:
     """After a call, losses has one penalty for each regularizer, of the value of Keras.
 
     The activity penalty is divided by the batch size. A sum of n terms may err by n + 8 roundings.
+
+    Source: Layer.losses, and Layer.__call__ for the activity penalty.
     """
     wanted, got = trial.wanted_life[Stage.LOSSES], _at(_life(trial), Stage.LOSSES)
     if not isinstance(got, list):
@@ -273,7 +295,12 @@ def losses(trial: Trial) -> None:
 
 @_of_life(after=(refusals,), applies=_reached(Stage.CONSTRAIN))
 def constraints(trial: Trial) -> None:
-    """Each weight carries the constraint it was given, which does what Keras' does."""
+    """Each weight carries the constraint it was given, which does what Keras' does.
+
+    An optimizer applies them after a step; a layer that keeps none trains without them.
+
+    Source: Layer.add_weight and Optimizer.apply.
+    """
     wanted, got = trial.wanted_life[Stage.CONSTRAIN], _at(_life(trial), Stage.CONSTRAIN)
     if not isinstance(got, list):
         return
@@ -304,7 +331,10 @@ def _rounding(trial: Trial) -> float:
     after=(refusals,), applies=lambda trial: not trial.wanted_life or _reached(Stage.SHAPE)(trial)
 )
 def shapes_agree(trial: Trial) -> None:
-    """compute_output_shape, a call on a symbolic tensor, and a call agree on shape and dtype."""
+    """compute_output_shape, a call on a symbolic tensor, and a call agree on shape and dtype.
+
+    Source: Layer.compute_output_spec, and run_layer_test of Keras' own tests.
+    """
     got, variation = _life(trial), variation_of(trial)
     wanted, shape = trial.wanted_life.get(Stage.SHAPE), got[Stage.SHAPE]
     if wanted is not None and not _same(shape, wanted):
@@ -345,7 +375,10 @@ def _is_refused(trial: Trial) -> bool:
 
 @_of_life(after=(refusals,), applies=_is_refused)
 def failure_leaves_no_trace(trial: Trial) -> None:
-    """After a refused build, set_weights or call, the layer is as before and can be used."""
+    """After a refused build, set_weights or call, the layer is as before and can be used.
+
+    Source: none in Keras, which breaks it where known faults say so; people retry in notebooks.
+    """
     found = _life(trial)[Stage.RETRY]
     if _is_unsupported(found):
         raise Unsupported(found.text)
@@ -370,7 +403,10 @@ def _is_spelling(trial: Trial) -> bool:
 
 @_of_life(after=(refusals,), observes=lambda trial: (LIFE, PLAIN_LIFE), applies=_is_spelling)
 def spellings_agree(trial: Trial) -> None:
-    """Two spellings of one value make layers with the same attributes and the same results."""
+    """Two spellings of one value make layers with the same attributes and the same results.
+
+    Source: the documentation of Conv2D: "int or tuple/list of 2 integer".
+    """
     one, other = _life(trial), _lived(trial.answer(PLAIN_LIFE))
     made, plain = one[Stage.CONSTRUCT], other[Stage.CONSTRUCT]
     if isinstance(made, list) and isinstance(plain, list):
@@ -391,7 +427,10 @@ def spellings_agree(trial: Trial) -> None:
     applies=lambda trial: variation_of(trial).stage is Stage.MODE,
 )
 def modes_agree(trial: Trial) -> None:
-    """A layer gives the same however it is called: eagerly, traced, in a model, or loaded."""
+    """A layer gives the same however it is called: eagerly, traced, in a model, or loaded.
+
+    Source: the documentation of Sequential, Model, predict, save and load_model.
+    """
     one = _at(_life(trial), Stage.CALL)
     other = _at(_lived(trial.answer(PLAIN_LIFE)), Stage.CALL)
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):

@@ -17,7 +17,7 @@ _PAIRS: tuple[Row, ...] = (
     ("list", "[2, 2]", "2"),
     ("uneven", "(2, 1)"),
     ("uneven_list", "[1, 2]", "(1, 2)"),
-    ("numpy_int", "np.int64(2)", "2"),
+    ("numpy_int", "np.int64(2)"),
     ("numpy_ints", "(np.int32(2), np.int64(2))", "2"),
     ("half_numpy", "(np.int64(2), 2)", "2"),
     ("numpy_array", "np.array([2, 2])", "2"),
@@ -101,6 +101,8 @@ _INITIALIZERS: tuple[Row, ...] = (
     ("true", "True"),
     ("list", "[]"),
     ("none", "None"),
+    ("class_without_config", "{'class_name': 'Zeros'}"),
+    ("config_of_number", "{'class_name': 'Zeros', 'config': 3}"),
     ("wrong_array", "np.ones((5, 7))"),
 )
 _REGULARIZERS: tuple[Row, ...] = (
@@ -112,6 +114,7 @@ _REGULARIZERS: tuple[Row, ...] = (
     ("l1_config", "{'class_name': 'L1', 'config': {'l1': 0.25}}"),
     ("negative_config", "{'class_name': 'L2', 'config': {'l2': -1}}"),
     ("unknown_key", "{'class_name': 'L2', 'config': {'l1': 1}}"),
+    ("text_in_config", "{'class_name': 'L2', 'config': {'l2': 'a'}}"),
     ("old_name", "'l1_l2'"),
     ("unknown", "'nope'"),
     ("empty", "''"),
@@ -167,6 +170,7 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("list", "['valid']"),
         ("pads", "(1, 1)"),
         ("pads_nested", "((1, 1), (1, 1))"),
+        ("dict", "{}"),
     ),
     "data_format": (
         ("none", "None", "'channels_last'"),
@@ -212,6 +216,7 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("text", "'no'"),
         ("empty", "''"),
         ("list", "[]"),
+        ("array", "np.array([1, 0])"),
     ),
     "kernel_initializer": (
         *_INITIALIZERS,
@@ -251,6 +256,7 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("number", "3"),
         ("true", "True"),
         ("tuple", "('a',)"),
+        ("bytes", "b'conv'"),
     ),
     "trainable": (
         ("false", "False"),
@@ -365,6 +371,10 @@ _BUILD: tuple[Row, ...] = (
     ("rank_2", "shape[2:]"),
     ("none", "None"),
     ("number", "5"),
+    ("text", "'abcd'"),
+    ("dict", "{}"),
+    ("nested", "[shape]"),
+    ("floats", "tuple(map(float, shape))"),
 )
 _INPUT: tuple[Row, ...] = (
     ("float16", "x.astype('float16')"),
@@ -416,7 +426,11 @@ _ASSIGN: tuple[Row, ...] = (
     ("kernel_larger", "[np.concatenate([weights[0]] * 2), *weights[1:]]"),
     ("last_larger", "[*weights[:-1], np.concatenate([weights[-1]] * 2)]"),
     ("last_of_rank_2", "[*weights[:-1], weights[-1][None]]"),
+    ("lists", "[w.tolist() for w in weights]"),
+    ("numbers", "[1.0 for w in weights]"),
     ("none", "None"),
+    ("number", "3"),
+    ("dict", "{}"),
 )
 _THEN: tuple[Row, ...] = (
     ("frozen", "setattr(layer, 'trainable', False)"),
