@@ -67,6 +67,23 @@ def _life(trial: Trial) -> Life:
     return _lived(trial.answer(LIFE))
 
 
+def _is_spelling(trial: Trial) -> bool:
+    variation = variation_of(trial)
+    used = isinstance(trial.wanted_life.get(Stage.CALL), np.ndarray)
+    return bool(variation.spells) and variation.stage is Stage.CONSTRUCT and used
+
+
+def _reached_plainly(stage: Stage) -> Any:
+    """As `_reached`, on what `spellings_agree` and `modes_agree` do not compare."""
+    reached = _reached(stage)
+
+    def applies(trial: Trial) -> bool:
+        apart = _is_spelling(trial) or variation_of(trial).stage is Stage.MODE
+        return reached(trial) and not apart
+
+    return applies
+
+
 def _reached(stage: Stage) -> Any:
     """Whether the reference comes to `stage` and passes it."""
 
@@ -138,7 +155,7 @@ def _builtin_types(raised: Raised) -> set[str]:
     return {name for name in raised.types if hasattr(builtins, name)} - _EVERY_ERROR
 
 
-@_of_life(after=(refusals,), applies=_reached(Stage.CONSTRUCT))
+@_of_life(after=(refusals,), applies=_reached_plainly(Stage.CONSTRUCT))
 def attributes(trial: Trial) -> None:
     """The attributes of a layer are the arguments of Conv2D as Keras normalises them.
 
@@ -240,7 +257,7 @@ def _forms(arrays: Any) -> list[str]:
     return [f"{a.dtype.name} {a.shape}" for a in arrays]
 
 
-@_of_life(after=(refusals,), applies=_reached(Stage.CALL))
+@_of_life(after=(refusals,), applies=_reached_plainly(Stage.CALL))
 def varied_output(trial: Trial) -> None:
     """A layer on which something is varied returns what the reference does.
 
@@ -393,12 +410,6 @@ def failure_leaves_no_trace(trial: Trial) -> None:
     if untouched is False:
         raise CheckFailure("set_weights that is refused changes weights")
     _compare_outputs(result, trial.wanted_life[Stage.RETRY][0], "a layer that refused nothing")
-
-
-def _is_spelling(trial: Trial) -> bool:
-    variation = variation_of(trial)
-    used = isinstance(trial.wanted_life.get(Stage.CALL), np.ndarray)
-    return bool(variation.spells) and variation.stage is Stage.CONSTRUCT and used
 
 
 @_of_life(after=(refusals,), observes=lambda trial: (LIFE, PLAIN_LIFE), applies=_is_spelling)

@@ -11,12 +11,14 @@ import numpy as np
 import planted
 import pytest
 import tried
+from wrong_layers import WRONG, CorrectInGraphs
 
 import reference_impl
 from conformance import Capabilities, Unsupported
 from conformance.capabilities import EVERYTHING, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
+from conformance.checks.life import RULES
 from conformance.implementations import wrap
 from conformance.results import Status
 
@@ -26,7 +28,12 @@ IMPOSSIBLE = Case.parse("in1x5x6x4-f2-k3x2-g2-but.channels_uneven-integers.1")
 SPECIAL = Case.parse("in1x5x6x4-f3-k3x2-special.0")
 SLICED = Case.parse("in1x5x6x4-f3-k3x2-view.sliced-integers.1")
 SINGLE = Case.parse("in1x5x6x4-f3-k3x2-integers.1")
-NOT_MADE = {"bounded_values", "special_values", "refused_call"}  # on EXACT
+NOT_MADE = {
+    "bounded_values",
+    "special_values",
+    "refused_call",
+    *(rule.name for rule in RULES),
+}  # on EXACT
 GROUPED = next(p.case for p in probes(EVERYTHING) if p.need == ("groups", ""))
 right = reference_impl.conv2d
 
@@ -91,6 +98,7 @@ PLANTED: dict[str, tuple[Callable[[], Any], Case]] = {
     "claimed_capability": (lambda: planted.ClaimsGroups, GROUPED),
     "function_values": (lambda: planted.WithWrongFunction, EXACT),
     "gradient_values": (lambda: planted.WithWrongKernelGradient, EXACT),
+    **{check: (lambda layer=layer: layer, Case.parse(case)) for check, case, layer in WRONG},
 }
 # Who passes where the planted one fails, if that is not the reference layer.
 RIGHT = {
@@ -98,6 +106,7 @@ RIGHT = {
     "refused_call": right,
     "function_values": planted.WithFunction,
     "gradient_values": planted.WithGradients,
+    "modes_agree": CorrectInGraphs,
 }
 
 

@@ -1,0 +1,146 @@
+"""Layers that are correct but for one fault of the contract, each with the case that shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance import Implementation
+from reference_impl import Conv2D
+
+
+class TakesAnyFilters(Conv2D):
+    def __init__(self, filters: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(filters or 2, *args, **kwargs)
+
+
+class RefusesNumpyStrides(Conv2D):
+    def __init__(self, filters: Any, kernel_size: Any, strides: Any = 1, **kwargs: Any) -> None:
+        if isinstance(strides, tuple) and isinstance(strides[0], np.integer):
+            raise TypeError("strides must be ints")
+        super().__init__(filters, kernel_size, strides, **kwargs)
+
+
+class ForgetsAutocast(Conv2D):
+    def __init__(self, *args: Any, autocast: Any = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+class ForgetsDilation(Conv2D):
+    def get_config(self) -> dict[str, Any]:
+        return {n: v for n, v in super().get_config().items() if n != "dilation_rate"}
+
+
+class RevivesWithoutBias(Conv2D):
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        return super().from_config({**config, "use_bias": False})
+
+
+class StartsWithOnes(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.bias is not None:
+            self.bias.assign(np.ones(self.bias.shape))
+
+
+class ThawsAll(Conv2D):
+    trainable = property(
+        lambda self: self._trainable,
+        lambda self, value: setattr(self, "_trainable", True),
+    )
+
+
+class AddsOneToRelu6(Conv2D):
+    def __init__(self, *args: Any, activation: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, activation=activation, **kwargs)
+        self.added = int(activation == "relu6")
+
+    def call(self, inputs: Any) -> Any:
+        return super().call(inputs) + np.float32(self.added)
+
+
+class ForgetsRegularizer(Conv2D):
+    @property
+    def losses(self) -> list[float]:
+        return []
+
+
+class ForgetsBatch(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = super().__call__(inputs)
+        self._activity_losses = [loss * len(result) for loss in self._activity_losses]
+        return result
+
+
+class ForgetsConstraint(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        for weight in self.weights:
+            weight.constraint = None
+
+
+class SwapsUnknownShape(Conv2D):
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        n, h, w, c = super().compute_output_shape(input_shape)
+        return (n, w, h, c) if input_shape[0] is None else (n, h, w, c)
+
+
+class AssignsOneByOne(Conv2D):
+    def set_weights(self, weights: Any) -> None:
+        if len(weights) == len(self.weights):
+            for variable, value in zip(self.weights, weights, strict=True):
+                variable.assign(value)
+        super().set_weights(weights)
+
+
+class ListsAreReversed(Conv2D):
+    def __init__(self, filters: Any, kernel_size: Any, strides: Any = 1, **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size, strides, **kwargs)
+        self.is_list = isinstance(strides, list)
+
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return np.flip(result, 1) if self.is_list else result
+
+
+class WrongInGraphs(Implementation):
+    layer = staticmethod(Conv2D)
+    contract = True
+    modes = ("graph",)
+
+    def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
+        """As if the trace had been made before the bias was set."""
+        return layer(x) + np.float32(1)
+
+
+class CorrectInGraphs(WrongInGraphs):
+    def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
+        """The same as without a graph."""
+        return layer(x)
+
+
+# The check that alone fails, the case, and the layer.
+WRONG: tuple[tuple[str, str, type], ...] = (
+    ("refusals", "in1x7x7x4-f2-k3-but.filters.zero-integers.1", TakesAnyFilters),
+    ("refusals", "in1x7x7x4-f2-k3-but.strides.numpy_ints-integers.1", RefusesNumpyStrides),
+    ("attributes", "in1x7x7x4-f2-k3-but.autocast.false-integers.1", ForgetsAutocast),
+    ("configuration", "in1x7x7x4-f2-k3-but.dilation_rate.uneven-integers.1", ForgetsDilation),
+    ("configuration", "in1x7x7x4-f2-k3-but.use_bias.two-integers.1", RevivesWithoutBias),
+    ("weights_contract", "in1x7x7x4-f2-k3-but.trainable.false-integers.1", StartsWithOnes),
+    ("weights_contract", "in1x7x7x4-f2-k3-nobias-but.then.frozen-integers.1", ThawsAll),
+    ("varied_output", "in1x7x7x4-f2-k3-but.activation.relu6-integers.1", AddsOneToRelu6),
+    ("losses", "in1x7x7x4-f2-k3-but.kernel_regularizer.l2-integers.1", ForgetsRegularizer),
+    ("losses", "in2x7x7x4-f2-k3-but.activity_regularizer.l1-integers.1", ForgetsBatch),
+    ("constraints", "in1x7x7x4-f2-k3-but.kernel_constraint.non_neg-integers.1", ForgetsConstraint),
+    ("shapes_agree", "in2x7x8x4-f2-k3-but.build.unknown_batch-integers.1", SwapsUnknownShape),
+    (
+        "failure_leaves_no_trace",
+        "in1x7x7x4-f2-k3-but.set_weights.last_larger-integers.1",
+        AssignsOneByOne,
+    ),
+    ("spellings_agree", "in1x7x7x4-f2-k3-but.strides.list-integers.1", ListsAreReversed),
+    ("modes_agree", "in1x7x7x4-f2-k3-but.mode.graph-integers.1", WrongInGraphs),
+)
