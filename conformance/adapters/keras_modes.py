@@ -72,6 +72,13 @@ def _copied(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     return copy.deepcopy(layer)(x)
 
 
+def _copied_apart(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """What the layer gives when the weights of a copy have been set to zeros."""
+    other = copy.deepcopy(layer)
+    other.set_weights([0 * w for w in other.get_weights()])
+    return layer(x)
+
+
 def _pickled(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     return pickle.loads(pickle.dumps(layer))(x)
 
@@ -101,6 +108,7 @@ MODES: dict[str, Mode] = {
     "revived": _revived,
     "serialized": _serialized,
     "copied": _copied,
+    "copied_apart": _copied_apart,
     "pickled": _pickled,
     "saved": _saved,
     "reloaded": _reloaded,

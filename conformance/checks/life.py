@@ -171,7 +171,9 @@ def attributes(trial: Trial) -> None:
             )
 
 
-@_of_life(after=(refusals,), applies=_reached(Stage.CONFIG))
+@_of_life(
+    after=(refusals,), applies=lambda trial: not trial.wanted_life or _reached(Stage.CONFIG)(trial)
+)
 def configuration(trial: Trial) -> None:
     """get_config has every argument as Keras has it, and from_config makes an equal layer of it.
 
@@ -183,13 +185,28 @@ def configuration(trial: Trial) -> None:
     if not isinstance(got[Stage.CONFIG], str):
         return  # a refusal that is not judged
     own = json.loads(got[Stage.CONFIG])
-    if Stage.CONFIG not in variation_of(trial).differs:
+    if trial.wanted_life and Stage.CONFIG not in variation_of(trial).differs:
         _compare_configs(json.loads(trial.wanted_life[Stage.CONFIG]), own, "get_config")
     if isinstance(got[Stage.REVIVE], list):
-        (text,) = got[Stage.REVIVE]
+        text, *unchanged = got[Stage.REVIVE]
         if isinstance(text, Opaque):
             raise CheckFailure("from_config makes an object of another type", f"it is {text}")
+        if not all(unchanged):
+            raise CheckFailure("from_config changes the configuration that it is given")
         _compare_configs(own, json.loads(text), "from_config(get_config())")
+    _compare_revived(got)
+
+
+def _compare_revived(got: Life) -> None:
+    called, revived = got[Stage.CALL], got[Stage.REVIVED_CALL]
+    if isinstance(revived, Raised) and revived.how == "raises":
+        raise CheckFailure("a layer made by from_config raises", f"it raises {revived.text}")
+    if isinstance(called, np.ndarray) and isinstance(revived, np.ndarray):
+        try:
+            _compare_outputs(revived, called, "the layer itself")
+        except CheckFailure as failure:
+            cause = f"a layer made by from_config {failure.cause}"
+            raise CheckFailure(cause, f"from_config: {failure.message}") from None
 
 
 def _compare_configs(wanted: Mapping[str, Any], found: Mapping[str, Any], where: str) -> None:

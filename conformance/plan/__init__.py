@@ -31,8 +31,8 @@ from conformance.plan.sparing import sparing_rows
 from conformance.plan.varied import varied_cases
 
 VERSION = 2  # of the plan: the same version and seed give the same cases
-PARTS = ("popular", "rows", "ladders", "free", "variations")
-VARIATIONS = PARTS[-1]
+PARTS = ("popular", "rows", "ladders", "free")
+VARIATIONS = "variations"  # of a layer, between the parts
 VARIED_AT_ONCE = 4  # between two examples
 SIBLING_EVERY = 5  # rows
 QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
@@ -45,7 +45,7 @@ class Planned:
     """An example with its place in the plan.
 
     Attributes:
-        part: one of `PARTS`.
+        part: one of `PARTS`, or `VARIATIONS`.
         at: number of its first configuration, 1 for the first of the campaign; 0 for a variation.
         example: the cases, as they are asked.
     """

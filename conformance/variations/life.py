@@ -170,6 +170,8 @@ class _Life:
         if self.variation.stage is Stage.THEN and not self._at(Stage.THEN, self._then):
             return
         if self._at(Stage.CALL, self._call):
+            if self.variation.argument in SHAPING and self.variation.stage is Stage.CONSTRUCT:
+                self._at(Stage.REVIVED_CALL, self._revived_call)
             self._at(Stage.LOSSES, self._losses)
             self._at(Stage.CONSTRAIN, self._constrain)
 
@@ -229,10 +231,11 @@ class _Life:
 
     def _revive(self) -> Answer:
         config = self.made.get_config()
+        before = self._text(config)
         revived = type(self.made).from_config(config)
         if type(revived) is not type(self.made):
             return [Opaque(type(revived).__name__, f"a {type(revived).__name__}")]
-        return [self._text(revived.get_config())]
+        return [self._text(revived.get_config()), self._text(config) == before]
 
     def _build(self) -> Answer:
         self.made.build(self._input_shape)
@@ -271,11 +274,17 @@ class _Life:
 
     def _call(self) -> Answer:
         x = self._x()
-        if self.variation.stage is Stage.MODE:
+        if self.variation.stage is Stage.MODE and not self.alike:
             result = self.layers.in_mode(self.made, self.variation.value(), x)
         else:
             result = self.made(self._value(Stage.CALL, x, x=x))
         return np.array(self.layers.to_numpy(result))
+
+    def _revived_call(self) -> Answer:
+        revived = type(self.made).from_config(self.made.get_config())
+        revived.build(self.case.input_shape)
+        revived.set_weights(self._given())
+        return np.array(self.layers.to_numpy(revived(self._x())))
 
     def _first_call(self) -> Answer:
         """Shape and dtype of a call that builds the layer; its weights are random."""

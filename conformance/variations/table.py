@@ -454,7 +454,7 @@ _GLOBAL: tuple[Row, ...] = (
 )
 MODES = (
     *("graph", "xla", "predict", "sequential", "functional", "stateless", "revived"),
-    *("serialized", "copied", "pickled", "saved", "reloaded"),
+    *("serialized", "copied", "copied_apart", "pickled", "saved", "reloaded"),
 )
 
 _STAGES: tuple[tuple[str, Stage, tuple[Row, ...]], ...] = (

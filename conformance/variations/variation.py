@@ -16,7 +16,8 @@ class Stage(StrEnum):
     compute_output_shape, ``SYMBOLIC`` a call on a tensor that has a shape only. ``CONFIG`` is
     get_config, ``REVIVE`` from_config. ``FIRST_CALL`` is a call that builds a layer.
     ``WEIGHTS`` looks at the weights after ``BUILD``, and
-    ``ASSIGN`` is set_weights. ``THEN`` is what is done to the layer after that, ``CALL`` calls it.
+    ``ASSIGN`` is set_weights. ``THEN`` is what is done to the layer after that, ``CALL`` calls it,
+    ``REVIVED_CALL`` one made of its configuration and given the same weights.
     ``CONSTRAIN`` applies the constraints of the weights. ``RETRY`` does correctly what was
     refused. ``MODE`` is a way to call the layer.
     """
@@ -33,6 +34,7 @@ class Stage(StrEnum):
     ASSIGN = "set_weights"
     THEN = "then"
     CALL = "call"
+    REVIVED_CALL = "call after from_config"
     LOSSES = "losses"
     CONSTRAIN = "constraints"
     RETRY = "retry"
@@ -52,6 +54,7 @@ LIVED = (
     Stage.ASSIGN,
     Stage.THEN,
     Stage.CALL,
+    Stage.REVIVED_CALL,
     Stage.LOSSES,
     Stage.CONSTRAIN,
     Stage.RETRY,

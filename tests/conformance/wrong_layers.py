@@ -96,14 +96,10 @@ class AssignsOneByOne(Conv2D):
         super().set_weights(weights)
 
 
-class ListsAreReversed(Conv2D):
-    def __init__(self, filters: Any, kernel_size: Any, strides: Any = 1, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, strides, **kwargs)
-        self.is_list = isinstance(strides, list)
-
+class KnowsTrueOnly(Conv2D):
     def call(self, inputs: Any) -> Any:
         result = super().call(inputs)
-        return np.flip(result, 1) if self.is_list else result
+        return result if self.use_bias is True else result + np.float32(1)
 
 
 class WrongInGraphs(Implementation):
@@ -141,6 +137,6 @@ WRONG: tuple[tuple[str, str, type], ...] = (
         "in1x7x7x4-f2-k3-but.set_weights.last_larger-integers.1",
         AssignsOneByOne,
     ),
-    ("spellings_agree", "in1x7x7x4-f2-k3-but.strides.list-integers.1", ListsAreReversed),
+    ("spellings_agree", "in1x7x7x4-f2-k3-but.use_bias.one-integers.1", KnowsTrueOnly),
     ("modes_agree", "in1x7x7x4-f2-k3-but.mode.graph-integers.1", WrongInGraphs),
 )
