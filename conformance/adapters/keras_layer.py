@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from conformance.adapters.keras_modes import MODES, OF_TENSORFLOW, settings_of
+from conformance.adapters.keras_lives import MODES, OF_TENSORFLOW, settings_of
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations.adapter import Adapter

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from conformance.adapters.keras_layer import Keras
-from conformance.adapters.keras_modes import MODES, OF_TENSORFLOW
+from conformance.adapters.keras_lives import MODES, OF_TENSORFLOW
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import Unsupported

@@ -306,7 +306,7 @@ def _compare_outputs(
         raise CheckFailure("returns other values", f"{wrong} of {found.size} differ from {who}")
 
 
-@_of_life(after=(refusals,), applies=_reached(Stage.LOSSES))
+@_of_life(after=(refusals, weights_contract), applies=_reached(Stage.LOSSES))
 def losses(trial: Trial) -> None:
     """After a call, losses has one penalty for each regularizer, of the value of Keras.
 
@@ -327,7 +327,7 @@ def losses(trial: Trial) -> None:
             raise CheckFailure("a loss has another value than in Keras", f"{found}, not {value}")
 
 
-@_of_life(after=(refusals,), applies=_reached(Stage.CONSTRAIN))
+@_of_life(after=(refusals, weights_contract), applies=_reached(Stage.CONSTRAIN))
 def constraints(trial: Trial) -> None:
     """Each weight carries the constraint it was given, which does what Keras' does.
 
