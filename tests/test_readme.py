@@ -10,9 +10,9 @@ import pytest
 from typer.main import get_command
 
 from conformance import results
+from conformance.adapters.keras_modes import MODES
 from conformance.checks import CHECKS
 from conformance.cli import app
-from conformance.adapters.keras_modes import MODES
 from conformance.implementations import ADAPTERS, adapter_of
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ class Mode:
         called: the expression that is called with x, where ``layer`` is the layer.
         made: the same for the module `keras`, a layer and the case that it was built for.
         backend: the one that has it, or empty.
-        compiled: whether XLA computes it, on TensorFlow.
+        compiled: whether XLA computes it.
     """
 
     called: str
@@ -67,7 +67,7 @@ MODES = {
         backend="tensorflow",
         compiled=True,
     ),
-    "predict": Mode(called="keras.Sequential([layer]).predict", made=_predict, compiled=True),
+    "predict": Mode(called="keras.Sequential([layer]).predict", made=_predict),
     "sequential": Mode(
         called="keras.Sequential([layer])",
         made=lambda keras, layer, case: keras.Sequential([layer]),

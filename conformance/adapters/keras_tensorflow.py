@@ -78,12 +78,11 @@ class KerasTensorFlowXLA(KerasTensorFlow):
 
 
 class KerasTensorFlowPredict(KerasTensorFlow):
-    """Compiled by XLA as well, since Keras does so by default; inputs pass a data adapter."""
+    """Traced as well; inputs pass the data adapter of Keras."""
 
     name = "keras-tensorflow-predict"
     summary = "The same layer, called through predict of a model."
     mode = "predict"
-    capabilities = Capabilities(flushes_subnormals=True)
 
 
 class KerasTensorFlowSequential(KerasTensorFlow):
