@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.case import Case
-from conformance.errors import Unsupported
+from conformance.errors import Unsupported, first_line
 
 EAGER = "eager"
 Made = Callable[[Any], Any]
@@ -91,7 +91,7 @@ class Called:
         except self._refusals as error:
             # TensorFlow's own words follow the place in the graph, before the name of the node.
             words = [line for line in str(error).splitlines() if "{{node" not in line]
-            raise Unsupported(words[-1].strip()) from None
+            raise Unsupported(first_line(Exception(words[-1]))) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.layer, name)

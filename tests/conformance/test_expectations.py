@@ -534,6 +534,22 @@ def test_windows_of_onnxruntime_are_shifted_where_the_padding_is_negative():
         worker.stop()
 
 
+def test_an_empty_batch_has_the_shape_of_the_input_with_onednn(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    worker = Worker("keras-tensorflow", Limits(case=60))
+    try:
+        if not worker.start().onednn:
+            pytest.skip("this TensorFlow has no oneDNN")
+        for text in ("in0x4x11x5-f17-k4x5-nobias-integers.0", "in0x4x11x5-f17-k4x5-integers.0"):
+            found = outcomes(worker, Case.parse(text))
+            assert found["output_shape"].status is Status.EXPECTED_FAILURE
+        for text in ("in0x4x12x6-f6-k3x2-g2-integers.0", "in2x4x11x5-f17-k4x5-integers.0"):
+            found = outcomes(worker, Case.parse(text))
+            assert found["output_shape"].status is Status.PASSED
+    finally:
+        worker.stop()
+
+
 @pytest.mark.parametrize(("reason", "text", "check"), FAULTS)
 def test_a_shipped_fault_exists_in_real_keras(
     keras_worker: Worker, reason: str, text: str, check: str

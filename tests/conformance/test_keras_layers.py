@@ -105,10 +105,12 @@ def test_a_layer_in_numpy_computes_and_is_told_what_keras_cannot_infer():
 
 
 def test_what_tensorflow_lacks_is_unsupported_in_its_own_words():
-    case = Case.parse("in2x3x5x6-f4-k3-cf-integers.1")
-    for name in ("own_layers:Plain", "own_layers:Plain@graph", "own_layers:Plain@functional"):
+    case = Case.parse("in2x3x5x6-f4-k3-cf-float64-integers.1")
+    for mode in ("eager", "graph", "predict", "functional"):
+        name = f"own_layers:Plain@{mode}"
         found = {j.check: j for j in judged(case, measured(name))}
         assert found["output_shape"].status is Status.UNSUPPORTED
+        assert found["output_shape"].cause.startswith("The Conv2D op")
         assert "NHWC" in found["output_shape"].cause
 
 
