@@ -31,7 +31,7 @@ OTHER_ACTIVATIONS = tuple(sorted({*ACTIVATIONS, *ALIASES} - {"linear", "relu", "
 # Values that are decided alike, and layouts that cost an implementation the same, share a level.
 DATA: dict[str, Values] = {
     "normal": ("normal", "zeros", "subnormal"),
-    "cancelling": ("cancelling", "special"),
+    "cancelling": ("cancelling", "special", "knees"),
     "wide": ("wide", "tiny", "huge"),
 }
 _IN_ONE_PIECE = (None, "readonly", "unaligned", "relaxed")
