@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from conformance.activation_bounds import MIXING, image
 from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.data import INTEGER_KINDS, Arrays, tamed
+from conformance.data import INTEGER_KINDS, SPECIAL_KINDS, Arrays, tamed
 from conformance.roundings import bound_once_rounded
 from reference_impl import activations
 from reference_impl.convolution import Accumulated, accumulate
@@ -124,7 +124,7 @@ def expected_of(
 
 def finite(case: Case, data: Arrays) -> Arrays:
     """`data` with zeros in place of special values."""
-    return tamed(data) if case.data == "special" else data
+    return tamed(data) if case.data in SPECIAL_KINDS else data
 
 
 def is_exact(case: Case) -> bool:
@@ -186,8 +186,9 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
     values = got.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         error = np.abs(values - want.value)
-        ratio = np.where(error == 0, 0.0, error / want.bound)
-    ratio[np.isnan(ratio) | (values < want.least) | (values > want.most)] = np.inf
+        ratio = np.where((error == 0) | np.isposinf(want.bound), 0.0, error / want.bound)
+    outside = (values < want.least) | (values > want.most)
+    ratio[outside | np.isnan(values) | np.isnan(ratio)] = np.inf
     ratio[want.overflow & ~np.isfinite(values)] = 0.0
     return ratio
 

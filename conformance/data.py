@@ -2,10 +2,11 @@
 
 ``integers`` decide by exact equality: no value is zero, and every partial sum of every order is an
 exactly representable integer. ``small`` are integers too, so small that the errors of a Winograd or
-FFT convolution stay below one half. ``special`` has NaN and infinity in one of the arrays; see
-`conformance.special`. The other kinds are judged by an error bound: ``tiny`` and ``huge`` near one
-end of the range, ``subnormal`` below it, ``zeros`` with zeros of both signs, ``knees`` where the
-activation of the case bends, saturates, or is computed in another way.
+FFT convolution stay below one half. ``special`` has NaN and infinity in one of the arrays, and in
+``masked`` they meet zeros of the other one; see `conformance.special`. The other kinds are judged
+by an error bound: ``tiny`` and ``huge`` near one end of the range, ``subnormal`` below it,
+``zeros`` with zeros of both signs, ``knees`` where the activation of the case bends, saturates, or
+is computed in another way.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from reference_impl.geometry import spatial_axes
 LARGEST_INTEGER = 64
 LARGEST_SMALL = 4
 INTEGER_KINDS = frozenset({"integers", "small"})
+SPECIAL_KINDS = frozenset({"special", "masked"})
 TINY_EXPONENTS = {"float16": -4, "bfloat16": -40, "float32": -40, "float64": -400}
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
@@ -159,6 +161,16 @@ def _special(rng: np.random.Generator, case: Case) -> Triple:
     return arrays
 
 
+def _masked(rng: np.random.Generator, case: Case) -> Triple:
+    """Special values, and zeros of either sign for half of the other array."""
+    x, kernel, bias = _special(rng, case)
+    if np.isfinite(kernel).all():
+        kernel = np.where(rng.random(kernel.shape) < 0.5, np.copysign(0, kernel), kernel)
+    else:
+        x = np.where(rng.random(x.shape) < 0.5, np.copysign(0, x), x)
+    return x, kernel, bias
+
+
 # Which of NaN, inf and -inf are met together.
 _SPECIALS = ((0, 1), (1, 2), (2, 3), (1, 3), (0, 3))
 
@@ -260,4 +272,5 @@ _KINDS = {
     "subnormal": _subnormal,
     "zeros": _zeros,
     "knees": _knees,
+    "masked": _masked,
 }

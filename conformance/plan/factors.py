@@ -32,7 +32,7 @@ OTHER_ACTIVATIONS = tuple(sorted({*ACTIVATIONS, *ALIASES} - {"linear", "relu", "
 DATA: dict[str, Values] = {
     "normal": ("normal", "zeros", "subnormal"),
     "cancelling": ("cancelling", "special", "knees"),
-    "wide": ("wide", "tiny", "huge"),
+    "wide": ("wide", "tiny", "huge", "masked"),
 }
 _IN_ONE_PIECE = (None, "readonly", "unaligned", "relaxed")
 INPUT_MEMORY: dict[str, Values] = {
