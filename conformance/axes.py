@@ -22,7 +22,7 @@ PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
 DATA_KINDS = (
     *("integers", "normal", "cancelling", "wide", "small"),
-    *("special", "tiny", "huge", "subnormal", "zeros"),
+    *("special", "tiny", "huge", "subnormal", "zeros", "knees", "masked"),
 )
 # How people pass arrays; see `conformance.layouts`.
 _HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from conformance.campaign.messages import HarnessError
 from conformance.campaign.process import Lost
 from conformance.campaign.worker import Flaky, Reply
 from conformance.case import Case
 from conformance.checks import Judgement
+from conformance.checks.check import Seen
 from conformance.checks.shapes import output_shape
 from conformance.expectations import Expectation
 from conformance.implementations.info import Info
@@ -34,6 +35,7 @@ class Outcome:
             belong to one finding. Empty when passed.
         message: the same with the numbers of the case.
         ratio: greatest error over bound, where values were compared with a bound.
+        seen: what is not judged, and what became of it.
         reason, link: for expected failures and unexpected passes, why the failure was expected.
         strict: whether an unexpected pass fails the run.
         foreign_memory: whether it is expected to fail because memory is read that is not its own.
@@ -46,6 +48,7 @@ class Outcome:
     cause: str = ""
     message: str = ""
     ratio: float | None = None
+    seen: Seen = field(default_factory=dict)
     reason: str = ""
     link: str = ""
     strict: bool = False
@@ -81,6 +84,7 @@ def _outcome(
         cause=judgement.cause,
         message=judgement.message,
         ratio=judgement.ratio,
+        seen=judgement.seen,
     )
     entry = next((e for e in expectations if _is_expected(e, judgement, info, case)), None)
     if entry is None:

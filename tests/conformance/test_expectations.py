@@ -430,6 +430,11 @@ FAULTS: list[tuple[str, str, str]] = [
     ("squareplus in float16", "in1x3x3x1-f4-k1-a.squareplus-float16-integers.1", "bounded_values"),
     ("gelu and leaky_relu in float64", "in1x3x3x2-f4-k2-a.gelu-float64-normal.1", "bounded_values"),
     (
+        "squareplus squares its argument",
+        "in1x2x2x3-f4-k1-a.squareplus-nobias-huge.1",
+        "bounded_values",
+    ),
+    (
         "gelu and leaky_relu in float64",
         "in1x3x3x2-f4-k2-a.leaky_relu-float64-normal.1",
         "bounded_values",
@@ -480,6 +485,10 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x1x1x1-f8-k1-a.sparsemax-cancelling.1", "bounded_values"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "softplus in float64",
          "in2x2x3x3-f9-k1x3-s1x1-d1x1-g3-a.softplus-nobias-float64-wide.15", "bounded_values"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "hard_silu is torch.nn",
+         "in2x4x5x8-f4-k1-same-a.hard_silu-float32-huge.37036", "bounded_values"),
+        ("keras-jax", "JAX 0.10.2", "tanh in float64",
+         "in1x1x1x1-f1-k1-a.tanh-float64-integers.0", "output_dtype"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "oneDNN's convolution",
          "in1x5x5x1-f1-k4x5-s1x2-integers.2", "exact_values"),
         ("keras-openvino", "OpenVINO 2026.4.1", "oneDNN's convolution",
