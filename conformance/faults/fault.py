@@ -33,9 +33,10 @@ class Fault:
         start: see above.
         when: on which problems it is wrong; None where that is not told beforehand.
         between_calls: whether a result depends on earlier calls.
-        determinate: whether equal sequences give equal results.
+        determinate: whether equal sequences give equal results, on every machine.
         as_returned: whether results are returned as they are, not laid out and rounded.
-        first_sight: whether it was written before the plan was run on it.
+        first_sight: whether the plan caught it when it was first run on it, for a fault that was
+            written before; None for the others.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Fault:
     between_calls: bool = False
     determinate: bool = True
     as_returned: bool = False
-    first_sight: bool = False
+    first_sight: bool | None = None
 
     @property
     def explanation(self) -> str:
@@ -115,7 +116,7 @@ def fault(
     when: Callable[[Problem], bool] | None = None,
     determinate: bool = True,
     as_returned: bool = False,
-    first_sight: bool = True,
+    first_sight: bool | None = True,
 ) -> Fault:
     """A fault of single calls; where `when` does not hold it is correct."""
 

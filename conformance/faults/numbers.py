@@ -77,6 +77,6 @@ ROWS = (
     fault("nan_weights_lost", "special values", "takes weights that are NaN for 0", "pytorch/pytorch#12484", changed(kernel=_weights_without_nan), when=lambda p: bool(np.isnan(p.kernel).any())),
     fault("infinity_is_nan", "special values", "makes NaN of infinity in 3x3 convolutions", "tensorflow/tensorflow#60315", then(_infinity_is_nan), when=both(plain, three_by_three, lambda p: bool(np.isinf(p.x).any()))),
     fault("tf32_from_eight_channels", "precision of factors", "rounds input and kernel to 11 bits from eight channels on", "modular/modular#6248", _inputs_rounded(11), when=both(ungrouped, lambda p: p.channels >= 8)),
-    fault("inputs_tf32", "precision of factors", "rounds input and kernel to 11 bits (TF32) before multiplying", "sonots/cumo#501", _inputs_rounded(11), first_sight=False),
-    fault("inputs_bfloat16", "precision of factors", "rounds input and kernel to 8 bits (bfloat16) before multiplying", "uxlfoundation/oneDNN#1150", _inputs_rounded(8), first_sight=False),
+    fault("inputs_tf32", "precision of factors", "rounds input and kernel to 11 bits (TF32) before multiplying", "sonots/cumo#501", _inputs_rounded(11), first_sight=None),
+    fault("inputs_bfloat16", "precision of factors", "rounds input and kernel to 8 bits (bfloat16) before multiplying", "uxlfoundation/oneDNN#1150", _inputs_rounded(8), first_sight=None),
 )  # fmt: skip

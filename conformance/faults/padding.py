@@ -59,11 +59,6 @@ def _half_and_more_if_odd(n: int, e: int, s: int, k: int) -> Pair:
     return k // 2 + k % 2, k // 2
 
 
-def _at_most_the_input(n: int, e: int, s: int, k: int) -> Pair:
-    before, after = same_pads(n, min(e, n), s, "same")
-    return before, after
-
-
 def _mode(mode: str) -> Wrong:
     return lambda problem: solve(problem, mode=mode)
 
@@ -155,24 +150,23 @@ def _is_same(p: Problem) -> bool:
 ROWS = (
     fault("pads_beyond_six", "the reach of padding", "takes the sixth column and those after it for columns without padding", "modular/modular#6712", _padded_columns_beyond_six, when=lambda p: max(p.pads[1]) > 6, determinate=False),
     fault("pads_leak_in_large_batches", "the reach of padding", "reads beside the input in batches above 32 samples", "tensorflow/tensorflow#24196", _leaks_in_large_batches, when=lambda p: len(p.x) > 32 and is_padded(p)),
-    fault("pads_at_most_the_input", "the reach of padding", "pads same as for a kernel no larger than the input", "xmos/ai_tools#88", _padded_by(_at_most_the_input, cropped=True), when=lambda p: p.same and any(e > n for n, e, _, _ in p.sizes)),
     fault("winograd_pads_one", "padding of 3x3", "pads one pixel around the input of a 3x3 convolution, even without padding", "apache/tvm#4260", _one_pixel_around, when=both(plain, three_by_three, lambda p: not p.same)),
     fault("same_negative_total", "stride above the kernel", "skips input where the stride of same padding exceeds the kernel", "tensorflow/tensorflow#14601", _negative_totals, when=_has_negative_total),
     fault("same_output_floor", "output size", "rounds the output size of same padding down", "tensorflow/tensorflow#46281", _floored, when=lambda p: p.same and any(n % s for n, _, s, _ in p.sizes)),
     fault("width_by_kernel_height", "output size", "computes the output width from the kernel height", "tenstorrent/tt-metal#19542", _width_by_the_kernel_height, when=lambda p: p.window[0] != p.window[1]),
     fault("same_last_windows_skipped", "odd pixel of same", "skips the last row and column where same padding has an odd pixel", "nntrainer/nntrainer#1570", _last_windows_skipped, when=_uneven_ends),
     fault("pads_in_another_order", "order of pads", "reads (top, bottom, left, right) as (top, left, bottom, right)", "rustnn/rustnn#27", _pads_in_another_order, when=is_padded),
-    fault("same_extra_before", "odd pixel of same", "puts the odd pixel of same padding before the input, not after it", "keras-team/keras#9473", _padded_by(_extra_before), first_sight=False),
-    fault("same_extra_lost", "odd pixel of same", "drops the odd pixel of same padding", "apple/coremltools#2515", _padded_by(lambda n, e, s, k: (_total(n, e, s, k) // 2,) * 2), first_sight=False),
-    fault("same_rounded_up", "half of same", "rounds half of the same padding up on both sides", "mil-tokyo/webdnn#660", _padded_by(_ceil_both), first_sight=False),
-    fault("same_half_kernel", "half of same", "pads same by (extent - 1) // 2 on both sides", "tensorflow/tfjs#2993", _padded_by(_half_kernel), first_sight=False),
-    fault("same_symmetric", "half of same", "pads same by extent // 2 on both sides and crops the result", "keras-team/keras#22054", _padded_by(lambda n, e, s, k: (e // 2, e // 2), cropped=True), first_sight=False),
-    fault("same_ignores_dilation", "total of same", "computes same padding from the undilated kernel", "microsoft/onnxscript#3037", _padded_by(_kernel_undilated), first_sight=False),
+    fault("same_extra_before", "odd pixel of same", "puts the odd pixel of same padding before the input, not after it", "keras-team/keras#9473", _padded_by(_extra_before), first_sight=None),
+    fault("same_extra_lost", "odd pixel of same", "drops the odd pixel of same padding", "apple/coremltools#2515", _padded_by(lambda n, e, s, k: (_total(n, e, s, k) // 2,) * 2), first_sight=None),
+    fault("same_rounded_up", "half of same", "rounds half of the same padding up on both sides", "mil-tokyo/webdnn#660", _padded_by(_ceil_both), first_sight=None),
+    fault("same_half_kernel", "half of same", "pads same by (extent - 1) // 2 on both sides", "tensorflow/tfjs#2993", _padded_by(_half_kernel), first_sight=None),
+    fault("same_symmetric", "half of same", "pads same by extent // 2 on both sides and crops the result", "keras-team/keras#22054", _padded_by(lambda n, e, s, k: (e // 2, e // 2), cropped=True), first_sight=None),
+    fault("same_ignores_dilation", "total of same", "computes same padding from the undilated kernel", "microsoft/onnxscript#3037", _padded_by(_kernel_undilated), first_sight=None),
     fault("same_fixed_half", "total of same", "pads same by kernel // 2 on both sides whatever the stride, and odd kernels by one more before the input", "root-project/root#21737", _padded_by(_half_and_more_if_odd), when=_is_same),
-    fault("same_is_valid", "mode of padding", "treats same as valid", "keras-team/keras#18535", changed(same=lambda p: False), first_sight=False),
-    fault("valid_is_same", "mode of padding", "treats valid as same", "dotnet/TorchSharp#496", changed(same=lambda p: True), first_sight=False),
-    fault("pads_with_edge", "value of padding", "pads with the border pixels instead of zeros", "keras-team/keras#23233", _mode("edge"), first_sight=False),
-    fault("pads_with_reflection", "value of padding", "pads with the mirrored input instead of zeros", "speechbrain/speechbrain#125", _mode("reflect"), first_sight=False),
-    fault("pads_with_ones", "value of padding", "pads with ones instead of zeros", "tensorflow/tflite-micro#2319", _with_ones, first_sight=False),
+    fault("same_is_valid", "mode of padding", "treats same as valid", "keras-team/keras#18535", changed(same=lambda p: False), first_sight=None),
+    fault("valid_is_same", "mode of padding", "treats valid as same", "dotnet/TorchSharp#496", changed(same=lambda p: True), first_sight=None),
+    fault("pads_with_edge", "value of padding", "pads with the border pixels instead of zeros", "keras-team/keras#23233", _mode("edge"), first_sight=None),
+    fault("pads_with_reflection", "value of padding", "pads with the mirrored input instead of zeros", "speechbrain/speechbrain#125", _mode("reflect"), first_sight=None),
+    fault("pads_with_ones", "value of padding", "pads with ones instead of zeros", "tensorflow/tflite-micro#2319", _with_ones, first_sight=None),
     fault("pads_with_neighbours", "memory beside the input", "reads what lies beside the input in memory instead of zeros", "uxlfoundation/oneDNN#5080", without_padding(lambda p: padded(p, around)), when=is_padded),
 )  # fmt: skip
