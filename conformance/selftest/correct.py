@@ -81,7 +81,8 @@ def _summed(add: Callable[[Array, Array, Array], Array]) -> Callable[..., Array]
 
 
 def _product(total: Array, window: Array, tap: Array) -> Array:
-    return total + window @ tap
+    summed: Array = total + window @ tap
+    return summed
 
 
 def _one_by_one(total: Array, window: Array, tap: Array) -> Array:

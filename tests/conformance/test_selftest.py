@@ -1,4 +1,4 @@
-"""The suite's power: faults are caught and named, nothing correct fails, and docs/power.md is whole."""
+"""The suite's power: what is caught and named, that nothing correct fails, and docs/power.md."""
 
 from __future__ import annotations
 
