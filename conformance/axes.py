@@ -24,7 +24,7 @@ PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
 DATA_KINDS = (
     *("integers", "normal", "cancelling", "wide", "small"),
-    *("special", "tiny", "huge", "subnormal", "zeros"),
+    *("special", "tiny", "huge", "subnormal", "zeros", "knees", "masked"),
 )
 # What a call may be but for which it were a plain Conv2D: see `refusals` and `variations`.
 BUT = (*REFUSALS, *VARIATIONS)

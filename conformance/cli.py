@@ -421,6 +421,34 @@ def doctor() -> None:
         raise typer.Exit(Exit.INCONCLUSIVE)
 
 
+@app.command()
+def selftest(
+    seeds: Annotated[
+        int, typer.Option(parser=_whole_number(1), metavar="N", help="Plans to try each fault on.")
+    ] = 3,
+    jobs: Jobs = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table there, as Markdown.")
+    ] = None,
+) -> None:
+    """Put known faults and correct implementations to the suite: what it catches and names."""
+    from conformance.campaign.session import available_cores
+    from conformance.selftest import Selftest, document, line, summary
+
+    run = Selftest(seeds=seeds, jobs=jobs or available_cores())
+    for row in run:
+        typer.echo(line(row))
+    assert run.outcome is not None
+    for text in summary(run.outcome):
+        typer.echo(text)
+    if out is not None:
+        try:
+            out.write_text(document(run.outcome), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {out}: {error.strerror}") from None
+    raise typer.Exit(Exit.CONFORMS if run.outcome.is_good else Exit.FAILS)
+
+
 def main() -> None:
     """Entry point: one sentence and exit code 2 for what cannot be done."""
     # A shell's background job inherits an ignored SIGINT; CI cancels with one all the same.

@@ -8,6 +8,9 @@ a pair (`input`, `kernel`, `strides`, `dilation`, `output`). A word is compared 
 list of them. A number or pair takes a value or a comparison: ``"> 1"``, ``"h != w"``,
 ``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or ``output_w``, as in
 ``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3 <= strides_h"``.
+
+Two words are about where an implementation runs: `onednn`, whether oneDNN computes, and `isa`, the
+instruction set of the processor. They hold nowhere where that is not known.
 """
 
 from __future__ import annotations
@@ -18,17 +21,29 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from conformance.axes import TERMS, Number, Numbers, Word
 from conformance.case import Case
 from conformance.errors import UsageError
+from conformance.machine import INSTRUCTION_SETS
 
-Predicate = Callable[[Case], bool]
+Surroundings = Mapping[str, object]
+NOWHERE: Surroundings = {}
+
+
+class Predicate(Protocol):
+    """What a condition demands of a case, and of where it runs."""
+
+    def __call__(self, case: Case, surroundings: Surroundings = NOWHERE, /) -> bool:
+        """Whether the condition holds."""
+
 
 MOST_CHARACTERS = 500  # of a comparison; Python's parser gives up on thousands of signs
 
 WORDS = {name: (term.read, term.allowed) for name, term in TERMS.items() if isinstance(term, Word)}
+# About where an implementation runs, as its `Info` tells.
+PLACES: dict[str, tuple[object, ...]] = {"onednn": (True, False), "isa": INSTRUCTION_SETS}
 NUMBERS = {name: term.read for name, term in TERMS.items() if isinstance(term, Number)}
 PAIRS = {name: term.read for name, term in TERMS.items() if isinstance(term, Numbers)}
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -53,33 +68,42 @@ def parse(when: Mapping[str, Any], where: str = "condition") -> Predicate:
         UsageError: one is not understood; the message starts with `where`.
     """
     terms = [parse_term(name, value, where) for name, value in when.items()]
-    return lambda case: all(holds(case) for holds in terms)
+    return lambda case, where=NOWHERE: all(holds(case, where) for holds in terms)
 
 
 def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
     """What ``name = value`` demands of a case; errors as for `parse`."""
     if name in WORDS:
-        wanted = value if isinstance(value, list) else [value]
         read, allowed = WORDS[name]
-        for word in wanted:
-            if word not in allowed or isinstance(word, bool) != (name == "bias"):
-                raise UsageError(
-                    f"{where}: {name} = {word!r:.100}; allowed are {', '.join(map(str, allowed))}"
-                )
-        return lambda case: read(case) in wanted
+        wanted = _wanted(name, value, allowed, where)
+        return lambda case, where=NOWHERE: read(case) in wanted
+    if name in PLACES:
+        wanted = _wanted(name, value, PLACES[name], where)
+        return lambda case, where=NOWHERE: where.get(name) in wanted
     if name not in NUMBERS and name not in PAIRS:
         raise UsageError(
             f"{where}: unknown condition {name!r:.100}; "
-            f"allowed are {', '.join((*WORDS, *NUMBERS, *PAIRS))}"
+            f"allowed are {', '.join((*WORDS, *NUMBERS, *PAIRS, *PLACES))}"
         )
     names = {"h": f"{name}_h", "w": f"{name}_w"} if name in PAIRS else {name: name}
     tree = _comparison(value, names, f"{where}: {name} = {value!r:.100}")
 
-    def holds(case: Case) -> bool:
+    def holds(case: Case, where: Surroundings = NOWHERE, /) -> bool:
         values = _numbers(case)
         return bool(_evaluate(tree, values | {short: values[n] for short, n in names.items()}))
 
     return holds
+
+
+def _wanted(name: str, value: Any, allowed: tuple[object, ...], where: str) -> list[object]:
+    """The words of a term, each one of `allowed`."""
+    wanted = value if isinstance(value, list) else [value]
+    for word in wanted:
+        if word not in allowed or isinstance(word, bool) != isinstance(allowed[0], bool):
+            raise UsageError(
+                f"{where}: {name} = {word!r:.100}; allowed are {', '.join(map(_word, allowed))}"
+            )
+    return wanted
 
 
 def conjunction(terms: Iterable[tuple[str, Any]]) -> dict[str, Any]:

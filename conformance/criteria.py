@@ -21,9 +21,8 @@ the 2-norm (FFT) or the maximum (Winograd) of a sample's channel:
 On integers, so small that these errors stay far below one half in float32, each element must be
 nearer to the exact integer than to any other; sums narrower than that have their bound.
 
-An activation carries an error on by its Lipschitz constant and adds the error of evaluating it:
-`ELEMENTARY_ROUNDINGS` unit roundoffs of ``1 + |z|``, the largest intermediate value, and the
-smallest normal number, since elementary functions may flush what lies below it.
+What an activation makes of a sum that is off is said in `conformance.activation_bounds`, with rules
+of sign and range that no rounding may break.
 """
 
 from __future__ import annotations
@@ -35,9 +34,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.activation_bounds import MIXING, image
 from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.data import INTEGER_KINDS, Arrays, tamed
+from conformance.data import INTEGER_KINDS, SPECIAL_KINDS, Arrays, tamed
 from conformance.roundings import bound_once_rounded
 from reference_impl import activations
 from reference_impl.convolution import Accumulated, accumulate
@@ -50,12 +50,7 @@ SumsOf = Callable[[Case, Arrays, bool], Accumulated]
 # Activations that map every integer of the exact data to an integer.
 EXACT_ACTIVATIONS = frozenset({None, "linear", "relu", "relu6", "hard_tanh", "hard_shrink"})
 # Activations that mix the values along the last axis.
-AXIS_ACTIVATIONS = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
-# OpenCL 3.0 (full profile, section 7.4) allows erf 16 ulp, more than exp, log1p or tanh; an ulp is
-# two unit roundoffs, and at most eight further operations are each correctly rounded.
-ELEMENTARY_ROUNDINGS = 2 * 16 + 8
-# No activation of Keras but exponential is steeper: selu has the largest slope, 1.76.
-LIPSCHITZ = 2.0
+AXIS_ACTIVATIONS = frozenset(MIXING)
 WINOGRAD_AMPLIFICATION = 39.56**2
 # Additions and products on one path through the three transforms of F(6, 3), both axes.
 WINOGRAD_STEPS = 2 * (8 + 3 + 8)
@@ -72,6 +67,7 @@ class Expected:
         overflow: where an intermediate result may already leave the range of the output format.
         fmt: the output format.
         exact: whether only ``value`` itself is right.
+        least, most: what the activation allows beside the bound, for each element or for all.
     """
 
     value: Reals
@@ -79,6 +75,8 @@ class Expected:
     overflow: NDArray[np.bool_]
     fmt: FloatFormat
     exact: bool
+    least: Reals | float = -np.inf
+    most: Reals | float = np.inf
 
     @property
     def rounded(self) -> NDArray[Any]:
@@ -126,7 +124,7 @@ def expected_of(
 
 def finite(case: Case, data: Arrays) -> Arrays:
     """`data` with zeros in place of special values."""
-    return tamed(data) if case.data == "special" else data
+    return tamed(data) if case.data in SPECIAL_KINDS else data
 
 
 def is_exact(case: Case) -> bool:
@@ -159,9 +157,9 @@ def _expected(
         return Expected(value, bound, np.zeros(value.shape, bool), fmt, exact=True)
     assert magnitude is not None
     bound, overflow = _convolution_bound(case, data, capabilities, sums, magnitude, tight=tight)
-    if activation != "linear":
-        value, bound, overflow = _after_activation(activation, sums, bound, overflow, fmt)
-    return Expected(value, bound, overflow, fmt, exact=False)
+    if activation == "linear":
+        return Expected(value, bound, overflow, fmt, exact=False)
+    return _after_activation(activation, sums, bound, overflow, fmt)
 
 
 def accumulation_format(case: Case, capabilities: Capabilities) -> FloatFormat:
@@ -182,13 +180,15 @@ def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
     """Error over bound for each element: at most 1 where `got` is right, 0 where it is equal.
 
     An infinity (or a NaN made from it) is right where the range of the output format is left on
-    the way. Where the bound is 0 an error counts as infinite.
+    the way. Where the bound is 0 an error counts as infinite, and so does leaving the range of an
+    activation.
     """
     values = got.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         error = np.abs(values - want.value)
-        ratio = np.where(error == 0, 0.0, error / want.bound)
-    ratio[np.isnan(ratio)] = np.inf
+        ratio = np.where((error == 0) | np.isposinf(want.bound), 0.0, error / want.bound)
+    outside = (values < want.least) | (values > want.most)
+    ratio[outside | np.isnan(values) | np.isnan(ratio)] = np.inf
     ratio[want.overflow & ~np.isfinite(values)] = 0.0
     return ratio
 
@@ -229,6 +229,8 @@ def _convolution_bound(
     if tight and acc.precision > fmt.precision and acc.precision >= 24:
         added = None if data.bias is None else _along_filters(data.bias, case)
         narrowed = bound_once_rounded(sums, error, added, fmt)
+        if case.activation not in (None, "linear"):  # which may get the sum as it is
+            narrowed = np.maximum(narrowed, error)
         return narrowed + (2 * spacing if flushes else 0.0), overflow
     bias = 0.0 if data.bias is None else float(np.abs(data.bias.astype(np.float64)).max())
     roundings = [size] if fmt.precision >= acc.precision else [size + bias, size]
@@ -293,31 +295,19 @@ def _leak(case: Case, data: Arrays, algorithm: str, unit: float) -> _Leak:
 
 
 def _after_activation(
-    name: str, z: Reals, bound: Reals, overflow: NDArray[np.bool_], fmt: FloatFormat
-) -> tuple[Reals, Reals, NDArray[np.bool_]]:
-    value = activations.get(name)(z)
-    u = fmt.unit_roundoff
-    if name in EXACT_ACTIVATIONS:
-        error = bound  # they are exact
-        if name == "hard_shrink":  # it jumps at 1/2, so either side is right near there
-            error = error + np.where(np.abs(np.abs(z) - 0.5) <= bound, 0.5, 0.0)
-        return value, error, overflow
-    roundings: float = ELEMENTARY_ROUNDINGS
-    largest = np.abs(z)
+    name: str, z: Reals, error: Reals, overflow: NDArray[np.bool_], fmt: FloatFormat
+) -> Expected:
+    error = np.where(overflow, np.inf, error)  # of an infinity it may make any of its values
+    found = image(name, z, error, fmt)
     if name in AXIS_ACTIVATIONS:
-        length = z.shape[-1]
-        roundings += length
-        largest, bound = (
-            np.broadcast_to(a.max(axis=-1, keepdims=True, initial=0.0), value.shape)
-            for a in (largest, bound)
-        )
-        overflow = np.broadcast_to(overflow.any(axis=-1, keepdims=True), value.shape)
-    with np.errstate(over="ignore"):
-        if name == "exponential":
-            error = value * (np.expm1(bound) + roundings * u * (1 + largest))
-        else:
-            error = LIPSCHITZ * bound + roundings * u * (1 + largest)
-            if name == "glu":
-                error = error * (1 + largest)
-    overflow = overflow | (np.abs(value) + error >= fmt.largest)
-    return value, error + 2.0**fmt.min_exponent, overflow
+        overflow = np.broadcast_to(overflow.any(axis=-1, keepdims=True), found.value.shape)
+    overflow = overflow | (np.abs(found.value) + found.bound >= fmt.largest)
+    return Expected(
+        found.value,
+        found.bound,
+        overflow,
+        fmt,
+        exact=False,
+        least=found.least,
+        most=found.most,
+    )

@@ -2,9 +2,11 @@
 
 ``integers`` decide by exact equality: no value is zero, and every partial sum of every order is an
 exactly representable integer. ``small`` are integers too, so small that the errors of a Winograd or
-FFT convolution stay below one half. ``special`` has NaN and infinity in one of the arrays; see
-`conformance.special`. The other kinds are judged by an error bound: ``tiny`` and ``huge`` near one
-end of the range, ``subnormal`` below it, ``zeros`` with zeros of both signs.
+FFT convolution stay below one half. ``special`` has NaN and infinity in one of the arrays, and in
+``masked`` they meet zeros of the other one; see `conformance.special`. The other kinds are judged
+by an error bound: ``tiny`` and ``huge`` near one end of the range, ``subnormal`` below it,
+``zeros`` with zeros of both signs, ``knees`` where the activation of the case bends, saturates, or
+is computed in another way.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from reference_impl.geometry import spatial_axes
 LARGEST_INTEGER = 64
 LARGEST_SMALL = 4
 INTEGER_KINDS = frozenset({"integers", "small"})
+SPECIAL_KINDS = frozenset({"special", "masked"})
 TINY_EXPONENTS = {"float16": -4, "bfloat16": -40, "float32": -40, "float64": -400}
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
@@ -158,6 +161,16 @@ def _special(rng: np.random.Generator, case: Case) -> Triple:
     return arrays
 
 
+def _masked(rng: np.random.Generator, case: Case) -> Triple:
+    """Special values, and zeros of either sign for half of the other array."""
+    x, kernel, bias = _special(rng, case)
+    if np.isfinite(kernel).all():
+        kernel = np.where(rng.random(kernel.shape) < 0.5, np.copysign(0, kernel), kernel)
+    else:
+        x = np.where(rng.random(x.shape) < 0.5, np.copysign(0, x), x)
+    return x, kernel, bias
+
+
 # Which of NaN, inf and -inf are met together.
 _SPECIALS = ((0, 1), (1, 2), (2, 3), (1, 3), (0, 3))
 
@@ -200,6 +213,53 @@ def _zeros(rng: np.random.Generator, case: Case) -> Triple:
     return x, kernel, bias
 
 
+# Where activations bend, saturate, or change their formula. Fixed for ever, since a case string
+# means these values; what is not listed bends at 0.
+KNEES: dict[str, tuple[float, ...]] = {
+    "relu6": (0, 6),
+    "hard_tanh": (-1, 1),
+    "hard_shrink": (-0.5, 0.5),
+    "soft_shrink": (-0.5, 0.5),
+    "hard_sigmoid": (-3, 3),
+    "hard_silu": (-3, -1.5, 3),
+    "hard_swish": (-3, -1.5, 3),
+    "sparse_plus": (-1, 1),
+    "sparse_sigmoid": (-1, 1),
+    "tanh": (0, -4.97, 7.9, 9.01, 18.7),
+    "tanh_shrink": (0, -1, 9.01),
+    "gelu": (-0.75, 0, -2.2, 2.2, -5.5, 5.5, -13.3),
+    "silu": (-1.28, 0, 9, -17, 17),
+    "swish": (-1.28, 0, 9, -17, 17),
+    "mish": (-1.19, 0, -5, 8, 20),
+    "softplus": (0, -2.85, 2.85, -4.93, 4.93, -13.94, 13.94, 20, -34.04, 34.04),
+    "log_sigmoid": (0, -2.85, 2.85, -4.93, 4.93, -13.94, 13.94, -20, -34.04, 34.04),
+    "sigmoid": (0, -9, -18, 16.6),
+    "squareplus": (0, -2, -64, 64),
+}
+# Those that take exp of their argument: near the ends of the range of it.
+_EXPONENTIAL = ("exponential", "sigmoid", "silu", "swish", "mish", "softplus", "log_sigmoid", "elu")
+
+
+def _knees(rng: np.random.Generator, case: Case) -> Triple:
+    """Sums about the knees of the activation, one for each filter, more or less near to it.
+
+    The bias is the knee; without one, the weights of an input of nearly ones sum to it.
+    """
+    x, kernel, bias = (values.astype(np.float64) for values in _normal(rng, case))
+    name = case.activation or "linear"
+    knees = KNEES.get(name, (0,))
+    if name in _EXPONENTIAL:
+        end = float(np.log(format_of(case.compute_dtype).largest))
+        knees = (*knees, end, -end)
+    at = rng.choice(np.array(knees, np.float64), case.filters)
+    spread = np.exp2(rng.integers(-12, 2, case.filters).astype(np.float64))
+    taps = max(case.geometry.taps, 1)
+    kernel *= spread / taps**0.5
+    if case.has_bias:
+        return x, kernel, at + bias * spread
+    return 1 + x / 16, kernel + at / taps, bias
+
+
 _KINDS = {
     "integers": _integers,
     "small": _small,
@@ -211,4 +271,6 @@ _KINDS = {
     "huge": _huge,
     "subnormal": _subnormal,
     "zeros": _zeros,
+    "knees": _knees,
+    "masked": _masked,
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected_of
+from conformance.data import SPECIAL_KINDS
 from conformance.errors import Crashed, Unsupported
 from conformance.faults import FAULTS, Fault
 from conformance.special import Sort, sorts
@@ -17,17 +18,33 @@ from conformance.sums import kept_sums
 def diagnose(trials: Sequence[Trial]) -> str | None:
     """Name of the fault that explains every failing trial, None if none does.
 
+    Of several, the first that strikes under a condition; None where only unconditional ones are
+    left and more than one of them explains all.
     A fault explains a trial when the implementation's result lies within the derived bound of the
-    fault's result everywhere: by exact equality on exact data.
+    fault's result everywhere: by exact equality on exact data. What depends on earlier calls or on
+    chance is never named.
     """
     failing = [trial for trial in trials if _is_wrong(trial)]
     if not failing:
         return None
+    found: list[str] = []
     for fault in FAULTS.values():
-        explained = {_explains(fault, trial) for trial in failing}
-        if True in explained and False not in explained:
-            return fault.name
-    return None
+        if fault.is_diagnosis and _explains_all(fault, failing):
+            if fault.when is not None:
+                return fault.name
+            found.append(fault.name)
+    return found[0] if len(found) == 1 else None
+
+
+def _explains_all(fault: Fault, failing: Sequence[Trial]) -> bool:
+    """Whether it explains some of them and contradicts none."""
+    explained = False
+    for trial in failing:
+        one = fault.strikes(trial.case, trial.data) and _explains(fault, trial)
+        if one is False:
+            return False
+        explained |= one is True
+    return explained
 
 
 def _is_wrong(trial: Trial) -> bool:
@@ -38,7 +55,7 @@ def _is_wrong(trial: Trial) -> bool:
     want = trial.expected
     if got.shape != want.value.shape:
         return True
-    if trial.case.data == "special":
+    if trial.case.data in SPECIAL_KINDS:
         return bool(trial.special.wrong(got).any())
     return bool((error_ratio(got, want) > 1).any())
 
@@ -51,19 +68,21 @@ def _explains(fault: Fault, trial: Trial) -> bool | None:
         return False
     right = trial.expected
     compared = np.ones(got.shape, bool)
-    if trial.case.data == "special":
+    if trial.case.data in SPECIAL_KINDS:
         same = sorts(value) == sorts(got)
         if got.shape != right.value.shape:
             return bool(same.all())
         sort = trial.special.sort
         if not same[sort != Sort.OPEN].all():
             return False
-        compared = (sort == Sort.FINITE) & np.isfinite(value)
-        if not trial.special.wrong(got)[compared].any():
-            return True
+        compared = (sort != Sort.OPEN) & np.isfinite(value)
     want = expected_of(trial.case, trial.data, trial.info.declared, value, kept_sums)
     if np.any(error_ratio(got, want)[compared] > 1):
         return False
+    if trial.case.data == "special":
+        compared &= trial.special.sort == Sort.FINITE
+        if not trial.special.wrong(got)[compared].any():
+            return True
     if got.shape != right.value.shape:
         return True
     # The bound is that of the largest sum in the case: the worst element must also be far nearer.

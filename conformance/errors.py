@@ -7,6 +7,9 @@ import re
 # Terminal colours, and the node name that TensorFlow puts before a message.
 _DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} ")
 
+# What Keras puts before the reason.
+_AROUND = "Exception encountered when calling "
+
 
 class Unsupported(Exception):
     """Raised by an implementation for what it does not do: *unsupported*, never passed.
@@ -30,12 +33,12 @@ def describe(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line that says something, without terminal colours, at most 300 characters."""
+    """The first line that says why, without terminal colours, at most 300 characters."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a stranger's __str__
         return ""
-    for line in _DECORATION.sub("", text).splitlines():
-        if line.strip():
-            return line.strip()[:300]
-    return ""
+    lines = [line.strip() for line in _DECORATION.sub("", text).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith(_AROUND):
+        del lines[0]
+    return lines[0][:300] if lines else ""

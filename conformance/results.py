@@ -192,6 +192,7 @@ class ImplementationResult:
         impl: the name as given to ``--impl`` where `name` is longer, to tell it from another run's
             in a merged report; else empty.
         stopped: why not every planned case was run, where a merged report knows it.
+        open: special values where either way is correct -> what became of them -> cases.
     """
 
     name: str
@@ -215,6 +216,7 @@ class ImplementationResult:
     plan: dict[str, Any] = field(default_factory=dict)
     impl: str = ""
     stopped: str = ""
+    open: dict[str, dict[str, Count]] = field(default_factory=dict)
 
     @property
     def given_name(self) -> str:

@@ -3,7 +3,8 @@
 Rounding to nearest is monotone. So a sum within ``e`` of the exact ``y`` becomes, rounded once, a
 number in ``[fl(y - e), fl(y + e)]``: mostly a single one, where ``u |y|`` would allow two. With a
 bias ``b`` the sum ``c`` of the products may be rounded before it is added, as Keras does: then the
-result lies in ``[fl(fl(c - e) + b), fl(fl(c + e) + b)]``, and the addition may be in float32.
+result lies in ``[fl(fl(c - e) + b), fl(fl(c + e) + b)]``, and the addition may be in float32. A sum
+in float64 may become float32 on the way, as conversions of ml_dtypes to bfloat16 do.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ def bound_once_rounded(exact: Reals, error: Reals, bias: Reals | None, fmt: Floa
 
     `bias` is None without one; else it is part of `exact`, and may be added after a rounding.
     """
+    u = format_of("float32").unit_roundoff
+    error = error + u * (np.abs(exact) + error)
     low, high = _rounded(exact - error, fmt), _rounded(exact + error, fmt)
     if bias is not None:
         products = exact - bias
         early_low = _rounded(products - error, fmt) + bias
         early_high = _rounded(products + error, fmt) + bias
-        u = format_of("float32").unit_roundoff
         low = np.minimum(low, _rounded(early_low - u * np.abs(early_low), fmt))
         high = np.maximum(high, _rounded(early_high + u * np.abs(early_high), fmt))
     return np.maximum(exact - low, high - exact)

@@ -4,9 +4,9 @@ The terms of an element are the products of its window inside the input, and its
 decides the sum of such terms in any order (clauses 6.1 and 6.2): one NaN makes it NaN, infinities
 of both signs do, those of one sign make it that infinity, and all else is untouched.
 
-*Open* is what a convolution may do either way, so it is not judged: NaN or infinity times zero,
-which one that skips zeros never computes; such weights over the padding, which one that skips the
-padding never reads; NaN and infinity through an activation, and all else behind one that is not
+*Open* is what a convolution may do either way, so it is not judged but told: NaN or infinity times
+zero, which one that skips zeros never computes; such weights over the padding, which one that skips
+the padding never reads; NaN and infinity through an activation, and all else behind one that is not
 exact, which other data decide. A Winograd or FFT convolution spreads such a value over its whole
 sample.
 """
@@ -60,10 +60,17 @@ class Special:
     Attributes:
         sort: of each element.
         finite: what the terms without a special value must give.
+        open: where nothing but one open thing decides, by what that is.
     """
 
     sort: NDArray[np.uint8]
     finite: Expected
+    open: dict[str, Mask]
+
+    def seen(self, got: NDArray[Any]) -> dict[str, str]:
+        """What became of each open thing in `got`."""
+        found = sorts(got)
+        return {what: _told(found[mask]) for what, mask in self.open.items()}
 
     def wrong(self, got: NDArray[Any]) -> Mask:
         """Which elements of `got` are wrong."""
@@ -84,9 +91,14 @@ def special(case: Case, data: Arrays, capabilities: Capabilities, finite: Expect
     plus, minus = window.infinite(1), window.infinite(-1)
     sort[plus] = Sort.PLUS
     sort[minus] = Sort.MINUS
-    sort[window.unsure()] = Sort.OPEN
-    sort[(plus & minus) | window.nan()] = Sort.NAN
+    unsure = window.unsure()
+    for mask in unsure.values():
+        sort[mask] = Sort.OPEN
+    nan = (plus & minus) | window.nan()
+    sort[nan] = Sort.NAN
+    alone = _alone(unsure, nan | plus | minus)
     if case.activation not in (None, "linear"):
+        alone = {f"NaN through {case.activation}": nan} if nan.shape == finite.value.shape else {}
         open_too = sort != Sort.FINITE if case.activation in EXACT_ACTIVATIONS else True
         sort = np.broadcast_to(np.where(open_too, Sort.OPEN, Sort.FINITE), finite.value.shape)
         sort = sort.astype(np.uint8)
@@ -95,7 +107,24 @@ def special(case: Case, data: Arrays, capabilities: Capabilities, finite: Expect
         sort[held] = Sort.OPEN
         if not np.isfinite(data.kernel.astype(np.float64)).all():
             sort[...] = Sort.OPEN
-    return Special(sort, finite)
+        alone = {}  # it spreads
+    return Special(sort, finite, {what: mask for what, mask in alone.items() if mask.any()})
+
+
+def _alone(unsure: dict[str, Mask], decided: Mask) -> dict[str, Mask]:
+    """Where one of the things that are open stands alone, beside nothing that decides."""
+    number = sum((mask.astype(int) for mask in unsure.values()), np.zeros(decided.shape, int))
+    return {what: mask & (number == 1) & ~decided for what, mask in unsure.items()}
+
+
+def _told(found: NDArray[np.uint8]) -> str:
+    """What elements are, in a word."""
+    met = {Sort(int(sort)) for sort in np.unique(found)}
+    if met == {Sort.NAN}:
+        return "NaN"
+    if met == {Sort.FINITE}:
+        return "a number"
+    return "infinity" if met <= {Sort.PLUS, Sort.MINUS} else "mixed"
 
 
 class _Windows:
@@ -126,16 +155,19 @@ class _Windows:
             met = met | self._meet(x >= self.least, k == np.inf)
         return met
 
-    def unsure(self) -> Mask:
-        """A special value meets a zero, or a special weight the padding."""
-        special_x, special_k = ~np.isfinite(self.x), ~np.isfinite(self.kernel)
-        met = self._meet(special_x, ~self._nonzero(self.kernel))
-        met = met | self._meet(~self._nonzero(self.x), special_k)
-        if special_k.any():
-            inside = self._count(np.ones(self.x.shape, bool), special_k)
-            every = special_k.sum(axis=(0, 1, 2)).reshape(self.bias.shape)
-            met = met | (inside < every)
-        return met
+    def unsure(self) -> dict[str, Mask]:
+        """Where a special value meets a zero, or a special weight the padding."""
+        found: dict[str, Mask] = {}
+        for name, is_one in (("NaN", np.isnan), ("infinity", np.isinf)):
+            x, kernel = is_one(self.x), is_one(self.kernel)
+            met = self._meet(x, ~self._nonzero(self.kernel))
+            found[f"{name} times zero"] = met | self._meet(~self._nonzero(self.x), kernel)
+            over = np.zeros(self.shape, bool)
+            if kernel.any():
+                inside = self._count(np.ones(self.x.shape, bool), kernel)
+                over = inside < kernel.sum(axis=(0, 1, 2)).reshape(self.bias.shape)
+            found[f"weight of {name} over padding"] = over
+        return found
 
     def _nonzero(self, values: NDArray[np.float64]) -> Mask:
         return ~(np.abs(values) < self.least)  # NaN is no zero

@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from conformance import results
+from conformance.adapters.keras_modes import MODES
 from conformance.checks import CHECKS
 from conformance.cli import app
 from conformance.implementations import ADAPTERS, adapter_of
@@ -56,6 +57,10 @@ def test_the_table_of_adapters_is_complete():
         extra = adapter_of(name).extra
         assert (f"`{name}`", f"`{extra}`" if extra else "") in named
     assert len(named) == len(ADAPTERS)
+
+
+def test_the_table_of_modes_is_complete():
+    assert [name for name, _ in rows("| mode |")] == [f"`{name}`" for name in MODES]
 
 
 @pytest.mark.parametrize(

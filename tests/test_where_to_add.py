@@ -101,10 +101,10 @@ def test_an_adapter(copy: Copy):
 
 def test_a_fault(copy: Copy):
     copy.edit(
-        "conformance/faults.py",
-        '    ("bias_ignored",',
-        '    ("upside_down", "reads the input upside down", "nowhere", '
-        '_with(x=lambda p: p.x[:, ::-1])),\n    ("bias_ignored",',
+        "conformance/faults/channels.py",
+        '    fault("bias_ignored",',
+        '    fault("upside_down", "orientation", "reads the input upside down", "some/where#1", '
+        'changed(x=lambda p: p.x[:, ::-1])),\n    fault("bias_ignored",',
     )
     copy.add(
         "wrong.py",

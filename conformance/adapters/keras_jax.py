@@ -33,6 +33,7 @@ class KerasJax(Keras):
         super().setup()
         import jax
 
+        jax.config.update("jax_enable_x64", True)
         self._jax: Any = jax
 
     def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""Ways to call a Keras layer, and settings of Keras, for any backend."""
+"""What a life asks of Keras: ways to reach an equal layer and call it, and settings of Keras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-Mode = Callable[[Any, Any, NDArray[Any]], Any]  # keras, a built layer, the input
+Way = Callable[[Any, Any, NDArray[Any]], Any]  # keras, a built layer, the input
 
 
 def _graph(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
@@ -100,7 +100,7 @@ def _reloaded(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     return other(x)
 
 
-MODES: dict[str, Mode] = {
+WAYS: dict[str, Way] = {
     "functional": _functional,
     "sequential": _sequential,
     "predict": _predict,
@@ -113,7 +113,7 @@ MODES: dict[str, Mode] = {
     "saved": _saved,
     "reloaded": _reloaded,
 }
-OF_TENSORFLOW: dict[str, Mode] = {"graph": _graph, "xla": _xla}
+OF_TENSORFLOW: dict[str, Way] = {"graph": _graph, "xla": _xla}
 
 
 @contextlib.contextmanager

@@ -240,4 +240,6 @@ class _Shrinker:
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE) or self._budget.over:
             return None
+        if like.foreign_memory:
+            return None  # it is chance
         return self._child.explain(cases, like.check)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from conformance.campaign.messages import HarnessError
 from conformance.campaign.process import Lost
 from conformance.campaign.worker import Flaky, Reply
 from conformance.case import Case
 from conformance.checks import Judgement
+from conformance.checks.check import Seen
 from conformance.checks.shapes import output_shape
 from conformance.expectations import Expectation
 from conformance.implementations.info import Info
 from conformance.results import Status
 
 EXPECTABLE = frozenset({Status.PASSED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT})
+LOST = frozenset({Status.CRASHED, Status.FLAKY})
+BY_CHANCE = "reads memory that is not its own, so what it gives is chance"
 FIRST_CALL = output_shape.name  # it reads the first call, and so meets a crash
 
 
@@ -32,8 +35,10 @@ class Outcome:
             belong to one finding. Empty when passed.
         message: the same with the numbers of the case.
         ratio: greatest error over bound, where values were compared with a bound.
+        seen: what is not judged, and what became of it.
         reason, link: for expected failures and unexpected passes, why the failure was expected.
         strict: whether an unexpected pass fails the run.
+        foreign_memory: whether it is expected to fail because memory is read that is not its own.
     """
 
     check: str
@@ -43,9 +48,11 @@ class Outcome:
     cause: str = ""
     message: str = ""
     ratio: float | None = None
+    seen: Seen = field(default_factory=dict)
     reason: str = ""
     link: str = ""
     strict: bool = False
+    foreign_memory: bool = False
 
 
 def outcomes_of(
@@ -61,31 +68,39 @@ def outcomes_of(
     A case without an answer is told by the check that was asked for, of several by the first.
     """
     asked = checks[0] if len(checks) == 1 else FIRST_CALL
-    outcomes = []
-    for judgement in _judgements(reply, asked):
-        status, reason, link, strict = judgement.status, "", "", False
-        for entry in expectations:
-            if status in EXPECTABLE and entry.covers(
-                judgement.check, info.name, info.version, case
-            ):
-                failed = status is not Status.PASSED
-                status = Status.EXPECTED_FAILURE if failed else Status.UNEXPECTED_PASS
-                reason, link, strict = entry.reason, entry.link, entry.strict and not failed
-        outcomes.append(
-            Outcome(
-                check=judgement.check,
-                case=case,
-                at=at,
-                status=status,
-                cause=judgement.cause,
-                message=judgement.message,
-                ratio=judgement.ratio,
-                reason=reason,
-                link=link,
-                strict=strict,
-            )
-        )
-    return outcomes
+    return [
+        _outcome(judgement, at, case, info, expectations) for judgement in _judgements(reply, asked)
+    ]
+
+
+def _outcome(
+    judgement: Judgement, at: int, case: Case, info: Info, expectations: Sequence[Expectation]
+) -> Outcome:
+    outcome = Outcome(
+        check=judgement.check,
+        case=case,
+        at=at,
+        status=judgement.status,
+        cause=judgement.cause,
+        message=judgement.message,
+        ratio=judgement.ratio,
+        seen=judgement.seen,
+    )
+    entry = next((e for e in expectations if _is_expected(e, judgement, info, case)), None)
+    if entry is None:
+        return outcome
+    known = replace(outcome, status=Status.EXPECTED_FAILURE, reason=entry.reason, link=entry.link)
+    if entry.foreign_memory:
+        return replace(known, cause=BY_CHANCE, message=BY_CHANCE, ratio=None, foreign_memory=True)
+    if judgement.status is Status.PASSED:
+        return replace(known, status=Status.UNEXPECTED_PASS, strict=entry.strict)
+    return known
+
+
+def _is_expected(entry: Expectation, judgement: Judgement, info: Info, case: Case) -> bool:
+    if entry.foreign_memory and judgement.status in LOST:
+        return entry.applies(info, case)
+    return judgement.status in EXPECTABLE and entry.covers(judgement.check, info, case)
 
 
 def _judgements(reply: Reply, asked: str) -> list[Judgement]:

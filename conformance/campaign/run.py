@@ -25,6 +25,7 @@ from conformance.expectations import Expectation, shipped
 from conformance.headline import headline
 from conformance.implementations import ADAPTERS, Target, adapter_of
 from conformance.implementations.info import Info
+from conformance.machine import instruction_set
 from conformance.plan import PROFILES, Asked, Example, Planned, given, plan, refuse_unclaimed
 from conformance.plan import VERSION as PLAN_VERSION
 from conformance.results import KERAS, ImplementationResult, Report, Verdict, overall
@@ -200,6 +201,7 @@ class _Campaign:
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
         results: list[ImplementationResult] = []
+        infos: list[Info] = []
         stops: list[str] = []
         witness = None
         about = {"seed": settings.seed, "command": settings.command_line()}
@@ -217,6 +219,7 @@ class _Campaign:
             for number, team in enumerate(teams, start=1):
                 self._set_deadline(team, number, len(teams))
                 tally = self._measure_or_say_why(session, team)
+                infos.append(tally.info)
                 results.append(self._summarise(session, tally, team))
                 if self.interrupted:
                     break
@@ -231,7 +234,7 @@ class _Campaign:
             if journal is not None:
                 journal.close()
         report = Report(
-            environment=environment(),
+            environment=environment(infos),
             settings={
                 "seed": settings.seed,
                 "examples": settings.examples,
@@ -361,14 +364,22 @@ def exit_code(campaign: Campaign) -> int:
     return codes[overall(campaign.report)]
 
 
-def environment() -> dict[str, str]:
-    """Versions and machine, as the report shows them."""
+def environment(infos: Sequence[Info] = ()) -> dict[str, str]:
+    """Versions and machine, as the report shows them; of who was measured, who had oneDNN."""
     found = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
+        "isa": instruction_set(),
         "reference loop": active_path(),
     }
+    with_onednn = {
+        info.name: "on" if info.onednn else "off" for info in infos if info.onednn is not None
+    }
+    if with_onednn:
+        alike = len(set(with_onednn.values())) == 1
+        words = [f"{state} for {name}" for name, state in with_onednn.items()]
+        found["onednn"] = next(iter(with_onednn.values())) if alike else ", ".join(words)
     engines = [package for name in ADAPTERS for package in adapter_of(name).distributions]
     for package in dict.fromkeys(
         ["conv2d-conformance", "numpy", "ml_dtypes", "hypothesis", *engines]

@@ -53,6 +53,7 @@ def summary(tally: Tally, findings: list[Finding], *, strict: bool = False) -> I
         area=_area(tally),
         notes=_notes(tally, plan),
         named=info.named,
+        open=_open(tally),
     )
 
 
@@ -133,6 +134,14 @@ def _unsupported(tally: Tally) -> list[Unsupported]:
         Unsupported(reason=reason, count=number, example=example)
         for reason, (number, example) in ranked
     ]
+
+
+def _open(tally: Tally) -> dict[str, dict[str, int]]:
+    """What was done where either way is correct."""
+    found: dict[str, dict[str, int]] = {}
+    for (what, became), number in sorted(tally.seen.items()):
+        found.setdefault(what, {})[became] = number
+    return found
 
 
 def _plan(tally: Tally) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Tally:
         passes: reason to unexpected passes.
         coverage: argument to value to status to number of cases.
         ratios: error over bound, by dtype.
+        seen: what is not judged, and what became of it, to number of cases.
         probed: what became of the probe of each capability.
         flaky: cause to number of cases.
         refusal: which processes could not be started, and why, or empty.
@@ -122,6 +123,7 @@ class Tally:
         default_factory=lambda: {name: defaultdict(Counter) for name in COVERED}
     )
     ratios: dict[str, array[float]] = field(default_factory=dict)
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     probed: list[Capability] = field(default_factory=list)
     flaky: Counter[str] = field(default_factory=Counter)
     refusal: str = ""
@@ -211,6 +213,7 @@ class Tally:
                 self.flaky[outcome.cause] += 1
             elif outcome.status is Status.UNEXPECTED_PASS and not outcome.strict:
                 self.passes[outcome.reason] += 1
+            self.seen.update(outcome.seen.items())
             if outcome.ratio is not None:
                 self.ratios.setdefault(case.compute_dtype, array("d")).append(outcome.ratio)
             if outcome.status in BAD or outcome.status is Status.EXPECTED_FAILURE or outcome.strict:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from conformance.calls import GRADIENTS, Call
 from conformance.checks import claims, life, shapes, state, values
-from conformance.checks.check import Check
+from conformance.checks.check import Check, Seen
 from conformance.checks.trial import CheckFailure, Trial, generic
 from conformance.errors import Crashed, Unsupported
 from conformance.implementations.info import Info
@@ -53,6 +53,7 @@ class Judgement:
     cause: str = ""
     message: str = ""
     ratio: float | None = None
+    seen: Seen = field(default_factory=dict)
 
 
 def calls_for(trial: Trial, names: tuple[str, ...] = ()) -> tuple[Call, ...]:
@@ -101,7 +102,10 @@ def _wanted(info: Info, names: tuple[str, ...]) -> tuple[Check, ...]:
 
 def _make(check: Check, trial: Trial) -> Judgement:
     try:
-        return Judgement(check.name, Status.PASSED, ratio=check.function(trial))
+        found = check.function(trial)
+        if isinstance(found, dict):
+            return Judgement(check.name, Status.PASSED, seen=found)
+        return Judgement(check.name, Status.PASSED, ratio=found)
     except CheckFailure as failure:
         return Judgement(check.name, Status.FAILED, failure.cause, failure.message, failure.ratio)
     except Unsupported as unsupported:

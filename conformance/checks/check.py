@@ -9,7 +9,8 @@ from conformance.calls import OUTPUT, Call
 from conformance.checks.trial import Trial
 from conformance.implementations.info import Info
 
-Rule = Callable[[Trial], float | None]
+Seen = dict[str, str]
+Rule = Callable[[Trial], float | Seen | None]
 Calls = Callable[[Trial], tuple[Call, ...]]
 
 
@@ -18,8 +19,9 @@ class Check:
     """One rule of the Conv2D contract.
 
     Attributes:
-        function: raises `CheckFailure` where the rule is broken, may return an error ratio; its
-            name is the name of the check and its docstring the rule.
+        function: raises `CheckFailure` where the rule is broken, may return an error ratio, or what
+            was seen of things that are not judged; its name is the name of the check and its
+            docstring the rule.
         observes: the calls whose answers it reads.
         applies: on which trials it is made; decided before anything is called.
         after: checks that must have passed for this one to mean anything.

@@ -15,6 +15,7 @@ from conformance.checks.check import check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected, is_exact
+from conformance.data import SPECIAL_KINDS
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.observation import Raised
@@ -73,7 +74,7 @@ def is_impossible(case: Case) -> bool:
 
 def _has_function_values(trial: Trial) -> bool:
     mixed = (trial.case.dtype or "").startswith("mixed_")
-    return not mixed and trial.case.data != "special"
+    return not mixed and trial.case.data not in SPECIAL_KINDS
 
 
 @check(

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.capabilities import Capabilities
-from conformance.checks.check import check
+from conformance.checks.check import Seen, check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected, is_exact
+from conformance.data import SPECIAL_KINDS
 from conformance.special import SHOWN, Sort, sorts
 from conformance.sums import kept_sums
 from reference_impl.dtypes import format_of
@@ -33,7 +34,7 @@ def exact_values(trial: Trial) -> None:
 
 
 def _is_bounded(trial: Trial) -> bool:
-    return not is_exact(trial.case) and trial.case.data != "special"
+    return not is_exact(trial.case) and trial.case.data not in SPECIAL_KINDS
 
 
 @check(applies=_is_bounded, after=TYPED, judges_values=True, diagnosed=True)
@@ -50,13 +51,13 @@ def bounded_values(trial: Trial) -> float:
     return ratio
 
 
-@check(applies=lambda trial: trial.case.data == "special", after=TYPED, diagnosed=True)
-def special_values(trial: Trial) -> None:
+@check(applies=lambda trial: trial.case.data in SPECIAL_KINDS, after=TYPED, diagnosed=True)
+def special_values(trial: Trial) -> Seen:
     """NaN and infinity reach the elements whose terms hold them, by IEEE 754, and no others."""
     got = trial.output
     wrong = trial.special.wrong(got)
     if not wrong.any():
-        return
+        return trial.special.seen(got)
     want, found = trial.special.sort[wrong], sorts(got)[wrong]
     if (want == Sort.FINITE).all():
         cause = "special values reach elements that do not read them"

@@ -18,6 +18,7 @@ from conformance.case import Case
 from conformance.data import Arrays
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info, Reproducer
+from conformance.machine import instruction_set
 from reference_impl.dtypes import as_dtype
 
 Shape = tuple[int | None, ...]
@@ -66,6 +67,9 @@ class Implementation:
         modes: the ways, of `variations.table.MODES`, in which its layers can be called.
         recorded: True where results were made beforehand, and no further call can be made.
         runs_own_process: True where a process that it starts computes; its memory counts too.
+        known_as: further names by which entries of expected failures find it, such as that of the
+            adapter whose code it runs.
+        onednn: whether oneDNN computes; None where that is not known.
     """
 
     name: str = ""
@@ -81,6 +85,8 @@ class Implementation:
     modes: Sequence[str] = ()
     recorded: bool = False
     runs_own_process: bool = False
+    known_as: tuple[str, ...] = ()
+    onednn: bool | None = None
 
     keras: Any = None  # the module, where layers are Keras'
     _key: tuple[Any, ...] | None = None
@@ -125,6 +131,9 @@ class Implementation:
             modes=tuple(self.modes),
             reproducer=self.reproducer(target),
             named=bool(target),
+            known_as=self.known_as,
+            onednn=self.onednn,
+            isa=instruction_set(),
             expected_failures=tuple(dict(e) for e in self.expected_failures),
         )
 
@@ -170,7 +179,7 @@ class Implementation:
             self._key = None
             self._layer = self.build(case, weights)
             self._key = key
-        return _LayerCall(self._layer)
+        return LayerCall(self._layer)
 
     def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
         """A new layer for `case` that holds `weights`."""
@@ -254,7 +263,9 @@ class FunctionCall:
         raise TypeError("a function has no compute_output_shape")
 
 
-class _LayerCall:
+class LayerCall:
+    """A layer that was built and holds its weights."""
+
     def __init__(self, layer: Any) -> None:
         self._layer = layer
 

@@ -30,10 +30,11 @@ class Info:
     """What `Implementation.info` tells.
 
     Attributes:
-        name, kind, version, capabilities, declared, answers, modes, costly_calls, recorded,
-            runs_own_process: as in `Implementation`.
+        name, kind, version, capabilities, declared, answers, costly_calls, recorded,
+            runs_own_process, known_as, onednn, modes: as in `Implementation`.
         reproducer: how the script of a finding reaches it.
         named: whether another process can find it by its name.
+        isa: the instruction set of the processor that it runs on, see `conformance.machine`.
         expected_failures: the entries it carries itself.
     """
 
@@ -49,7 +50,20 @@ class Info:
     modes: tuple[str, ...] = ()
     reproducer: Reproducer = field(default_factory=Reproducer)
     named: bool = True
+    known_as: tuple[str, ...] = ()
+    onednn: bool | None = None
+    isa: str = ""
     expected_failures: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which entries of expected failures find it."""
+        return self.name, *self.known_as
+
+    @property
+    def surroundings(self) -> dict[str, object]:
+        """What conditions may say of where it runs."""
+        return {"onednn": self.onednn, "isa": self.isa}
 
     def __hash__(self) -> int:
         return hash((self.name, self.kind, self.version))
@@ -83,6 +97,9 @@ class Info:
                     made_by=str(made["made_by"]),
                     called=str(made["called"]),
                 ),
+                "known_as": tuple(map(str, given["known_as"])),
+                "onednn": None if given["onednn"] is None else bool(given["onednn"]),
+                "isa": str(given["isa"]),
                 "expected_failures": tuple(map(dict, given["expected_failures"])),
             }
         )

@@ -8,23 +8,34 @@ import os
 import pickle
 import sys
 from importlib.metadata import entry_points
+from inspect import isclass
 from pathlib import Path
 from typing import Any
 
+from conformance.adapters.keras_modes import MODES
 from conformance.errors import UsageError, describe
 from conformance.implementations.adapter import Adapter
-from conformance.implementations.base import Implementation
+from conformance.implementations.base import Implementation, LayerImplementation
+from conformance.implementations.keras_layers import expect_keras, makes_keras
 from conformance.implementations.program import PROGRAM, ProgramImplementation
 from conformance.implementations.recorded import VECTORS, RecordedOutputs
 from conformance.implementations.targets import Target
-from conformance.implementations.wrapping import wrap
+from conformance.implementations.wrapping import wrap, wrap_keras
 
 GROUP = "conv2d_conformance.implementations"
 # Where each adapter is: importing its module imports nothing of its engine.
 ADAPTERS = {
     "keras-tensorflow": "conformance.adapters.keras_tensorflow:KerasTensorFlow",
+    "keras-tensorflow-eigen": "conformance.adapters.keras_tensorflow:KerasTensorFlowEigen",
     "keras-tensorflow-graph": "conformance.adapters.keras_tensorflow:KerasTensorFlowGraph",
     "keras-tensorflow-xla": "conformance.adapters.keras_tensorflow:KerasTensorFlowXLA",
+    "keras-tensorflow-predict": "conformance.adapters.keras_tensorflow:KerasTensorFlowPredict",
+    "keras-tensorflow-sequential": (
+        "conformance.adapters.keras_tensorflow:KerasTensorFlowSequential"
+    ),
+    "keras-tensorflow-functional": (
+        "conformance.adapters.keras_tensorflow:KerasTensorFlowFunctional"
+    ),
     "keras-jax": "conformance.adapters.keras_jax:KerasJax",
     "keras-torch": "conformance.adapters.keras_torch:KerasTorch",
     "keras-openvino": "conformance.adapters.keras_openvino:KerasOpenVINO",
@@ -73,21 +84,46 @@ def known_names() -> list[str]:
 def resolve(target: str | Target) -> Implementation:
     """The implementation that `target` means; not set up yet.
 
+    Foreign code is imported, and a factory of layers called once to see if they are Keras' own.
+
     Raises:
         UsageError: there is no such implementation, module or attribute, its engine is not
-            installed, or it is neither a function nor a layer.
+            installed, it is neither a function nor a layer, or it has no such mode.
     """
+    expect_keras()
     if isinstance(target, Target) and target.payload is not None:
-        return wrap(target.name, pickle.loads(target.payload))
+        return _wrapped(target.name, pickle.loads(target.payload))
     name = target.name if isinstance(target, Target) else target
     if name.startswith(PROGRAM):
         return ProgramImplementation(name)
     if name.startswith(VECTORS):
         return RecordedOutputs(name.removeprefix(VECTORS))
     refuse_unknown(name)
-    if name in ADAPTERS:
-        return wrap(name, adapter_of(name))
-    return wrap(name, _import(name if ":" in name else installed()[name], name))
+    plain, mode = _split_mode(name)
+    if plain in ADAPTERS:
+        made = wrap(name, adapter_of(plain))
+    else:
+        made = _wrapped(name, _import(plain if ":" in plain else installed()[plain], plain))
+    if mode:
+        from conformance.adapters.keras_layer import Keras
+
+        if not isinstance(made, Keras):
+            raise UsageError(f"{name!r}: only Keras layers have modes, and {plain!r} is none")
+        made.mode = mode
+    return made
+
+
+def _wrapped(name: str, thing: Any) -> Implementation:
+    made = wrap(name, thing)
+    if isinstance(made, LayerImplementation) and not isclass(thing) and makes_keras(thing):
+        return wrap_keras(name, thing)
+    return made
+
+
+def _split_mode(name: str) -> tuple[str, str]:
+    """What stands before and after the @ in a name such as ``mylib:Layer@graph``."""
+    plain, _, mode = name.partition("@")
+    return plain, mode
 
 
 def refuse_unknown(name: str) -> None:
@@ -96,6 +132,11 @@ def refuse_unknown(name: str) -> None:
     Raises:
         UsageError: one line with what is known.
     """
+    if name.startswith((PROGRAM, VECTORS)):
+        return
+    given, (name, mode) = name, _split_mode(name)
+    if given != name and mode not in MODES:
+        raise UsageError(f"{given!r}: there is no mode {mode!r}; allowed are {', '.join(MODES)}")
     where = _registered().get(name, [])
     if len(where) > 1:
         raise UsageError(
@@ -109,7 +150,7 @@ def refuse_unknown(name: str) -> None:
                 f"{name} needs {' and '.join(missing)}, which is not installed; "
                 f"{adapter.remedy()} brings it"
             )
-    elif not name.startswith((PROGRAM, VECTORS)) and ":" not in name and name not in installed():
+    elif ":" not in name and name not in installed():
         close = difflib.get_close_matches(name, [*ADAPTERS, *installed()], n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         stem = name.partition(".")[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.errors import UsageError, describe
 from conformance.implementations.base import Implementation
+from conformance.implementations.keras_layers import layer_class
 from conformance.implementations.wrapping import wrap
 
 
@@ -38,6 +39,7 @@ def target_of(thing: Any, name: str = "") -> Target:
     """
     if isinstance(thing, str):
         return Target(thing)
+    thing = layer_class(thing)
     wrapped = wrap(name or _own_name(thing), thing)
     is_plain = not isinstance(thing, Implementation) and not (
         inspect.isclass(thing) and issubclass(thing, Implementation)

@@ -31,8 +31,8 @@ OTHER_ACTIVATIONS = tuple(sorted({*ACTIVATIONS, *ALIASES} - {"linear", "relu", "
 # Values that are decided alike, and layouts that cost an implementation the same, share a level.
 DATA: dict[str, Values] = {
     "normal": ("normal", "zeros", "subnormal"),
-    "cancelling": ("cancelling", "special"),
-    "wide": ("wide", "tiny", "huge"),
+    "cancelling": ("cancelling", "special", "knees"),
+    "wide": ("wide", "tiny", "huge", "masked"),
 }
 _IN_ONE_PIECE = (None, "readonly", "unaligned", "relaxed")
 INPUT_MEMORY: dict[str, Values] = {

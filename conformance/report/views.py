@@ -163,6 +163,11 @@ class Page:
         return {state: shown for state, shown in claims.STATES.items() if state in met}
 
     @property
+    def open(self) -> list[str]:
+        """Special values where either way is correct, as far as anybody met them."""
+        return sorted({what for subject in self.everyone for what in subject.result.open})
+
+    @property
     def everyone(self) -> list[Subject]:
         """Those measured, then the witnesses."""
         return [*self.subjects, *self.witnesses]

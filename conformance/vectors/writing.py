@@ -17,7 +17,7 @@ from conformance.axes import AXES
 from conformance.capabilities import EVERYTHING
 from conformance.case import Case
 from conformance.criteria import Expected, expected
-from conformance.data import Arrays
+from conformance.data import SPECIAL_KINDS, Arrays
 from conformance.errors import UsageError, first_line
 from conformance.implementations.index import INDEX, output_name
 from conformance.implementations.records import expected_record
@@ -76,7 +76,7 @@ def _of_a_function(case: Case) -> Case:
         kernel_view=None,
         bias_view=None,
         but=None,
-        data="normal" if case.data == "special" else case.data,  # a bound says nothing of NaN
+        data="normal" if case.data in SPECIAL_KINDS else case.data,  # a bound says nothing of NaN
     )
 
 

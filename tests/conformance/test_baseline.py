@@ -16,6 +16,7 @@ from conformance.baseline import read_findings, to_toml
 from conformance.campaign import findings, run
 from conformance.case import Case
 from conformance.expectations import load
+from conformance.implementations.info import Info
 from conformance.results import Finding, Status
 
 SMALL: dict[str, Any] = {"examples": 40, "jobs": 1}
@@ -87,7 +88,8 @@ def test_an_entry_says_what_fails_on_whom_where_and_why(tmp_path: Path):
         ("in1x6x6x4-f2-k2x3-same-g2-nobias-integers.0", "mylib:conv[1]*", False),
         ("in1x6x6x4-f2-k3x2-same-nobias-integers.0", "mylib:conv[1]*", False),
     ):
-        assert known.covers("exact_values", name, "", Case.parse(text)) is covered
+        info = Info(name=name, kind="function")
+        assert known.covers("exact_values", info, Case.parse(text)) is covered
 
 
 @pytest.mark.parametrize("status", [Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS])

@@ -18,9 +18,7 @@ from patches import Patches, in_pairs, in_sequence, is_small, patches
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.criteria import (
-    AXIS_ACTIVATIONS,
     EXACT_ACTIVATIONS,
-    LIPSCHITZ,
     Expected,
     error_ratio,
     expected,
@@ -35,7 +33,7 @@ Sum = Callable[[Patches, Any], Array]  # float32 or float64 sums of the products
 RNG = np.random.default_rng(0)
 NAMES = sorted({*activations.ACTIVATIONS, *activations.ALIASES} - {"threshold"})
 SUMS_IN_FLOAT32 = Capabilities(accumulation="float32")
-KINDS = ("normal", "cancelling", "wide")
+KINDS = ("normal", "cancelling", "wide", "knees")
 
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid|underflow|divide):RuntimeWarning")
 
@@ -496,11 +494,3 @@ def test_a_wrong_activation_is_beyond_the_bound(name: str):
     got = IN_FLOAT32[other](z)
     got = got[..., :3] if name == "glu" else got
     assert judged(case, got) > 1
-
-
-@pytest.mark.parametrize("name", sorted({*NAMES} - {*AXIS_ACTIVATIONS, "exponential"}))
-def test_no_activation_is_steeper_than_the_bound_assumes(name: str):
-    z = np.linspace(-12, 12, 240_001)
-    slopes = abs(np.diff(activations.get(name)(z)) / np.diff(z))
-    slopes = slopes[abs(abs(z[:-1]) - 0.5) > 1e-3] if name == "hard_shrink" else slopes
-    assert slopes.max() <= LIPSCHITZ

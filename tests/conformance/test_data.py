@@ -14,7 +14,7 @@ from patches import in_sequence, is_small, patches
 
 from conformance.axes import DATA_KINDS, POLICIES, VIEWS
 from conformance.case import Case
-from conformance.data import LARGEST_INTEGER, arrays, integer_limit
+from conformance.data import KNEES, LARGEST_INTEGER, SPECIAL_KINDS, arrays, integer_limit
 from conformance.plan import Example
 from conformance.plan.free import examples
 from reference_impl.convolution import accumulate
@@ -121,7 +121,7 @@ def test_the_values_are_the_same_in_every_release():
     assert data.bias.tolist() == [15, 12]
 
 
-@pytest.mark.parametrize("kind", sorted({*DATA_KINDS} - {"special"}))
+@pytest.mark.parametrize("kind", sorted({*DATA_KINDS} - SPECIAL_KINDS))
 @pytest.mark.parametrize("policy", POLICIES)
 def test_values_are_finite_and_in_the_compute_dtype(kind: str, policy: str):
     for seed in range(20):
@@ -140,7 +140,7 @@ def test_values_are_finite_and_in_the_compute_dtype(kind: str, policy: str):
 @given(examples())
 def test_every_drawn_value_is_finite_but_special_ones(example: Example):
     for case in example:
-        case = replace(case, data="normal") if case.data == "special" else case
+        case = replace(case, data="normal") if case.data in SPECIAL_KINDS else case
         data = arrays(case)
         values = [data.x, data.owner, data.kernel, *([] if data.bias is None else [data.bias])]
         assert all(np.isfinite(wide(v)).all() for v in values)
@@ -204,3 +204,27 @@ def test_a_reversed_view_runs_backwards_in_both_spatial_axes(layout: str):
     signs = [stride < 0 for stride in arrays(replace(case, view="reversed")).x.strides]
     last = layout == "channels_last"
     assert signs == ([False, True, True, False] if last else [False, False, True, True])
+
+
+@pytest.mark.parametrize("bias", ["bias", "nobias"])
+@pytest.mark.parametrize("name", ["relu6", "hard_sigmoid", "softplus", "gelu"])
+def test_knees_are_met_from_both_sides(name: str, bias: str):
+    below, above = set(), set()
+    for seed in range(40):
+        case = Case.parse(f"in1x4x4x2-f8-k2-a.{name}-{bias}-knees.{seed}")
+        data = arrays(case)
+        sums = accumulate(data.x, data.kernel, data.bias, magnitude=False).value
+        for knee in KNEES[name]:
+            near = abs(sums - knee) < 0.25
+            below |= {knee} if (near & (sums < knee)).any() else set()
+            above |= {knee} if (near & (sums > knee)).any() else set()
+    assert below == above == {*KNEES[name]}
+
+
+def test_masked_values_meet_zeros():
+    for seed in range(10):
+        data = arrays(replace(PLAIN, data="masked", seed=seed))
+        x, kernel = wide(data.x), wide(data.kernel)
+        masked = x if not np.isfinite(kernel).all() else kernel
+        assert 0.2 < (masked == 0).mean() < 0.8
+        assert np.isfinite(masked).all()

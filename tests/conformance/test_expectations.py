@@ -14,6 +14,7 @@ from conformance.campaign.outcomes import Outcome, outcomes_of
 from conformance.campaign.run import Settings
 from conformance.campaign.worker import Worker
 from conformance.case import Case
+from conformance.checks import CHECKS, Judgement
 from conformance.errors import UsageError
 from conformance.expectations import (
     Expectation,
@@ -23,6 +24,7 @@ from conformance.expectations import (
     shipped,
 )
 from conformance.implementations import Target, wrap
+from conformance.implementations.info import Info
 from conformance.results import ImplementationResult, Status, Verdict
 
 CASE = Case.parse("in2x8x9x6-f4-k3x2-s1x2-same-g2-a.relu-float16-integers.1")  # output 8 x 5
@@ -43,7 +45,8 @@ def entry(tmp_path: Path, when: str = "", **more: str) -> Expectation:
 
 def covers(expectation: Expectation, case: Case = CASE, **changes: str) -> bool:
     given = {"check": "exact_values", "implementation": "mylib:conv", "version": "1.2"} | changes
-    return expectation.covers(case=case, **given)
+    info = Info(name=given["implementation"], kind="function", version=given["version"])
+    return expectation.covers(given["check"], info, case)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +159,10 @@ HEAD = '[[expected_failure]]\ncheck = "exact_values"\nreason = "known"\n'
         (HEAD.replace('"exact_values"', "3"), ["entry 1", "check"]),
         (HEAD + "strict = 1\n", ["entry 1", "strict", "true or false"]),
         (HEAD + 'strict = "yes"\n', ["entry 1", "strict", "'yes'"]),
+        (HEAD + "foreign_memory = 1\n", ["entry 1", "foreign_memory", "true or false"]),
+        (HEAD + "foreign_memory = true\nstrict = true\n", ["entry 1", "cannot be strict"]),
+        (HEAD + "when = { onednn = 'on' }\n", ["entry 1", "'on'", "true, false"]),
+        (HEAD + "when = { isa = 'avx1' }\n", ["entry 1", "'avx1'", "avx512, avx2"]),
         (HEAD + 'when = "same"\n', ["entry 1", "when"]),
         (HEAD + "when = { pading = 'same' }\n", ["entry 1", "'pading'", "padding"]),
         (HEAD + "when = { padding = 'sane' }\n", ["entry 1", "'sane'", "same"]),
@@ -233,9 +240,9 @@ def test_what_is_marked_is_what_was_written():
     assert known.checks == ("output_shape", "exact_values", "bounded_values", "special_values")
     assert (known.reason, known.link) == ("swaps the two dilations", "https://example.org/1")
     assert not known.strict
-    assert known.covers("exact_values", "any name", "any version", Case.parse(
-        "in1x9x9x1-f1-k3-d1x2-integers.0"))  # fmt: skip
-    assert not known.covers("exact_values", "any name", "any version", CASE)
+    anybody = Info(name="any name", kind="function", version="any version")
+    assert known.covers("exact_values", anybody, Case.parse("in1x9x9x1-f1-k3-d1x2-integers.0"))
+    assert not known.covers("exact_values", anybody, CASE)
 
 
 def test_marks_add_up_and_a_mark_is_not_passed_up_to_the_parent():
@@ -335,6 +342,84 @@ def test_a_file_may_be_strict_as_well(tmp_path: Path, strict: str):
     assert result.verdict is (Verdict.FAILS if known.strict else Verdict.CONFORMS)
 
 
+# Where it runs, and what it is --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("when", "info", "holds"),
+    [
+        ("onednn = true", {"onednn": True}, True),
+        ("onednn = true", {"onednn": False}, False),
+        ("onednn = true", {}, False),
+        ("onednn = false", {}, False),
+        ('isa = "avx512"', {"isa": "avx512"}, True),
+        ('isa = ["avx512", "avx2"]', {"isa": "avx2"}, True),
+        ('isa = "avx512", padding = "valid"', {"isa": "avx512"}, False),
+    ],
+)
+def test_a_condition_may_say_where_it_runs(
+    tmp_path: Path, when: str, info: dict[str, Any], holds: bool
+):
+    who = Info(name="mylib:conv", kind="function", **info)
+    assert entry(tmp_path, when).covers("exact_values", who, CASE) is holds
+
+
+def test_an_entry_finds_an_implementation_by_what_it_is_known_as(tmp_path: Path):
+    known = entry(tmp_path, implementation='"keras-tensorflow*"')
+    who = Info(name="mylib:Layer", kind="layer", known_as=("keras-tensorflow-graph",))
+    assert known.covers("exact_values", who, CASE)
+    assert not known.covers("exact_values", Info(name="mylib:Layer", kind="layer"), CASE)
+
+
+# Memory that is not its own -----------------------------------------------------------------------
+
+READS = '[[expected_failure]]\nforeign_memory = true\nreason = "known"\nwhen = { groups = 2 }\n'
+MYLIB = Info(name="mylib:conv", kind="function")
+
+
+def test_what_reads_foreign_memory_may_fail_every_check_of_values_and_state(tmp_path: Path):
+    (known,) = entries(tmp_path, READS)
+    covered = {check for check in CHECKS if known.covers(check, MYLIB, CASE)}
+    assert covered == {
+        "exact_values", "bounded_values", "special_values", "own_memory", "repeated_call",
+        "batch_independence", "unchanged_inputs", "function_values", "gradient_values",
+    }  # fmt: skip
+
+
+def test_what_comes_of_foreign_memory_is_told_without_its_values(tmp_path: Path):
+    known = entries(tmp_path, READS)
+    reply = [
+        Judgement("output_shape", Status.PASSED),
+        Judgement("exact_values", Status.FAILED, "wrong", "got 1.2e17", 3.0),
+        Judgement("repeated_call", Status.PASSED),
+        Judgement("output_dtype", Status.FAILED, "returns float64 for float16"),
+    ]
+    found = outcomes_of(reply, 1, CASE, MYLIB, known)
+    expected = Status.EXPECTED_FAILURE
+    assert [o.status for o in found] == [Status.PASSED, expected, expected, Status.FAILED]
+    assert found[1].message == found[2].message
+    assert found[1].ratio is None
+
+
+@pytest.mark.parametrize("status", [Status.CRASHED, Status.FLAKY])
+def test_a_crash_by_foreign_memory_is_expected(tmp_path: Path, status: Status):
+    known = entries(tmp_path, READS)
+    reply = [Judgement("output_shape", status, "ends the process")]
+    (found,) = outcomes_of(reply, 1, CASE, MYLIB, known)
+    assert found.status is Status.EXPECTED_FAILURE
+    elsewhere = Case.parse("in1x3x3x1-f1-k3-integers.0")
+    assert outcomes_of(reply, 1, elsewhere, MYLIB, known)[0].status is status
+
+
+def test_equal_runs_give_equal_records_though_memory_differs(tmp_path: Path):
+    text = READS.replace("groups = 2", 'padding = "same"')
+    known = tuple(entries(tmp_path, text))
+    first, second = (campaign("throws_dice", 12, expectations=known) for _ in range(2))
+    assert first.verdict is Verdict.CONFORMS
+    assert {f.status for f in first.findings} == {Status.EXPECTED_FAILURE}
+    assert first == second
+
+
 # The shipped ones, on real Keras ------------------------------------------------------------------
 
 # A case for each shipped entry, found by a word of its reason, with the check that fails.
@@ -344,6 +429,11 @@ FAULTS: list[tuple[str, str, str]] = [
     ("sparsemax", "in1x3x3x2-f4-k2-a.sparsemax-normal.2", "bounded_values"),
     ("squareplus in float16", "in1x3x3x1-f4-k1-a.squareplus-float16-integers.1", "bounded_values"),
     ("gelu and leaky_relu in float64", "in1x3x3x2-f4-k2-a.gelu-float64-normal.1", "bounded_values"),
+    (
+        "squareplus squares its argument",
+        "in1x2x2x3-f4-k1-a.squareplus-nobias-huge.1",
+        "bounded_values",
+    ),
     (
         "gelu and leaky_relu in float64",
         "in1x3x3x2-f4-k2-a.leaky_relu-float64-normal.1",
@@ -379,10 +469,26 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x1x1x2-f2-k1-cf-integers.0", "exact_values"),
         ("keras-tensorflow-xla", "TensorFlow 2.21.0", "sparsemax in float16 cannot be traced",
          "in1x1x1x1-f1-k1-a.sparsemax-mixed_float16-integers.0", "output_shape"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "oneDNN's convolution in bfloat16",
+         "in2x6x4x3-f3-k1x4-s1x4-bfloat16-integers.0", "exact_values"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an empty batch",
+         "in0x4x11x5-f17-k4x5-nobias-integers.0", "output_shape"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an empty batch",
+         "in0x4x11x5-f17-k4x5-nobias-bfloat16-integers.0", "output_shape"),
+        ("keras-tensorflow-predict", "TensorFlow 2.21.0", "predict of an empty batch",
+         "in0x1x1x1-f1-k1-integers.0", "output_shape"),
+        ("keras-tensorflow-predict", "TensorFlow 2.21.0", "predict rounds arrays",
+         "in1x1x1x1-f1-k1-float64-normal.0", "bounded_values"),
+        ("keras-tensorflow-sequential", "TensorFlow 2.21.0", "the first call of a Sequential",
+         "in1x1x1x1-f1-k1-float64-normal.0", "bounded_values"),
         ("keras-jax", "JAX 0.10.2", "sparsemax: the threshold",
          "in1x1x1x1-f8-k1-a.sparsemax-cancelling.1", "bounded_values"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "softplus in float64",
          "in2x2x3x3-f9-k1x3-s1x1-d1x1-g3-a.softplus-nobias-float64-wide.15", "bounded_values"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "hard_silu is torch.nn",
+         "in2x4x5x8-f4-k1-same-a.hard_silu-float32-huge.37036", "bounded_values"),
+        ("keras-jax", "JAX 0.10.2", "tanh in float64",
+         "in1x1x1x1-f1-k1-a.tanh-float64-integers.0", "output_dtype"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "oneDNN's convolution",
          "in1x5x5x1-f1-k4x5-s1x2-integers.2", "exact_values"),
         ("keras-openvino", "OpenVINO 2026.4.1", "oneDNN's convolution",
@@ -419,7 +525,8 @@ def test_every_shipped_entry_has_a_case():
 def test_a_shipped_entry_covers_the_case_it_was_found_on(
     name: str, version: str, reason: str, text: str, check: str
 ):
-    covering = [e for e in shipped() if e.covers(check, name, version, Case.parse(text))]
+    info = Info(name=name, kind="layer", version=version, onednn=True, isa="avx512")
+    covering = [e for e in shipped() if e.covers(check, info, Case.parse(text))]
     assert any(e.reason.startswith(reason) for e in covering)
 
 
@@ -432,6 +539,22 @@ def test_windows_of_onnxruntime_are_shifted_where_the_padding_is_negative():
         ):
             found = outcomes(worker, Case.parse(text))
             assert found["exact_values"].status is status
+    finally:
+        worker.stop()
+
+
+def test_an_empty_batch_has_the_shape_of_the_input_with_onednn(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    worker = Worker("keras-tensorflow", Limits(case=60))
+    try:
+        if not worker.start().onednn:
+            pytest.skip("this TensorFlow has no oneDNN")
+        for text in ("in0x4x11x5-f17-k4x5-nobias-integers.0", "in0x4x11x5-f17-k4x5-integers.0"):
+            found = outcomes(worker, Case.parse(text))
+            assert found["output_shape"].status is Status.EXPECTED_FAILURE
+        for text in ("in0x4x12x6-f6-k3x2-g2-integers.0", "in2x4x11x5-f17-k4x5-integers.0"):
+            found = outcomes(worker, Case.parse(text))
+            assert found["output_shape"].status is Status.PASSED
     finally:
         worker.stop()
 
@@ -463,9 +586,6 @@ def test_beside_a_shipped_fault_real_keras_passes(keras_worker: Worker, text: st
 
 
 def test_a_pass_where_a_failure_is_expected_is_told(tmp_path: Path):
-    from conformance.checks import Judgement
-    from conformance.implementations.info import Info
-
     subject = Info(name="mylib:conv", kind="function", version="1.2")
     reply = [
         Judgement("exact_values", Status.PASSED),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from conformance.case import Case
 from conformance.condition import parse
 from conformance.expectations import expected_failure, load
+from conformance.implementations.info import Info
 from conformance.mining import MOST_TERMS, find_condition
 from conformance.plan import plan
 from conformance.report.text import expectation
@@ -91,7 +92,8 @@ def test_a_condition_is_an_expected_failure_as_it_is(tmp_path: Path, name: str):
     )
     (tmp_path / "known.toml").write_text(expectation(finding, "mylib"), "utf-8")
     (known,) = load(tmp_path / "known.toml")
-    covered = [case for case in CASES if known.covers("exact_values", "mylib", "", case)]
+    mylib = Info(name="mylib", kind="function")
+    covered = [case for case in CASES if known.covers("exact_values", mylib, case)]
     assert covered == [case for case in CASES if case in failing]
     expected_failure(check="exact_values", reason="planted", when=when)
 

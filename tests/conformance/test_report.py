@@ -15,6 +15,7 @@ import report_samples as samples
 from conformance.case import Case
 from conformance.condition import in_words
 from conformance.expectations import load
+from conformance.implementations.info import Info
 from conformance.report import claims, heatmaps, plots, write_html, write_junit
 from conformance.report.text import (
     clean,
@@ -371,8 +372,8 @@ class TestCondition:
         case = Case.parse("in1x3x3x1-f1-k2x1-same-integers.7")
         assert entry.reason == clean(cause)
         assert not entry.strict
-        assert entry.covers("exact_values", "my[a]*:f", "", case)
-        assert not entry.covers("exact_values", "mya:f", "", case)
+        assert entry.covers("exact_values", Info(name="my[a]*:f", kind="layer"), case)
+        assert not entry.covers("exact_values", Info(name="mya:f", kind="layer"), case)
 
 
 class TestDeterminism:

@@ -191,3 +191,53 @@ def test_a_result_of_nothing_but_nan_is_no_dependence_on_the_batch():
     assert found["batch_independence"] is Status.PASSED
     assert found["repeated_call"] is Status.PASSED
     assert found["exact_values"] is Status.FAILED
+
+
+# What is open -------------------------------------------------------------------------------------
+
+
+def skips_zeros(x: Any, kernel: Any, bias: Any = None, **how: Any) -> Any:
+    """A special value that meets a zero weight, or a zero that meets a special weight, is skipped.
+
+    Right for a 1x1 kernel and one channel, where that is the only term.
+    """
+    y = right(x, kernel, bias, **how)
+    zero = (x == 0) | (kernel.reshape(1, 1, 1, -1) == 0)
+    skipped = np.zeros(1, x.dtype) if bias is None else bias
+    return np.where(np.broadcast_to(zero, y.shape), skipped, y).astype(y.dtype)
+
+
+@pytest.mark.parametrize(("function", "told"), [(right, "NaN"), (skips_zeros, "a number")])
+def test_what_becomes_of_infinity_and_nan_times_zero_is_told(function: Any, told: str):
+    seen: set[tuple[str, str]] = set()
+    for seed in range(40):
+        case = Case.parse(f"in2x4x4x1-f3-k1-masked.{seed}")
+        for j in tried.judged(case, function, ("special_values",)):
+            assert j.status is Status.PASSED
+            seen |= set(j.seen.items())
+    assert seen == {("NaN times zero", told), ("infinity times zero", told)}
+
+
+@pytest.mark.parametrize("name", ["NaN", "infinity"])
+def test_a_special_weight_over_the_padding_is_told(name: str):
+    case = replace(PLAIN, padding="same")
+    data = given_values(case, kernel=((1, 2, 0, 1), np.nan if name == "NaN" else np.inf))
+    made_of = judged(case, data)
+    for outside, told in ((np.nan, "NaN"), (6.0, "a number"), (np.inf, "infinity")):
+        got = np.full(case.geometry.output_shape, outside, np.float32)
+        assert made_of.seen(got) == {f"weight of {name} over padding": told}
+    got[0, 0, -1, 1] = 6.0
+    assert made_of.seen(got) == {f"weight of {name} over padding": "mixed"}
+
+
+def test_nan_through_an_activation_is_told():
+    data = given_values(PLAIN, x=((1, 0, 0, 1), np.nan))
+    found = judged(replace(PLAIN, activation="relu"), data)
+    assert found.seen(np.zeros(found.sort.shape, np.float32)) == {"NaN through relu": "a number"}
+
+
+def test_what_other_terms_decide_is_not_open():
+    data = given_values(PLAIN, x=((0, 0, 0, 0), np.inf), kernel=((0, 0, 0, 0), 0.0))
+    assert judged(PLAIN, data).open.keys() == {"infinity times zero"}
+    data.x[0, 0, 1, 0] = np.nan
+    assert "infinity times zero" not in judged(PLAIN, data).open

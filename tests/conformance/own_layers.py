@@ -1,0 +1,97 @@
+"""Layers as users of Keras write them; imported only where Keras may be."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import keras
+import numpy as np
+
+import reference_impl
+
+# What the environment was when this module could first compute something.
+AT_IMPORT = dict(os.environ)
+
+
+class Plain(keras.layers.Conv2D):
+    """Keras' own layer under another name."""
+
+
+instance = Plain(4, 3)
+
+
+def make(**arguments: Any) -> keras.Layer:
+    return Plain(**arguments)
+
+
+def make_any(filters: int, **arguments: Any) -> keras.Layer:
+    return Plain(filters, **arguments)
+
+
+class Swapped(keras.layers.Conv2D):
+    """Swaps the two strides."""
+
+    def __init__(self, *given: Any, strides: Any = 1, **arguments: Any) -> None:
+        strides = strides if isinstance(strides, int) else tuple(strides)[::-1]
+        super().__init__(*given, strides=strides, **arguments)
+
+
+class Operations(keras.Layer):
+    """Written with ``keras.ops``; leaves its shapes to Keras."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        self.filters, self.groups, self.use_bias = filters, groups, use_bias
+        self.kernel_size = pair(kernel_size)
+        self.data_format = data_format or "channels_last"
+        self.how = {
+            "strides": pair(strides),
+            "padding": padding.lower(),
+            "data_format": self.data_format,
+            "dilation_rate": pair(dilation_rate),
+        }
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[1 if self.data_format == "channels_first" else 3]
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.kernel = self.add_weight(shape=shape, name="kernel")
+        self.bias = self.add_weight(shape=(self.filters,), name="bias") if self.use_bias else None
+
+    def call(self, inputs: Any) -> Any:
+        result = keras.ops.conv(inputs, self.kernel, **self.how)
+        if self.bias is not None:
+            last = self.data_format == "channels_last"
+            result += self.bias if last else keras.ops.reshape(self.bias, (1, -1, 1, 1))
+        return self.activation(result)
+
+
+class InNumPy(Operations):
+    """Written in NumPy, which computes nothing of a symbol."""
+
+    def call(self, inputs: Any) -> Any:
+        x = np.asarray(inputs)
+        weights = [np.asarray(w).astype(x.dtype) for w in self.get_weights()]
+        return self.activation(reference_impl.conv2d(x, *weights, groups=self.groups, **self.how))
+
+
+def pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def conv2d(x: Any, kernel: Any, bias: Any = None, **how: Any) -> Any:
+    """A function beside the layers."""
+    return reference_impl.conv2d(x, kernel, bias, **how)

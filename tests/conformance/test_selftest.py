@@ -1,0 +1,122 @@
+"""The suite's power: what is caught and named, that nothing correct fails, and docs/power.md."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conformance.case import Case
+from conformance.checks import judge
+from conformance.cli import app
+from conformance.faults import FAULTS
+from conformance.plan import Asked, plan
+from conformance.selftest import Outcome, Row, document, line, running, summary
+from conformance.selftest.apart import alike
+from conformance.selftest.correct import CORRECT
+from conformance.selftest.elsewhere import SUITES
+from conformance.selftest.trying import Catch, first_catch, tried
+
+POWER = (Path(__file__).parents[2] / "docs" / "power.md").read_text("utf-8")
+SAMPLE = (
+    "same_extra_before",
+    "pads_with_neighbours",
+    "strides_in_shape_only",
+    "strides_ignored",
+    "groups_bias_of_first",
+    "filters_rounded_up",
+    "kernel_flipped",
+    "one_row_one_by_n",
+    "rows_as_long_as_columns",
+    "inputs_bfloat16",
+)
+BETWEEN = [name for name, row in FAULTS.items() if row.between_calls]
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_fault_is_caught_early_and_named(name: str):
+    caught = first_catch(FAULTS[name].function, seed=1)
+    assert caught is not None
+    assert caught.at <= 60
+    assert caught.diagnosis == name
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_a_fault_between_calls_is_caught_and_not_named(name: str):
+    caught = first_catch(FAULTS[name].function, seed=1)
+    assert caught is not None
+    assert caught.diagnosis is None
+
+
+@pytest.mark.parametrize("name", CORRECT)
+def test_a_correct_implementation_passes(name: str):
+    kind = "layer" if "layer" in name else "function"
+    for case in islice((case for one in plan(1, Asked(kind)) for case in one.example), 200):
+        statuses = {judgement.status for judgement in judge(tried(case, CORRECT[name]))}
+        assert statuses <= {"passed"}, str(case)
+
+
+def test_no_two_faults_are_alike_on_the_default_plan():
+    planned = plan(0, Asked("function"), profile="default")
+    assert alike(case for one in planned for case in one.example) == []
+
+
+def test_faults_that_no_case_tells_apart_are_alike():
+    case = Case.parse("in1x5x5x2-f2-k3-nobias-integers.0")
+    (correct, *_) = [group for group in alike([case]) if "groups_only_first" in group]
+    assert "bias_twice" in correct
+
+
+def test_other_suites_see_some_faults_and_not_all():
+    for suite in SUITES:
+        assert suite.sees(FAULTS["same_is_valid"])
+        assert not suite.sees(FAULTS["kernel_axis_256"])
+
+
+def test_the_page_lists_exactly_the_faults():
+    rows = re.findall(r"^\| `(\w+)`: (.*?) \| (.*?) \| \[(.*?)\]\((.*?)\) \|", POWER, re.MULTILINE)
+    wanted = [(f.name, f.sentence, f.kind, f.source, f.address) for f in FAULTS.values()]
+    assert rows == wanted
+
+
+def outcome(*, survives: bool = False) -> Outcome:
+    """A small one, as if it had been run."""
+    row = FAULTS["kernel_flipped"]
+    catch = Catch(3, "exact_values", "values differ from the exact result", row.name)
+    other = Catch(5, "output_shape", "returns a wrong output shape", "kernel_transposed")
+    rows = (
+        Row(row, (catch,), frozenset({"Keras"})),
+        Row(FAULTS["weights_stale"], (None if survives else other,), frozenset()),
+    )
+    return Outcome(rows, {"the reference": ()}, 1, 61.0)
+
+
+def test_what_is_misnamed_and_what_survives_is_told():
+    told = " ".join(summary(outcome()))
+    assert "2 of 2 faults are caught" in told
+    assert "weights_stale is taken for kernel_transposed." in told
+    survived = outcome(survives=True)
+    assert "weights_stale survives." in summary(survived)
+    assert not survived.is_good
+    assert "survives" in line(survived.rows[1])
+    assert "| survives |" in document(survived)
+
+
+def test_a_correct_implementation_that_fails_is_told():
+    failing = Outcome((), {"the reference": ("exact_values at configuration 1: wrong",)}, 1, 0.0)
+    assert not failing.is_good
+    assert "Correct, and fails: the reference, exact_values" in " ".join(summary(failing))
+
+
+def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    few = {"kernel_flipped": FAULTS["kernel_flipped"]}
+    monkeypatch.setattr(running, "FAULTS", few)
+    monkeypatch.setattr(running, "CORRECT", {})
+    page = tmp_path / "power.md"
+    ran = CliRunner().invoke(app, ["selftest", "--seeds", "1", "--jobs", "1", "--out", str(page)])
+    assert ran.exit_code == 0, ran.output
+    assert "1 of 1 faults are caught" in ran.output
+    assert "`kernel_flipped`: flips the kernel" in page.read_text("utf-8")
