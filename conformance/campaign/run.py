@@ -8,11 +8,12 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from conformance.calls import Kind
 from conformance.campaign.findings import findings
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import Limits
@@ -197,6 +198,7 @@ class _Campaign:
         self.began = time.monotonic()
         self.interrupted = False
         self.total: int | None = None
+        self.lived = False  # whether anybody was asked for the contract of a layer
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
@@ -296,6 +298,7 @@ class _Campaign:
 
     def _measure(self, session: Session, team: Team, limit: int | None) -> Tally:
         tally = Tally(team.start())
+        self.lived |= Kind.LIFE in tally.info.answers and team.name in self.settings.names
         tried = session.try_all(
             team, lambda info: self._planned(info, limit), tally, self.settings.checks
         )
@@ -327,9 +330,10 @@ class _Campaign:
                 refuse_unclaimed(example, Asked.of(info), info.name)
             planned = given(islice(self.settings.given, limit), Asked.of(info))
         else:
-            planned = plan(
-                self.settings.seed, Asked.of(info), limit=limit, profile=self.settings.extent
-            )
+            asked = Asked.of(info)
+            if not self.lived:  # a witness: functions alone were measured
+                asked = replace(asked, contract=False)
+            planned = plan(self.settings.seed, asked, limit=limit, profile=self.settings.extent)
             if limit is None and self.settings.extent != "night":
                 finite = list(planned)
                 self.total = sum(len(p.configurations()) for p in finite if p.at)

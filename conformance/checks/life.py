@@ -240,8 +240,8 @@ def weights_contract(trial: Trial) -> None:
     Source: BaseConv.build, Layer.set_weights, Layer.trainable and enable_lora.
     """
     wanted, got = trial.wanted_life, _life(trial)
-    flags, arrays = wanted[Stage.WEIGHTS]
-    own_flags, own = got[Stage.WEIGHTS]
+    flags, arrays, twins = wanted[Stage.WEIGHTS]
+    own_flags, own, own_twins = got[Stage.WEIGHTS]
     shapes, own_shapes = _forms(arrays), _forms(own)
     if own_shapes != shapes:
         raise CheckFailure("has other weights than Keras", f"should be {shapes}, are {own_shapes}")
@@ -261,6 +261,11 @@ def weights_contract(trial: Trial) -> None:
                 "a weight does not begin as its initializer says",
                 f"weight {number} begins with {own[number].flat[0]}, not {arrays[number].flat[0]}",
             )
+    if own_twins != twins:
+        raise CheckFailure(
+            "first values are equal in two layers where Keras draws them, or differ",
+            f"equal in a second layer: {own_twins}, should be {twins}",
+        )
     held, own_held = wanted[Stage.ASSIGN], got[Stage.ASSIGN]
     if isinstance(held, list) and isinstance(own_held, list):
         wrong = [n for n, w in enumerate(held) if not np.array_equal(own_held[n], w)]
@@ -308,7 +313,7 @@ def _compare_outputs(
 
 @_of_life(after=(refusals, weights_contract), applies=_reached(Stage.LOSSES))
 def losses(trial: Trial) -> None:
-    """After a call, losses has one penalty for each regularizer, of the value of Keras.
+    """losses has one penalty for each regularizer, of the value of Keras, after each call anew.
 
     The activity penalty is divided by the batch size. A sum of n terms may err by n + 8 roundings.
 
@@ -317,14 +322,24 @@ def losses(trial: Trial) -> None:
     wanted, got = trial.wanted_life[Stage.LOSSES], _at(_life(trial), Stage.LOSSES)
     if not isinstance(got, list):
         return
-    if len(got) != len(wanted):
+    for found, values, when in zip(
+        got, wanted, ("before a", "after a", "after a second"), strict=False
+    ):
+        _compare_losses(trial, found, values, when)
+
+
+def _compare_losses(trial: Trial, found: Answer, wanted: Answer, when: str) -> None:
+    if isinstance(found, Raised) or len(found) != len(wanted):
         raise CheckFailure(
-            "has another number of losses than Keras", f"{len(got)} losses, not {len(wanted)}"
+            "has another number of losses than Keras",
+            f"{when} call: losses are {_shown(found)}, not {_shown(wanted)}",
         )
     room = _rounding(trial)
-    for found, value in zip(sorted(got), sorted(wanted), strict=True):
-        if not abs(found - value) <= room * abs(value):
-            raise CheckFailure("a loss has another value than in Keras", f"{found}, not {value}")
+    for own, value in zip(sorted(found), sorted(wanted), strict=True):
+        if not abs(own - value) <= room * abs(value):
+            raise CheckFailure(
+                "a loss has another value than in Keras", f"{when} call: {own}, not {value}"
+            )
 
 
 @_of_life(after=(refusals, weights_contract), applies=_reached(Stage.CONSTRAIN))

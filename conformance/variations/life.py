@@ -147,6 +147,7 @@ class _Life:
         self.layers, self.case, self.variation = layers, case, variation
         self.ask, self.alike = ask, alike
         self.made: Any = None
+        self.before: Answer = None  # losses before the call
         self.found: dict[Stage, Answer] = dict.fromkeys(LIVED, NOT_MADE)
 
     def answers(self) -> list[Answer]:
@@ -169,6 +170,7 @@ class _Life:
             return
         if self.variation.stage is Stage.THEN and not self._at(Stage.THEN, self._then):
             return
+        self.before = self.ask(self._losses_now)
         if self._at(Stage.CALL, self._call):
             if self.variation.argument in SHAPING and self.variation.stage is Stage.CONSTRUCT:
                 self._at(Stage.REVIVED_CALL, self._revived_call)
@@ -242,10 +244,18 @@ class _Life:
         return plain(getattr(self.made, "built", None))
 
     def _weights(self) -> Answer:
-        return [self._flags(), self._held()]
+        return [self._flags(), self._held(), self._twins()]
 
     def _held(self) -> list[Answer]:
-        return [np.array(np.asarray(w)) for w in self.made.get_weights()]
+        return _arrays(self.made)
+
+    def _twins(self) -> Answer:
+        """Which weights of a second layer begin with the same values, where that is varied."""
+        if not self.variation.argument.endswith("_initializer"):
+            return None
+        other = self._new()
+        other.build(self._input_shape)
+        return list(map(_equal, self._held(), _arrays(other)))
 
     def _flags(self) -> Answer:
         """Name and trainable of each weight, and how many are trained."""
@@ -293,6 +303,14 @@ class _Life:
         return [plain(result.shape), result.dtype.name]
 
     def _losses(self) -> Answer:
+        """Before the call, after it, and after another one where there may be penalties."""
+        found = [self.before, self._losses_now()]
+        if "regularizer" in self.variation.argument:
+            self.made(self._x())
+            found.append(self._losses_now())
+        return None if self.before is None else found
+
+    def _losses_now(self) -> Answer:
         if not hasattr(self.made, "losses"):
             return None
         return [self._number(loss) for loss in self.made.losses]
@@ -341,6 +359,10 @@ def plain(value: Any) -> Answer:
     if isinstance(value, numbers.Real | np.floating):
         return float(value)
     return Opaque(type(value).__name__, type(value).__name__)
+
+
+def _arrays(layer: Any) -> list[NDArray[Any]]:
+    return [np.array(np.asarray(w)) for w in layer.get_weights()]
 
 
 def _is_size(value: Any) -> bool:

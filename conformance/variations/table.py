@@ -441,6 +441,10 @@ _THEN: tuple[Row, ...] = (
     ("lora_of_no_rank", "layer.enable_lora(None)"),
     ("activation_reset", "setattr(layer, 'activation', None)"),
     ("unknown_attribute", "layer.nope"),
+    (
+        "kernel_assigned",
+        "[layer(np.zeros((1, 9, 9, 4))), layer.kernel.assign(layer.get_weights()[0] + 1)]",
+    ),
     ("built_again", "layer.build((None, 9, 9, 4))"),
     ("counted", "layer.count_params()"),
     ("called_twice", "[layer(np.zeros((1, 9, 9, 4), 'float32')), None]"),
