@@ -46,7 +46,7 @@ def document(outcome: Outcome) -> str:
     minutes = max(math.ceil(outcome.seconds / 60), 1)
     parts = [
         "# What the suite catches\n",
-        f"Made by `{COMMAND}`, which takes about {minutes} minutes on two cores. Do not edit.\n",
+        f"Made by `{COMMAND}`, which takes {minutes} minutes of processor time. Do not edit.\n",
         f"Each of {len(rows)} faults imitates one that somebody has reported, as an implementation "
         f"that runs. Each was put to the default budget with {outcome.seeds} seeds and stopped at "
         "its first failure. A fault may depend on earlier calls or on chance; such a one is never "
@@ -69,7 +69,8 @@ def document(outcome: Outcome) -> str:
         *(f"| {name} | {'; '.join(found) or 'none'} |" for name, found in outcome.correct.items()),
         "\n## The faults\n",
         "*At* is the configuration of the first failure, the median over seeds. *Named* says "
-        "whether the suite names this fault as the cause.\n",
+        "whether the suite names this fault as the cause, with at least one seed and never "
+        "another.\n",
         "| fault: a convolution that ... | kind | report | at | check | named | seen by |",
         "|---|---|---|---|---|---|---|",
         *map(_table_row, rows),

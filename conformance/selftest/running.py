@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from statistics import median
 
@@ -69,7 +70,7 @@ class Outcome:
         rows: one a fault, in the order of the table.
         correct: for each correct implementation its failures, one text a seed that has one.
         seeds: how many plans there were.
-        seconds: how long everything took.
+        seconds: processor time that everything took.
     """
 
     rows: tuple[Row, ...]
@@ -85,7 +86,7 @@ class Outcome:
     @property
     def median(self) -> float:
         """The configuration at which half of the faults are caught."""
-        return median(row.at for row in self.rows)
+        return median(row.at for row in self.rows) if self.rows else 0.0
 
     @property
     def misnamed(self) -> list[Row]:
@@ -105,16 +106,22 @@ class Selftest:
 
     def __iter__(self) -> Iterator[Row]:
         """The rows as they are done."""
-        began = time.monotonic()
+        seconds = 0.0
         rows: list[Row] = []
-        # The longest first: what is correct runs to the end of the plan.
+        runs = list(product(CORRECT, range(self.seeds)))
+        failures: dict[str, list[str]] = {name: [] for name in CORRECT}
         with get_context("spawn").Pool(self.jobs, signal.signal, _IGNORING) as pool:
-            correct = pool.map_async(partial(_failures, seeds=self.seeds), CORRECT, chunksize=1)
-            for found in pool.imap(partial(_tried, seeds=self.seeds), FAULTS, chunksize=1):
+            tried = pool.imap(partial(_tried, seeds=self.seeds), FAULTS)
+            correct = pool.imap(_failure, runs)
+            for found in tried:
                 rows.append(Row(FAULTS[found.name], found.catches, found.seen_by))
+                seconds += found.seconds
                 yield rows[-1]
-            failures = dict(zip(CORRECT, correct.get(), strict=True))
-        self.outcome = Outcome(tuple(rows), failures, self.seeds, time.monotonic() - began)
+            for (name, _), (failure, took) in zip(runs, correct, strict=True):
+                failures[name] += failure
+                seconds += took
+        every = {name: tuple(found) for name, found in failures.items()}
+        self.outcome = Outcome(tuple(rows), every, self.seeds, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +131,21 @@ class _Result:
     name: str
     catches: tuple[Catch | None, ...]
     seen_by: frozenset[str]
+    seconds: float
 
 
 def _tried(name: str, *, seeds: int) -> _Result:
+    began = time.process_time()
     fault = FAULTS[name]
     catches = tuple(first_catch(fault.function, seed) for seed in range(seeds))
-    return _Result(name, catches, frozenset(s.name for s in SUITES if s.sees(fault)))
+    seen_by = frozenset(suite.name for suite in SUITES if suite.sees(fault))
+    return _Result(name, catches, seen_by, time.process_time() - began)
 
 
-def _failures(name: str, *, seeds: int) -> tuple[str, ...]:
-    found = (first_catch(lambda: CORRECT[name], seed, named=False) for seed in range(seeds))
-    return tuple(f"{c.check} at configuration {c.at}: {c.cause}" for c in found if c is not None)
+def _failure(run: tuple[str, int]) -> tuple[list[str], float]:
+    """What fails of a correct implementation with a seed, at most one text; and processor time."""
+    began = time.process_time()
+    name, seed = run
+    caught = first_catch(lambda: CORRECT[name], seed, named=False)
+    texts = [] if caught is None else [f"{caught.check} at {caught.at}: {caught.cause}"]
+    return texts, time.process_time() - began
