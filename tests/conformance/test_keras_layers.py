@@ -59,6 +59,12 @@ def test_a_correct_layer_passes_every_check(attribute: str, text: str):
     assert set(statuses(f"own_layers:{attribute}", text).values()) == {Status.PASSED}
 
 
+@pytest.mark.parametrize("attribute", ["Plain", "Operations"])
+def test_a_shape_may_tell_that_glu_halves_the_channels(attribute: str):
+    found = statuses(f"own_layers:{attribute}", "in1x3x3x1-f4-k2-a.glu-integers.0")
+    assert set(found.values()) == {Status.PASSED}
+
+
 @pytest.mark.parametrize("text", CASES)
 @pytest.mark.parametrize("mode", MODES)
 def test_a_correct_layer_passes_in_every_mode(mode: str, text: str):
