@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import results
 from conformance.case import CaseError, parse_sequence
+from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.implementations import Target, target_of
 from conformance.plan import Example
-from conformance.report.text import finding_lines, replay_command
+from conformance.report.text import cause_lines, replay_command
 from conformance.results import Finding, Status, Verdict
 
 if TYPE_CHECKING:
@@ -79,7 +80,12 @@ class Report(results.Report):
         return write_all(self, Path(directory))
 
     def __str__(self) -> str:
-        found = [line for finding in self.findings for line in finding_lines(finding)]
+        result = self.implementations[0]
+        found = [
+            line
+            for cause in unexpected(result)
+            for line in cause_lines(cause, members(cause, result.findings))
+        ]
         return "\n".join([*self.headline, *(f"  {line}" for line in found)])
 
     def _repr_html_(self) -> str:
@@ -178,9 +184,10 @@ class Checking:
         except UsageError as error:
             refusal = str(error)
         lines = [refusal or single.blocked]
-        for finding in single.findings:
-            again = replay_command(finding.minimal_case, target.name, named=target.payload is None)
-            lines += finding_lines(finding, again)
+        for cause, findings in single.findings:
+            case = shown(findings).minimal_case
+            again = replay_command(case, target.name, named=target.payload is None)
+            lines += cause_lines(cause, findings, again)
         if any(lines):
             pytest.fail("\n".join(filter(None, lines)), pytrace=False)
         if single.skipped:

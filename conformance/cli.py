@@ -7,9 +7,7 @@ import os
 import shlex
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -19,6 +17,7 @@ from typer.exceptions import TyperException
 
 from conformance.errors import UsageError
 from conformance.plan.profiles import PROFILES
+from conformance.terminal import say, shown_progress
 
 app = typer.Typer(
     name="conv2d-conformance",
@@ -152,7 +151,7 @@ def _campaign(settings: Any, out: Path) -> int:
 
     with claimed(out):
         try:
-            with _shown_progress() as progress:
+            with shown_progress() as progress:
                 campaign = run_campaign(settings, progress, folder=out)
         except KeyboardInterrupt:
             return _nothing_decided(out)
@@ -175,26 +174,17 @@ def _nothing_decided(out: Path) -> int:
 def _publish(report: Any, out: Path, code: int) -> int:
     """Print what was found and write the report to `out`; the exit code, `code` if that works."""
     from conformance.report import write_all
-    from conformance.report.text import finding_lines
+    from conformance.terminal import first_replay, tell
 
-    for line in report.headline:
-        _say(line)
-    for result in report.implementations:
-        for finding in result.findings:
-            if finding.status == "expected_failure":
-                continue
-            for text in finding_lines(finding):
-                _say(f"  {text}")
-        for item in result.unsupported:
-            _say(f"  unsupported in {item.count} cases: {item.reason}")
-        for note in result.notes:
-            _say(f"  {note}")
+    tell(report)
     try:
         page = write_all(report, out)
     except OSError as error:
         typer.echo(f"cannot write the report to {out}: {error.strerror or error}", err=True)
         return Exit.TROUBLE
-    typer.echo(f"Report: {page}")
+    say(f"Report: {page}", verbatim=True)
+    if again := first_replay(report):
+        say(f"Replay: {again}", verbatim=True)
     return code
 
 
@@ -243,18 +233,18 @@ def replay(
         worker = Worker(name)
         info = worker.start()
         refuse_unclaimed(cases, Asked.of(info), name)
-        _say(f"{name} {info.version}".rstrip())
+        say(f"{name} {info.version}".rstrip())
         expectations = [*own_expectations(name, info.expected_failures), *known]
         asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
             for outcome in outcomes_of(reply, 1, one, info, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
-                _say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
+                say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD or outcome.strict
                 decided |= outcome.status is not Status.UNSUPPORTED
         for line in worker.printed():
-            _say(f"  | {line}")
+            say(f"  | {line}")
         worker.stop()
     if bad:
         raise typer.Exit(Exit.FAILS)
@@ -453,66 +443,8 @@ def _refuse(reason: str) -> NoReturn:
     sys.exit(Exit.USAGE)
 
 
-def _say(text: str) -> None:
-    """Print a line that may hold foreign text."""
-    from conformance.report.text import clean
-
-    typer.echo(clean(text))
-
-
 def _distinct(names: list[str]) -> tuple[str, ...]:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--impl {name} is given twice")
     return tuple(names)
-
-
-@contextmanager
-def _shown_progress() -> Iterator[Callable[[Any], None]]:
-    """A bar on a terminal; elsewhere one plain line every ten seconds."""
-    if sys.stderr.isatty():
-        with _bar() as show:
-            yield show
-    else:
-        yield _plain_lines()
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Any], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(where: Any) -> None:
-            if where.name not in tasks:
-                tasks[where.name] = bars.add_task(where.name, total=None)
-            bars.update(
-                tasks[where.name],
-                description=f"{where.name}: {where.stage}",
-                completed=where.done,
-                total=where.total,
-            )
-
-        yield show
-
-
-def _plain_lines() -> Callable[[Any], None]:
-    last = time.monotonic()
-
-    def show(where: Any) -> None:
-        nonlocal last
-        if time.monotonic() - last < 10:
-            return
-        last = time.monotonic()
-        of = f" of {where.total}" if where.total else ""
-        typer.echo(f"{where.name}: {where.stage}, {where.done}{of} configurations", err=True)
-
-    return show

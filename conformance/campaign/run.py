@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from conformance.campaign.findings import findings
+from conformance.campaign.findings import Found, findings
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import Limits
 from conformance.campaign.session import Session, Team, available_cores
@@ -147,12 +147,19 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a campaign is: `done` of `total` configurations (None: until the time is up)."""
+    """Where a campaign is.
+
+    Attributes:
+        name, stage: what is done with which implementation.
+        done, total: its configurations; None: until the time is up.
+        share: how much of the whole campaign is done, 0 to 1.
+    """
 
     name: str
     stage: str
     done: int
     total: int | None
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +203,8 @@ class _Campaign:
         self.began = time.monotonic()
         self.interrupted = False
         self.total: int | None = None
+        self.turn, self.turns = 0, len(settings.targets)  # whose turn it is, the witness included
+        self.seconds: dict[str, float] = {}
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
@@ -213,17 +222,21 @@ class _Campaign:
         try:
             teams = [session.team(target) for target in settings.targets]
             witnesses = session.team(Target(KERAS), 1) if self._wants_witness() else None
+            self.turns = len(teams) + bool(witnesses)
             self._start_all([*teams, *([witnesses] if witnesses else [])])
             for number, team in enumerate(teams, start=1):
+                self.turn, turned = number - 1, time.monotonic()
                 self._set_deadline(team, number, len(teams))
                 tally = self._measure_or_say_why(session, team)
                 results.append(self._summarise(session, tally, team))
+                self.seconds[team.name] = round(time.monotonic() - turned, 1)
                 if self.interrupted:
                     break
                 if tally.stopped:
                     stops.append(f"{team.name}: {tally.stopped}; the rest was not run.")
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
+                self.turn = len(teams)
                 tally = self._measure(session, witnesses, sample)
                 witness = self._summarise(session, tally, witnesses)
         finally:
@@ -256,6 +269,7 @@ class _Campaign:
                 "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
                 "seconds": round(time.monotonic() - self.began, 1),
                 "jobs": settings.processes,
+                "seconds_each": self.seconds,
             },
         )
         trouble = "" if journal is None else journal.trouble
@@ -273,8 +287,17 @@ class _Campaign:
         for team in teams:
             if many and team.name in ADAPTERS:
                 continue
-            self.progress(Progress(team.name, "starting", 0, None))
+            self._show(team, "starting")
             team.start()
+
+    def _show(self, team: Team, stage: str, done: int = 0, total: int | None = None) -> None:
+        """Tell how far it is; where time is the limit, by the time."""
+        if self.settings.max_time is not None:
+            share = (time.monotonic() - self.began) / self.settings.max_time
+        else:
+            part = (1 - FOR_FINDINGS) * min(done / total, 1) if total else 0.0
+            share = (self.turn + part) / self.turns
+        self.progress(Progress(team.name, stage, done, total, min(share, 1.0)))
 
     def _set_deadline(self, team: Team, number: int, of: int) -> None:
         """The time is shared evenly; what one leaves goes to the next."""
@@ -301,8 +324,7 @@ class _Campaign:
             with closing(tried):
                 for one in tried:
                     if one.is_last:
-                        total = limit or self.total
-                        self.progress(Progress(team.name, "running", tally.configurations, total))
+                        self._show(team, "running", tally.configurations, limit or self.total)
                     if hard is not None and tally.failures:
                         # What is left is for shrinking and showing again.
                         now = time.monotonic()
@@ -334,9 +356,9 @@ class _Campaign:
         return planned
 
     def _summarise(self, session: Session, tally: Tally, team: Team) -> ImplementationResult:
-        found = []
+        found = Found([], [])
         if not self.interrupted:
-            self.progress(Progress(team.name, "shrinking", tally.configurations, None))
+            self._show(team, "shrinking", tally.configurations, tally.configurations)
             confirming = session.another(team)
             try:
                 found = findings(tally, team, confirming=confirming, checks=self.settings.checks)

@@ -8,15 +8,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 
-from conformance.campaign.findings import findings
+from conformance.campaign.findings import Found, findings
 from conformance.campaign.session import Session
 from conformance.campaign.tally import Tally
+from conformance.causes import members
 from conformance.checks import CHECKS, concerning
 from conformance.expectations import shipped
 from conformance.implementations import Target
 from conformance.implementations.info import Info
 from conformance.plan import Asked, Planned, plan
-from conformance.results import BAD, Finding, Status
+from conformance.results import BAD, Cause, Finding, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,12 @@ class Single:
     """What became of it.
 
     Attributes:
-        findings: what fails.
+        findings: what fails, each with its cause.
         blocked: why no case could be judged although the check applies, or empty.
         skipped: why nothing was decided, or empty.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[tuple[Cause, list[Finding]], ...] = ()
     blocked: str = ""
     skipped: str = ""
 
@@ -45,10 +46,14 @@ def check_one(target: Target, check: str, *, examples: int | None = None, seed: 
     tally, every = _measured(target, examples, seed)
     if check not in concerning(tally.info):
         return Single(skipped=f"{check} does not apply to {target.name}")
-    found = [f for f in every if f.check == check]
+    told = [
+        (cause, [f for f in members(cause, every.findings) if f.check == check])
+        for cause in every.causes
+    ]
+    found = [(cause, part) for cause, part in told if part]
     if tally.stopped and not found:
         return Single(blocked=f"{check}: {tally.stopped}")
-    bad = tuple(f for f in found if f.status is not Status.EXPECTED_FAILURE)
+    bad = tuple((c, p) for c, p in found if p[0].status is not Status.EXPECTED_FAILURE)
     if bad:
         return Single(findings=bad)
     statuses = {status for (name, status), n in tally.counts.items() if name == check and n}
@@ -76,7 +81,7 @@ def _session() -> Session:
 
 
 @lru_cache(maxsize=64)
-def _measured(target: Target, examples: int | None, seed: int) -> tuple[Tally, list[Finding]]:
+def _measured(target: Target, examples: int | None, seed: int) -> tuple[Tally, Found]:
     session = _session()
     team = session.team(target)
     tally = Tally(team.start())

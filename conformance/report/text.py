@@ -9,8 +9,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from conformance.causes import VALUES, shown
 from conformance.condition import in_words
-from conformance.results import Finding, Status
+from conformance.results import Cause, Finding, Status
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 # What XML 1.0 does not allow, and what changes the direction of the text after it.
@@ -84,18 +85,39 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def finding_lines(finding: Finding, again: str = "") -> list[str]:
-    """A finding in a few lines of plain text; `again` replaces the smallest case."""
-    lines = [
-        f"{finding.check}: {finding.cause} ({plural(finding.count, 'case')})",
-        f"  {again or finding.minimal_case}",
-        f"  {finding.message}",
-    ]
-    if finding.explanation:
-        lines.append(f"  {finding.explanation}")
-    if finding.when:
-        lines.append(f"  where {in_words(finding.when)}")
+def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> list[str]:
+    """A cause in a few lines of plain text, with the finding of it that tells most.
+
+    Args:
+        cause: the cause.
+        findings: those of it that are told, in its order.
+        again: what replaces the smallest case.
+    """
+    one = shown(findings)
+    explained = next((f.explanation for f in findings if f.explanation), "")
+    lines = [explained or f"{capitalized(cause.what)}."]
+    if cause.when:
+        lines.append(f"  where {in_words(cause.when)}")
+    lines.append(f"  {chips(findings)}")
+    lines.append(f"  {again or one.minimal_case}")
+    if one.message != cause.what:
+        lines.append(f"  {one.check}: {one.message}")
     return lines
+
+
+def chips(findings: Sequence[Finding]) -> str:
+    """``output_shape 3 crashed, exact_values 8``: each check once, with its number of cases."""
+    counted: dict[tuple[str, str], int] = {}
+    for finding in findings:
+        label = "" if finding.status is Status.FAILED else f" {STATUS_LABELS[finding.status]}"
+        key = finding.check, label
+        counted[key] = counted.get(key, 0) + finding.count
+    return ", ".join(f"{check} {number:,}{label}" for (check, label), number in counted.items())
+
+
+def capitalized(text: str) -> str:
+    """`text` with a capital letter first, unless it begins with a name."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def replay_command(case: str, implementation: str, *, named: bool = True) -> str:
@@ -106,20 +128,57 @@ def replay_command(case: str, implementation: str, *, named: bool = True) -> str
     return f"conv2d-conformance replay {quoted} --impl {shlex.quote(implementation)}"
 
 
-def expectable(finding: Finding) -> bool:
-    """Whether an expected-failure entry can stand for `finding`: its condition must be known."""
-    known = bool(finding.when) or not finding.also_passing
-    return finding.status in (Status.FAILED, Status.CRASHED, Status.TIMED_OUT) and known
+def entries(cause: Cause, findings: Sequence[Finding], implementation: str) -> list[str]:
+    """The entries of an expected-failure file that cover a cause.
+
+    One where a condition tells where all of it is met, else one for each finding of which that is
+    known; findings that no condition tells have none.
+    """
+    if _is_told(findings) and all(f.when == findings[0].when for f in findings):
+        checks = [f.check for f in findings]
+        return [_entry(findings[0], _kin(checks, cause), implementation, cause.what)]
+    told = [finding for finding in findings if _is_told([finding])]
+    return [expectation(finding, implementation) for finding in told]
+
+
+def untold(findings: Sequence[Finding]) -> list[Finding]:
+    """Those of a cause that `entries` leaves out."""
+    if _is_told(findings):
+        return []
+    return [finding for finding in findings if not _is_told([finding])]
+
+
+def _is_told(findings: Sequence[Finding]) -> bool:
+    """Whether a condition that is known tells where all of them are met."""
+    expectable = (Status.FAILED, Status.CRASHED, Status.TIMED_OUT)
+    return all(
+        f.status in expectable and (bool(f.when) or not f.also_passing) for f in findings
+    )
+
+
+def _kin(checks: Sequence[str], cause: Cause) -> list[str]:
+    """`checks`, and others that the same cause fails on other data or shapes of that kind."""
+    kin = set(checks)
+    if kin & set(VALUES[:3]):
+        kin |= set(VALUES[:3])
+        if cause.diagnosis is not None:
+            kin.add("output_shape")
+    return sorted(kin)
 
 
 def expectation(finding: Finding, implementation: str) -> str:
     """The entry of an expected-failure file that covers `finding`."""
+    reason = finding.explanation or finding.cause
+    return _entry(finding, [finding.check], implementation, reason)
+
+
+def _entry(finding: Finding, checks: Sequence[str], implementation: str, reason: str) -> str:
     pattern = re.sub(r"([*?\[])", r"[\1]", implementation)
     lines = [
         "[[expected_failure]]",
-        f"check = {_toml(finding.check)}",
+        f"check = {_toml(checks[0] if len(checks) == 1 else checks)}",
         f"implementation = {_toml(pattern)}",
-        f"reason = {_toml(finding.explanation or finding.cause)}",
+        f"reason = {_toml(reason)}",
         'link = ""',
         "strict = false",
     ]
