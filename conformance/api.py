@@ -162,6 +162,7 @@ class Checking:
         examples, seed: how many configurations it is made on (None: all popular layers and
             pairs), and what they are drawn from.
         thing, target: an implementation as given, and the target made of it.
+        xfail: a file of expected failures, or None.
     """
 
     name: str
@@ -169,9 +170,13 @@ class Checking:
     seed: int
     thing: Any
     target: Target
+    xfail: str | None = None
 
     def __call__(self, implementation: Any) -> None:
-        """Fail the test if `implementation` fails the check, skip it if nothing is decided."""
+        """Fail the test if `implementation` fails the check, skip it if nothing is decided.
+
+        Where all that fails is expected to, the test is an expected failure.
+        """
         import pytest
 
         from conformance.campaign.single import Single, check_one
@@ -180,7 +185,9 @@ class Checking:
         try:
             if implementation is not self.thing:
                 target = target_of(implementation)
-            single = check_one(target, self.name, examples=self.examples, seed=self.seed)
+            single = check_one(
+                target, self.name, examples=self.examples, seed=self.seed, xfail=self.xfail
+            )
         except UsageError as error:
             refusal = str(error)
         lines = [refusal or single.blocked]
@@ -190,6 +197,8 @@ class Checking:
             lines += cause_lines(cause, findings, again)
         if any(lines):
             pytest.fail("\n".join(filter(None, lines)), pytrace=False)
+        if single.expected:
+            pytest.xfail(single.expected)
         if single.skipped:
             pytest.skip(single.skipped)
 
@@ -198,7 +207,11 @@ class Checking:
 
 
 def parametrize_with_checks(
-    implementations: Iterable[Any], *, examples: int | None = None, seed: int = 0
+    implementations: Iterable[Any],
+    *,
+    examples: int | None = None,
+    seed: int = 0,
+    xfail: str | Path | None = None,
 ) -> pytest.MarkDecorator:
     """Decorator for a test with the parameters ``implementation`` and ``check``.
 
@@ -212,6 +225,7 @@ def parametrize_with_checks(
         implementations: as for `check`.
         examples: layer configurations for each check; by default all popular layers and pairs.
         seed: the same seed gives the same cases.
+        xfail: file of expected failures.
 
     Raises:
         UsageError: something cannot be measured, two have one name, or a number is out of range.
@@ -223,7 +237,7 @@ def parametrize_with_checks(
     Settings(examples=examples, seed=seed)  # refuses what is out of range
     if isinstance(implementations, str) or not isinstance(implementations, Iterable):
         raise UsageError(f"implementations must be a list, not {implementations!r:.60}")
-    made = checkings(list(implementations), examples=examples, seed=seed)
+    made = checkings(list(implementations), examples=examples, seed=seed, xfail=xfail)
     return pytest.mark.parametrize(
         ("implementation", "check"),
         [(checking.thing, checking) for checking in made],
@@ -231,18 +245,29 @@ def parametrize_with_checks(
     )
 
 
-def checkings(implementations: Iterable[Any], *, examples: int | None, seed: int) -> list[Checking]:
+def checkings(
+    implementations: Iterable[Any],
+    *,
+    examples: int | None,
+    seed: int,
+    xfail: str | Path | None = None,
+) -> list[Checking]:
     """Every check of every implementation, their names distinct.
 
     Raises:
-        UsageError: an implementation cannot be measured, or two have one name.
+        UsageError: an implementation cannot be measured, two have one name, or the file of expected
+            failures cannot be read.
     """
+    from conformance.expectations import load
+
+    if xfail is not None:
+        load(Path(xfail))
     targets = [(one, one if isinstance(one, Target) else target_of(one)) for one in implementations]
     for name, number in Counter(target.name for _, target in targets).items():
         if number > 1:
             raise UsageError(f"two implementations are called {name!r}")
     return [
-        Checking(check, examples, seed, thing, target)
+        Checking(check, examples, seed, thing, target, None if xfail is None else str(xfail))
         for thing, target in targets
         for check in CHECKS
     ]

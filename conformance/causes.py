@@ -54,7 +54,12 @@ def could_be_one(one: Sequence[Finding], other: Sequence[Finding]) -> bool:
     plain = all(f.status is Status.FAILED for f in (*one, *other))
     faults = {f.diagnosis for f in (*one, *other)} - {None}
     apart = any(f.diagnosis for f in one) and any(f.diagnosis for f in other)
-    return plain and len(faults) < 2 and not apart and all(any(f.check in VALUES[:3] for f in group) for group in (one, other))
+    return (
+        plain
+        and len(faults) < 2
+        and not apart
+        and all(any(f.check in VALUES[:3] for f in group) for group in (one, other))
+    )
 
 
 def as_well(together: int, apart: int, failing: int) -> bool:

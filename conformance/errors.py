@@ -6,6 +6,8 @@ import re
 
 # Terminal colours, and the node name that TensorFlow puts before a message.
 _DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} ")
+# Keras puts this before the message of what a layer raises.
+_WRAPPING = re.compile(r"Exception encountered when calling ")
 
 
 class Unsupported(Exception):
@@ -30,12 +32,12 @@ def describe(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line that says something, without terminal colours, at most 300 characters."""
+    """The first line that says why, without terminal colours, at most 300 characters."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a stranger's __str__
         return ""
-    for line in _DECORATION.sub("", text).splitlines():
-        if line.strip():
-            return line.strip()[:300]
-    return ""
+    lines = [line.strip() for line in _DECORATION.sub("", text).splitlines() if line.strip()]
+    if len(lines) > 1 and _WRAPPING.match(lines[0]):
+        del lines[0]
+    return lines[0][:300] if lines else ""

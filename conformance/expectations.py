@@ -37,7 +37,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """One entry of an expected-failure file; `predicate` is what `when` says."""
+    """One entry of an expected-failure file; `predicate` is what `when` says.
+
+    `where` tells which entry of which file it is.
+    """
 
     checks: tuple[str, ...]
     implementation: str
@@ -47,6 +50,7 @@ class Expectation:
     link: str
     strict: bool = False
     when: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    where: str = field(default="", compare=False)
 
     def covers(self, check: str, implementation: str, version: str, case: Case) -> bool:
         """Whether a failure of `check` on `case` is expected."""
@@ -162,5 +166,6 @@ def _entry(entry: Any, where: str) -> Expectation:
         predicate=parse(when, where),
         strict=strict,
         when=when,
+        where=where,
         **texts,
     )

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from conformance.causes import members, shown, unexpected
+from conformance.differences import Differences
 from conformance.report.text import cause_lines, clean, duration, plural, replay_command
 from conformance.results import ImplementationResult, Report
 
@@ -54,6 +55,30 @@ def tell(report: Report) -> None:
             say(f"{result.name} {result.version}".rstrip())
         for text, verbatim in told:
             say(f"  {text}", verbatim=verbatim)
+
+
+def tell_differences(found: Differences) -> None:
+    """Print what changed between two runs."""
+    for heading, changes in (
+        ("new", found.new), ("fixed", found.fixed), ("still failing", found.still),
+    ):  # fmt: skip
+        for change in changes:
+            say(f"{heading}: {change.implementation} {change.check}: {change.cause}")
+            if heading == "new":
+                say(f"  {change.case}", verbatim=True)
+                say(f"  {change.message}")
+    for refusal in found.unsupported:
+        reason = textwrap.shorten(clean(refusal.reason), LONGEST, placeholder=" ...")
+        say(f"newly unsupported: {refusal.implementation} {reason} ({refusal.count})")
+    for name in found.gone:
+        say(f"not measured any more: {name}")
+    for name in found.added:
+        say(f"not measured before: {name}")
+    if found.settings:
+        say("The runs did not try the same cases:")
+    for name, (before, now) in {**found.settings, **found.environment}.items():
+        say(f"  {name}: {before} -> {now}")
+    say(found.summary)
 
 
 def first_replay(report: Report) -> str:

@@ -63,9 +63,11 @@ class Keras(Adapter):
 
     def reproducer(self, target: str) -> Reproducer:
         """Keras itself, on the backend."""
-        backend = f'os.environ["KERAS_BACKEND"] = "{self.backend}"'
+        needed = {"KERAS_BACKEND": self.backend, **self.environment}
         return Reproducer(
-            imports=("import os", backend, "import keras"), made_by="keras.layers.Conv2D"
+            imports=("import os", "", f"os.environ.update({needed!r})", "import keras"),
+            made_by="keras.layers.Conv2D",
+            array="keras.ops.convert_to_numpy",
         )
 
     def to_numpy(self, result: Any) -> NDArray[Any]:

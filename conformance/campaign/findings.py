@@ -8,7 +8,7 @@ from itertools import combinations
 
 from conformance.campaign.limits import Budget
 from conformance.campaign.outcomes import Outcome, outcomes_of
-from conformance.campaign.reproducer import script
+from conformance.campaign.reproducer import Shown, script
 from conformance.campaign.session import Team
 from conformance.campaign.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
 from conformance.campaign.worker import Worker
@@ -88,14 +88,14 @@ def _with_causes(
         _with_condition([(finding, cases)], tally, expectations)[0]
         for finding, cases in zip(found, met, strict=True)
     ]
-    groups = [cause.findings for cause in grouped(alone, met)]
+    places = [cause.findings for cause in grouped(alone, met)]
     while True:
-        for places in groups:
-            _share_condition(places, alone, met, tally, expectations)
-        joined = _joined(groups, alone, met, tally)
+        for together in places:
+            _share_condition(together, alone, met, tally, expectations)
+        joined = _joined(places, alone, met, tally)
         if joined is None:
-            return Found(alone, made_of(groups, alone))
-        groups = joined
+            return Found(alone, made_of(places, alone))
+        places = joined
 
 
 def _share_condition(
@@ -212,7 +212,17 @@ class _Shrinker:
             message=(shown.message or UNEXPECTED) + note,
             diagnosis=diagnosis,
             explanation=FAULTS[diagnosis].explanation if diagnosis else "",
-            reproducer=script(cases, self.tally.info, evidence, outcome.check),
+            reproducer=script(
+                Shown(
+                    cases=cases,
+                    check=outcome.check,
+                    status=outcome.status,
+                    message=shown.message,
+                    evidence=evidence,
+                    exits="raises SystemExit" in shown.message,
+                ),
+                self.tally.info,
+            ),
             reason=outcome.reason,
             link=outcome.link,
             evidence=evidence,

@@ -34,6 +34,7 @@ class Outcome:
         ratio: greatest error over bound, where values were compared with a bound.
         reason, link: for expected failures and unexpected passes, why the failure was expected.
         strict: whether an unexpected pass fails the run.
+        entry: which entry expects the failure, as `Expectation.where`.
     """
 
     check: str
@@ -46,6 +47,7 @@ class Outcome:
     reason: str = ""
     link: str = ""
     strict: bool = False
+    entry: str = ""
 
 
 def outcomes_of(
@@ -63,7 +65,7 @@ def outcomes_of(
     asked = checks[0] if len(checks) == 1 else FIRST_CALL
     outcomes = []
     for judgement in _judgements(reply, asked):
-        status, reason, link, strict = judgement.status, "", "", False
+        status, reason, link, strict, where = judgement.status, "", "", False, ""
         for entry in expectations:
             if status in EXPECTABLE and entry.covers(
                 judgement.check, info.name, info.version, case
@@ -71,6 +73,7 @@ def outcomes_of(
                 failed = status is not Status.PASSED
                 status = Status.EXPECTED_FAILURE if failed else Status.UNEXPECTED_PASS
                 reason, link, strict = entry.reason, entry.link, entry.strict and not failed
+                where = entry.where
         outcomes.append(
             Outcome(
                 check=judgement.check,
@@ -83,6 +86,7 @@ def outcomes_of(
                 reason=reason,
                 link=link,
                 strict=strict,
+                entry=where,
             )
         )
     return outcomes

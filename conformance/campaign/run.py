@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 
@@ -205,6 +206,8 @@ class _Campaign:
         self.total: int | None = None
         self.turn, self.turns = 0, len(settings.targets)  # whose turn it is, the witness included
         self.seconds: dict[str, float] = {}
+        self.met: set[str] = set()  # entries of expected failures that met something
+        self.versions: dict[str, str] = {}
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
@@ -228,6 +231,8 @@ class _Campaign:
                 self.turn, turned = number - 1, time.monotonic()
                 self._set_deadline(team, number, len(teams))
                 tally = self._measure_or_say_why(session, team)
+                self.met |= tally.entries
+                self.versions[team.name] = tally.info.version
                 results.append(self._summarise(session, tally, team))
                 self.seconds[team.name] = round(time.monotonic() - turned, 1)
                 if self.interrupted:
@@ -262,6 +267,7 @@ class _Campaign:
                     keras_installed=keras_is_installed(),
                 ),
                 *stops,
+                *(() if self.interrupted else self._unmet()),
             ],
             implementations=results,
             witness=witness,
@@ -289,6 +295,22 @@ class _Campaign:
                 continue
             self._show(team, "starting")
             team.start()
+
+    def _unmet(self) -> list[str]:
+        """Entries of the given file that matched nothing, each in a sentence."""
+        lines = []
+        for entry in self.settings.expectations:
+            if entry.where in self.met:
+                continue
+            named = [n for n in self.versions if fnmatchcase(n, entry.implementation)]
+            if not named:
+                why = f"nothing that was measured is called {entry.implementation}"
+            elif not any(fnmatchcase(self.versions[n], entry.version) for n in named):
+                why = f"no version is {entry.version}"
+            else:
+                why = f"no case of {' or '.join(entry.checks)} is one that it names"
+            lines.append(f"{entry.where} ({entry.reason.rstrip('.')}) matched nothing: {why}.")
+        return lines
 
     def _show(self, team: Team, stage: str, done: int = 0, total: int | None = None) -> None:
         """Tell how far it is; where time is the limit, by the time."""

@@ -151,9 +151,7 @@ def untold(findings: Sequence[Finding]) -> list[Finding]:
 def _is_told(findings: Sequence[Finding]) -> bool:
     """Whether a condition that is known tells where all of them are met."""
     expectable = (Status.FAILED, Status.CRASHED, Status.TIMED_OUT)
-    return all(
-        f.status in expectable and (bool(f.when) or not f.also_passing) for f in findings
-    )
+    return all(f.status in expectable and (bool(f.when) or not f.also_passing) for f in findings)
 
 
 def _kin(checks: Sequence[str], cause: Cause) -> list[str]:

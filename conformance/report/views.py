@@ -198,7 +198,9 @@ def arrange(report: Report) -> Page:
         for number, result in enumerate(report.implementations, 1)
     ]
     witnesses = [
-        _subject(result, report, side, f"findings-witness{f'-{number}' if number > 1 else ''}", True)
+        _subject(
+            result, report, side, f"findings-witness{f'-{number}' if number > 1 else ''}", True
+        )
         for number, result in enumerate(report.witnesses, 1)
     ]
     results = [*report.implementations, *report.witnesses]
@@ -214,11 +216,14 @@ def _subject(
     identify = _Identifiers(anchor.removeprefix("findings-") if witness else result.name)
     cards = [_card(cause, result, report, identify, side) for cause in unexpected(result)]
     expected_cards = [_card(cause, result, report, identify, side) for cause in expected(result)]
-    told = [one for card in (*cards, *expected_cards) for one in card.told]
+    anchors = [
+        (one.finding, card.id if one is card.lead else one.id)
+        for card in (*cards, *expected_cards)
+        for one in card.told
+    ]
     targets: dict[tuple[str, Status], str] = {}
-    for one in told:
-        targets.setdefault((one.finding.check, one.finding.status), one.id)
-    shown_claims = claims.claims_of(result, [(one.finding, one.id) for one in told])
+    for finding, target in anchors:
+        targets.setdefault((finding.check, finding.status), target)
     return Subject(
         id=anchor,
         result=result,
@@ -231,7 +236,7 @@ def _subject(
         },
         distributions=list(_distributions(result)),
         coverage=[_argument(name, values) for name, values in result.coverage.items()],
-        claims=shown_claims,
+        claims=claims.claims_of(result, anchors),
         area=claims.area(result),
         short_area=claims.short_area(result),
         declarations=claims.declarations(result),
@@ -281,7 +286,9 @@ def _card(
     )
 
 
-def _told(finding: Finding, result: ImplementationResult, identify: _Identifiers, side: int) -> Told:
+def _told(
+    finding: Finding, result: ImplementationResult, identify: _Identifiers, side: int
+) -> Told:
     evidence = finding.evidence
     drawn = evidence is not None and (evidence.expected or evidence.got)
     return Told(

@@ -153,7 +153,9 @@ class TestCauses:
         ]
         plain = [re.sub("<wbr>", "", chip) for chip in chips if "_" in chip]
         assert plain[:3] == ["exact_values 8", "output_shape 3", "output_shape 2"]
-        assert all(f"#{a['id']}" in page.links for _, a in page.tags if "told" in a.get("class", ""))
+        assert all(
+            f"#{a['id']}" in page.links for _, a in page.tags if "told" in a.get("class", "")
+        )
 
     def test_can_be_copied_as_an_issue(self, tmp_path: Path) -> None:
         page = written(samples.report(samples.failing(findings=[*self.FOUND])), tmp_path)
@@ -316,9 +318,9 @@ class TestCapabilities:
         assert [page.count("tr", state) for state in ("broken", "known", "beyond")] == [2, 1, 1]
 
     def test_a_broken_claim_leads_to_its_finding(self, page: Document) -> None:
-        told = [a["id"] for _, a in page.tags if "told" in a.get("class", "").split()]
-        told = [anchor for anchor in told if anchor.startswith("finding-claimed")]
-        assert [page.links.count(f"#{one}") for one in told] == [3, 3]
+        marks = [link for link in page.links if re.fullmatch("#cause-[0-9a-f]+", link)]
+        cards = [a["id"] for tag, a in page.tags if tag == "article"]
+        assert [marks.count(f"#{card}") for card in cards] == [4, 3, 3]
 
     def test_lists_what_else_is_declared(self, page: Document) -> None:
         for sentence in (
@@ -374,7 +376,9 @@ class TestManyImplementations:
     def test_verdicts_are_a_table(self, page: Document) -> None:
         text = re.sub(r"\s+", " ", page.sections["verdict"])
         assert page.count("li", "subject") == 0
-        assert "onnxruntime conforms none 0 200 600 Library 7.2.0, NumPy 2.3.1 layer float64" in text
+        assert (
+            "onnxruntime conforms none 0 200 600 Library 7.2.0, NumPy 2.3.1 layer float64" in text
+        )
         assert "float64, Winograd" in text
         assert "Passes in 1 case that should fail: same cause." in text
 
