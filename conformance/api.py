@@ -16,6 +16,7 @@ from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.implementations import Target, target_of
 from conformance.plan import Example
+from conformance.printable import clean
 from conformance.report.text import cause_lines, replay_command
 from conformance.results import Finding, Status, Verdict
 
@@ -86,7 +87,7 @@ class Report(results.Report):
             for cause in unexpected(result)
             for line in cause_lines(cause, members(cause, result.findings))
         ]
-        return "\n".join([*self.headline, *(f"  {line}" for line in found)])
+        return clean("\n".join([*self.headline, *(f"  {line}" for line in found)]))
 
     def _repr_html_(self) -> str:
         page = html.escape(self.to_html(), quote=True)
@@ -196,11 +197,11 @@ class Checking:
             again = replay_command(case, target.name, named=target.payload is None)
             lines += cause_lines(cause, findings, again)
         if any(lines):
-            pytest.fail("\n".join(filter(None, lines)), pytrace=False)
+            pytest.fail(clean("\n".join(filter(None, lines))), pytrace=False)
         if single.expected:
-            pytest.xfail(single.expected)
+            pytest.xfail(clean(single.expected))
         if single.skipped:
-            pytest.skip(single.skipped)
+            pytest.skip(clean(single.skipped))
 
     def __str__(self) -> str:
         return f"{self.target.name}-{self.name}"

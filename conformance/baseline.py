@@ -8,8 +8,9 @@ from pathlib import Path
 
 from conformance import condition
 from conformance.causes import FEW, members, sentence, unexpected
+from conformance.printable import in_a_line
 from conformance.reading import read
-from conformance.report.text import clean, entries, untold
+from conformance.report.text import entries, untold
 from conformance.results import BAD, Cause, Finding
 
 _HEADER = """\
@@ -82,7 +83,7 @@ def to_toml(found: Sequence[Described], source: Path) -> str:
 
     What no condition tells is written as comments.
     """
-    words = " ".join(clean(str(source)).split())
+    words = in_a_line(str(source))
     told = dict.fromkeys(entry for one in found for entry in one.entries)
     commented = dict.fromkeys(
         _NOT_DESCRIBED + "".join(f"# {line}\n" for line in entry.splitlines())

@@ -177,7 +177,7 @@ def _campaign(settings: Any, out: Path) -> int:
             return _nothing_decided(out)
         code = _publish(campaign.report, out, exit_code(campaign))
         if campaign.trouble and code != Exit.TROUBLE:
-            typer.echo(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
+            say(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
             return Exit.TROUBLE
         return code
 
@@ -219,7 +219,7 @@ def _publish(report: Any, out: Path, code: int) -> int:
         page = write_all(report, out)
         append_to_job(report)
     except OSError as error:
-        typer.echo(f"cannot write the report to {out}: {error.strerror or error}", err=True)
+        say(f"cannot write the report to {out}: {error.strerror or error}", err=True)
         return Exit.TROUBLE
     say(f"Report: {page}", verbatim=True)
     if again := first_replay(report):
@@ -468,7 +468,7 @@ def list_() -> None:
         lacking = f" (not installed: {', '.join(missing)})" if missing else ""
         typer.echo(f"  {name:<22} {adapter.summary}{lacking}")
     for name, where in registered.items():
-        typer.echo(f"  {name:<22} Registered by an installed package: {where}.")
+        say(f"  {name:<22} Registered by an installed package: {where}.")
     typer.echo(f"  {'module:attr':<22} Any importable function or layer.")
     typer.echo(f"  {'cmd:PROGRAM':<22} A program that reads cases and writes answers.")
     typer.echo("checks")
@@ -495,7 +495,7 @@ def doctor() -> None:
         state = f"lacks {', '.join(missing)}: {adapter.remedy()}" if missing else "ready"
         typer.echo(f"  {name:<22} {state}")
     for name, where in registered.items():
-        typer.echo(f"  {name:<22} ready, {where}")
+        say(f"  {name:<22} ready, {where}")
     if not keras_is_installed():
         typer.echo(f"Without {KERAS}, implementations are judged by the reference alone.")
         raise typer.Exit(Exit.INCONCLUSIVE)
@@ -522,14 +522,14 @@ def main() -> None:
 def _give_up(error: OSError) -> NoReturn:
     """Trouble of the suite's own that nothing else names, such as no free file descriptors."""
     with contextlib.suppress(OSError):
-        typer.echo(f"conv2d-conformance: the suite itself failed: {error}", err=True)
+        say(f"conv2d-conformance: the suite itself failed: {error}", err=True)
     with contextlib.suppress(OSError):  # what a closed or full output did not take is dropped
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(Exit.TROUBLE)
 
 
 def _refuse(reason: str) -> NoReturn:
-    typer.echo(f"conv2d-conformance: {reason}", err=True)
+    say(f"conv2d-conformance: {reason}", err=True)
     sys.exit(Exit.USAGE)
 
 

@@ -14,7 +14,8 @@ import typer
 
 from conformance.causes import members, shown, unexpected
 from conformance.differences import Differences
-from conformance.report.text import cause_lines, clean, duration, plural, replay_command
+from conformance.printable import clean
+from conformance.report.text import cause_lines, duration, plural, replay_command
 from conformance.results import ImplementationResult, Report
 
 MOST_CAUSES = 5  # of one implementation; the report has all of them

@@ -22,6 +22,7 @@ from conformance.checks import CHECKS, Trial, calls_for
 from conformance.checks.claims import upstream_gradient
 from conformance.criteria import Expected, expected
 from conformance.implementations.info import Info
+from conformance.printable import in_a_line
 from conformance.refusals import REFUSALS
 from conformance.results import Evidence, Status
 from conformance.special import Sort
@@ -68,7 +69,7 @@ def _heading(shown: Shown, info: Info) -> str:
     """Who fails what, as comments; foreign text cannot leave them."""
     who = f"{info.name} {info.version}".strip()
     said = [f"{who}: {shown.check}", shown.message, f"case {format_sequence(shown.cases)}"]
-    lines = [f"# {' '.join(text.split())}" for text in said if text]
+    lines = [f"# {in_a_line(text)}" for text in said if text]
     return "\n".join([*lines, "# Exit code 1 as long as it fails, 0 once it is mended.", ""])
 
 

@@ -14,6 +14,7 @@ from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.data import Arrays
 from conformance.implementations.info import Info, Reproducer
+from conformance.printable import in_a_line
 from reference_impl.dtypes import as_dtype
 
 Shape = tuple[int | None, ...]
@@ -200,7 +201,7 @@ class _Bare(Implementation):
 
 def _given(name: str) -> tuple[str, ...]:
     """What was given as an object has no name to import it by."""
-    words = " ".join(name.split())
+    words = in_a_line(name)
     return (
         f"implementation = None  # what was measured, {words}: import or define it here",
         'assert implementation is not None, "implementation has to be defined first"',

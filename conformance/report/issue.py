@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from conformance.causes import sentence, shown
 from conformance.condition import in_words
-from conformance.report.text import chips, clean
+from conformance.printable import clean, in_a_line
+from conformance.report.text import chips
 from conformance.results import Cause, Finding, ImplementationResult, Report
 
 _AROUND = ("python", "numpy", "platform")
@@ -17,14 +18,19 @@ def issue(
 ) -> str:
     """Title, what happens and where, the script that fails, and versions."""
     one = shown(findings)
-    lines = [f"# {_line(f'{result.given_name}: {sentence(cause)}')}", "", _line(one.message), ""]
+    lines = [
+        f"# {in_a_line(f'{result.given_name}: {sentence(cause)}')}",
+        "",
+        in_a_line(one.message),
+        "",
+    ]
     explained = next((f.explanation for f in findings if f.explanation), "")
     if explained:
-        lines += [_line(explained), ""]
+        lines += [in_a_line(explained), ""]
     if cause.when:
-        lines += [f"Where `{_line(in_words(cause.when))}`.", ""]
+        lines += [f"Where `{in_a_line(in_words(cause.when))}`.", ""]
     if one.evidence is not None and one.evidence.judgement:
-        lines += [_line(one.evidence.judgement), ""]
+        lines += [in_a_line(one.evidence.judgement), ""]
     if one.reproducer:
         fence = "```"
         while fence in one.reproducer:
@@ -33,9 +39,7 @@ def issue(
         lines += [f"{fence}python", clean(one.reproducer).rstrip("\n"), fence, ""]
     around = {name: report.environment.get(name, "") for name in _AROUND}
     versions = [result.version, *(f"{name} {value}" for name, value in around.items() if value)]
-    lines += [f"Checks: {chips(findings)}. Versions: {_line('; '.join(filter(None, versions)))}."]
+    lines += [
+        f"Checks: {chips(findings)}. Versions: {in_a_line('; '.join(filter(None, versions)))}."
+    ]
     return "\n".join(lines) + "\n"
-
-
-def _line(text: str) -> str:
-    return " ".join(clean(text).split())

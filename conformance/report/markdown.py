@@ -7,7 +7,8 @@ from pathlib import Path
 
 from conformance.causes import members, sentence, shown, unexpected
 from conformance.condition import in_words
-from conformance.report.text import capitalized, chips, clean, plural, replay_command
+from conformance.printable import in_a_line
+from conformance.report.text import capitalized, chips, plural, replay_command
 from conformance.report.verdict import title
 from conformance.results import Cause, ImplementationResult, Report, Status
 
@@ -74,14 +75,14 @@ def _cause(cause: Cause, result: ImplementationResult) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Foreign text that is no markup."""
-    line = " ".join(clean(text).split())
+    line = in_a_line(text)
     for mark in "\\`*_[]<>|#":
         line = line.replace(mark, f"&#{ord(mark)};" if mark in "<>|" else f"\\{mark}")
     return line
 
 
 def _code(text: str) -> str:
-    line = " ".join(clean(text).split()).replace("|", "\N{BROKEN BAR}")
+    line = in_a_line(text).replace("|", "\N{BROKEN BAR}")
     fence = "`"
     while fence in line:
         fence += "`"

@@ -11,13 +11,8 @@ from typing import Any
 
 from conformance.causes import VALUES, shown
 from conformance.condition import in_words
+from conformance.printable import clean as clean
 from conformance.results import Cause, Finding, Status
-
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-# What XML 1.0 does not allow, and what changes the direction of the text after it.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
-)
 
 STATUS_LABELS = {
     Status.FAILED: "failed",
@@ -39,12 +34,6 @@ WHERE_LABELS = {
     Status.TIMED_OUT: "Times out where",
     Status.HARNESS_ERROR: "Goes wrong where",
 }
-
-
-def clean(text: str) -> str:
-    """`text` without terminal colours, and with a mark for each character that cannot be shown."""
-    text = _ANSI.sub("", text).replace("\r\n", "\n")
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def plural(number: int, noun: str, many: str = "") -> str:

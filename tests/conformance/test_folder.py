@@ -224,7 +224,7 @@ def test_no_room_is_told_after_the_verdict_with_exit_code_4(earlier: Path):
     before = content(earlier)
     done = program(*WRONG, "--out", "out", cwd=earlier.parent, limit=small_files)
     assert done.returncode == 4
-    assert done.stdout.startswith("planted:off_by_one fails")
+    assert done.stdout.startswith("planted:off_by_one is wrong: ")
     assert done.stderr.splitlines()[-1] == "cannot write the report to out: File too large"
     assert content(earlier) == before
 
