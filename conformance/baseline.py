@@ -60,14 +60,13 @@ def described(path: Path) -> list[Described]:
 
 
 def _described(name: str, cause: Cause, findings: Sequence[Finding]) -> Described:
-    left = untold(findings)
-    number = sum(finding.count for finding in findings)
+    left = untold(cause, findings)
     doubt = ""
     if left:
         checks = ", ".join(dict.fromkeys(finding.check for finding in left))
         doubt = f"no condition tells where {checks} fails"
-    elif number < FEW and findings[0].when:
-        times = "once" if number == 1 else f"in {number} cases"
+    elif cause.count < FEW and cause.when:
+        times = "once" if cause.count == 1 else f"in {cause.count} cases"
         doubt = f"it was met {times} only, so its condition is a guess"
     wide = [] if not left else _wide(name, cause, left)
     return Described(name, sentence(cause), entries(cause, findings, name), wide, doubt)

@@ -207,7 +207,8 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
     diagnosed = explained[0] if explained and most else None
     where = diagnosed or first
     if diagnosed is None and any(f.when != first.when for f in members):
-        where = replace(first, when={}, also_passing=0)
+        passing = max(f.also_passing for f in members)
+        where = replace(first, when={}, also_passing=passing)
     return Cause(
         what=_what(diagnosed or first),
         findings=places,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -65,7 +66,7 @@ class Keras(Adapter):
         """Keras itself, on the backend."""
         needed = {"KERAS_BACKEND": self.backend, **self.environment}
         return Reproducer(
-            imports=("import os", "", f"os.environ.update({needed!r})", "import keras"),
+            imports=("import os", "", f"os.environ.update({json.dumps(needed)})", "import keras"),
             made_by="keras.layers.Conv2D",
             array="keras.ops.convert_to_numpy",
         )

@@ -125,6 +125,7 @@ class _Script:
     shown: Shown
     info: Info
     literals: Literals = field(default_factory=Literals)
+    expression: str = ""  # the call of x
 
     def body(self) -> str:
         *before, last = self.shown.cases
@@ -142,7 +143,7 @@ class _Script:
     # What is called ------------------------------------------------------------------------------
 
     def _given(self, case: Case, previous: Case | None) -> list[str]:
-        """The arrays of a case, and a function `call` of x."""
+        """The arrays of a case, and `expression`: a function where it is called often."""
         data, made = Trial(case, self.info).data, self.info.reproducer
         kernel, bias = data.kernel, data.bias
         if self.info.kind == "layer" and made.made_by:
@@ -160,17 +161,24 @@ class _Script:
                 f"prepared = implementation.prepare(Case.parse({str(case)!r}), "
                 f"arrays(Case.parse({str(case)!r})))"
             )
-            return [*lines, *self._defined("prepared.call(x)")]
+            return [*lines, *self._defined("prepared.call(x)", case)]
         if self.info.kind == "function":
-            return [*lines, *self._defined(f"{made.made_by}(x, kernel, bias, {_words(case)})")]
+            return [
+                *lines,
+                *self._defined(f"{made.made_by}(x, kernel, bias, {_words(case)})", case),
+            ]
         weights = "[kernel, bias]" if bias is not None else "[kernel]"
         if previous is None or previous.layer_key() != case.layer_key():
             arguments = ", ".join(f"{k}={v!r}" for k, v in case.layer_arguments().items())
             lines += [f"layer = {made.made_by}({arguments})", "layer.build(x.shape)"]
         lines.append(f"layer.set_weights({weights})")
-        return [*lines, *self._defined(f"{made.called}(x)")]
+        return [*lines, *self._defined(f"{made.called}(x)", case)]
 
-    def _defined(self, expression: str) -> list[str]:
+    def _defined(self, expression: str, case: Case) -> list[str]:
+        self.expression = expression
+        if case is self.shown.cases[-1] and self.shown.check not in _OFTEN:
+            return []
+        self.expression = "call(x)"
         return ["", "", "def call(x):", f"    return {expression}", "", ""]
 
     def _calls(self, case: Case, named: Sequence[Call], until: int | None = None) -> list[str]:
@@ -196,7 +204,7 @@ class _Script:
         check = self.shown.check
         if check in _WAYS:
             return _WAYS[check](self, trial)
-        lines = self._called("returned = call(x)")
+        lines = self._called(f"returned = {self.expression}")
         lines += self._shaped(trial)
         if self.shown.message == STRAY:
             return [*_LISTENING, *lines, *_NOTHING_HEARD]
@@ -416,7 +424,11 @@ class _Script:
 
     def claimed_capability(self, trial: Trial) -> list[str]:
         """It claims what the case needs, so the call returns what it should."""
-        lines = [*self._called("returned = call(x)"), *self._shaped(trial), *self._typed(trial)]
+        lines = [
+            *self._called(f"returned = {self.expression}"),
+            *self._shaped(trial),
+            *self._typed(trial),
+        ]
         return [*lines, *self._valued(trial, trial.expected)]
 
 
@@ -434,6 +446,10 @@ _NOTHING_HEARD = [
     '    heard = b""',
     'assert not heard, f"it writes to a file descriptor that is not its own: {heard}"',
 ]
+# Checks that make more than one call.
+_OFTEN = frozenset(
+    {"own_memory", "repeated_call", "batch_independence", "unchanged_inputs", "refused_call"}
+)
 _SORTS = {Sort.NAN: np.nan, Sort.PLUS: np.inf, Sort.MINUS: -np.inf}
 _WAYS: dict[str, Callable[[_Script, Trial], list[str]]] = {
     way.__name__: way

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.causes import VALUES, shown
@@ -120,27 +120,27 @@ def replay_command(case: str, implementation: str, *, named: bool = True) -> str
 def entries(cause: Cause, findings: Sequence[Finding], implementation: str) -> list[str]:
     """The entries of an expected-failure file that cover a cause.
 
-    One where a condition tells where all of it is met, else one for each finding of which that is
-    known; findings that no condition tells have none.
+    One where a condition tells where all of it is met, or where it is met almost everywhere; else
+    one for each finding of which that is known. Other findings have none.
     """
-    if _is_told(findings) and all(f.when == findings[0].when for f in findings):
-        checks = [f.check for f in findings]
-        return [_entry(findings[0], _kin(checks, cause), implementation, cause.what)]
-    told = [finding for finding in findings if _is_told([finding])]
-    return [expectation(finding, implementation) for finding in told]
+    if _is_told(cause, findings):
+        checks = _kin([f.check for f in findings], cause)
+        return [_entry(checks, implementation, cause.when, cause.what)]
+    return [expectation(f, implementation) for f in findings if _is_told(f, [f])]
 
 
-def untold(findings: Sequence[Finding]) -> list[Finding]:
+def untold(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
     """Those of a cause that `entries` leaves out."""
-    if _is_told(findings):
+    if _is_told(cause, findings):
         return []
-    return [finding for finding in findings if not _is_told([finding])]
+    return [finding for finding in findings if not _is_told(finding, [finding])]
 
 
-def _is_told(findings: Sequence[Finding]) -> bool:
-    """Whether a condition that is known tells where all of them are met."""
+def _is_told(one: Cause | Finding, findings: Sequence[Finding]) -> bool:
+    """Whether it is known where all of them are met."""
     expectable = (Status.FAILED, Status.CRASHED, Status.TIMED_OUT)
-    return all(f.status in expectable and (bool(f.when) or not f.also_passing) for f in findings)
+    known = bool(one.when) or 2 * one.also_passing <= one.count
+    return known and all(f.status in expectable for f in findings)
 
 
 def _kin(checks: Sequence[str], cause: Cause) -> list[str]:
@@ -156,10 +156,10 @@ def _kin(checks: Sequence[str], cause: Cause) -> list[str]:
 def expectation(finding: Finding, implementation: str) -> str:
     """The entry of an expected-failure file that covers `finding`."""
     reason = finding.explanation or finding.cause
-    return _entry(finding, [finding.check], implementation, reason)
+    return _entry([finding.check], implementation, finding.when, reason)
 
 
-def _entry(finding: Finding, checks: Sequence[str], implementation: str, reason: str) -> str:
+def _entry(checks: Sequence[str], implementation: str, when: Mapping[str, Any], reason: str) -> str:
     pattern = re.sub(r"([*?\[])", r"[\1]", implementation)
     lines = [
         "[[expected_failure]]",
@@ -169,8 +169,8 @@ def _entry(finding: Finding, checks: Sequence[str], implementation: str, reason:
         'link = ""',
         "strict = false",
     ]
-    if finding.when:
-        terms = ", ".join(f"{_key(name)} = {_toml(value)}" for name, value in finding.when.items())
+    if when:
+        terms = ", ".join(f"{_key(name)} = {_toml(value)}" for name, value in when.items())
         lines.insert(3, f"when = {{ {terms} }}")
     return "\n".join(lines) + "\n"
 

@@ -63,6 +63,16 @@ class Card:
     issue: str
 
     @property
+    def chips(self) -> list[tuple[str, Status, int, str]]:
+        """Each check once, with its status, number of cases, and where it is told."""
+        counted: dict[tuple[str, Status], tuple[int, str]] = {}
+        for one in self.told:
+            key = one.finding.check, one.finding.status
+            number, target = counted.get(key, (0, one.id))
+            counted[key] = number + one.finding.count, target
+        return [(check, status, *found) for (check, status), found in counted.items()]
+
+    @property
     def told(self) -> list[Told]:
         """All findings, the leading one first."""
         return [self.lead, *self.others]

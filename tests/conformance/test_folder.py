@@ -274,7 +274,7 @@ def test_two_runs_become_one_report(tmp_path: Path):
     assert (done.returncode, done.stderr) == (1, "")
     assert "planted:right conforms" in done.stdout
     assert "The runs differ in seed (0, 1)" in done.stdout
-    assert set(content(tmp_path / "both")) == {"results.json", "junit.xml", "report.html"}
+    assert set(content(tmp_path / "both")) == {*FILES}
     both = json.loads((tmp_path / "both" / "results.json").read_text("utf-8"))
     assert [r["name"] for r in both["implementations"]] == ["planted:right", "planted:off_by_one"]
     assert both["settings"]["command"] == "conv2d-conformance merge a b --out both"

@@ -69,6 +69,7 @@ def test_a_check_that_could_not_be_made_is_no_pass(tmp_path: Path):
 KNOWN = """
 [[expected_failure]]
 check = ["exact_values", "bounded_values"]
+when = { batch = "> 0" }
 reason = "adds one"
 strict = true
 """
