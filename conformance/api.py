@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import results
 from conformance.case import CaseError, parse_sequence
+from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
 from conformance.implementations import Target, target_of
 from conformance.plan import Example
-from conformance.report.text import finding_lines, replay_command
+from conformance.printable import clean
+from conformance.report.text import cause_lines, replay_command
 from conformance.results import Finding, Status, Verdict
 
 if TYPE_CHECKING:
@@ -79,8 +81,13 @@ class Report(results.Report):
         return write_all(self, Path(directory))
 
     def __str__(self) -> str:
-        found = [line for finding in self.findings for line in finding_lines(finding)]
-        return "\n".join([*self.headline, *(f"  {line}" for line in found)])
+        result = self.implementations[0]
+        found = [
+            line
+            for cause in unexpected(result)
+            for line in cause_lines(cause, members(cause, result.findings))
+        ]
+        return clean("\n".join([*self.headline, *(f"  {line}" for line in found)]))
 
     def _repr_html_(self) -> str:
         page = html.escape(self.to_html(), quote=True)
@@ -156,6 +163,7 @@ class Checking:
         examples, seed: how many configurations it is made on (None: all popular layers and
             pairs), and what they are drawn from.
         thing, target: an implementation as given, and the target made of it.
+        xfail: a file of expected failures, or None.
     """
 
     name: str
@@ -163,9 +171,13 @@ class Checking:
     seed: int
     thing: Any
     target: Target
+    xfail: str | None = None
 
     def __call__(self, implementation: Any) -> None:
-        """Fail the test if `implementation` fails the check, skip it if nothing is decided."""
+        """Fail the test if `implementation` fails the check, skip it if nothing is decided.
+
+        Where all that fails is expected to, the test is an expected failure.
+        """
         import pytest
 
         from conformance.campaign.single import Single, check_one
@@ -174,24 +186,33 @@ class Checking:
         try:
             if implementation is not self.thing:
                 target = target_of(implementation)
-            single = check_one(target, self.name, examples=self.examples, seed=self.seed)
+            single = check_one(
+                target, self.name, examples=self.examples, seed=self.seed, xfail=self.xfail
+            )
         except UsageError as error:
             refusal = str(error)
         lines = [refusal or single.blocked]
-        for finding in single.findings:
-            again = replay_command(finding.minimal_case, target.name, named=target.payload is None)
-            lines += finding_lines(finding, again)
+        for cause, findings in single.findings:
+            case = shown(findings).minimal_case
+            again = replay_command(case, target.name, named=target.payload is None)
+            lines += cause_lines(cause, findings, again)
         if any(lines):
-            pytest.fail("\n".join(filter(None, lines)), pytrace=False)
+            pytest.fail(clean("\n".join(filter(None, lines))), pytrace=False)
+        if single.expected:
+            pytest.xfail(clean(single.expected))
         if single.skipped:
-            pytest.skip(single.skipped)
+            pytest.skip(clean(single.skipped))
 
     def __str__(self) -> str:
         return f"{self.target.name}-{self.name}"
 
 
 def parametrize_with_checks(
-    implementations: Iterable[Any], *, examples: int | None = None, seed: int = 0
+    implementations: Iterable[Any],
+    *,
+    examples: int | None = None,
+    seed: int = 0,
+    xfail: str | Path | None = None,
 ) -> pytest.MarkDecorator:
     """Decorator for a test with the parameters ``implementation`` and ``check``.
 
@@ -205,6 +226,7 @@ def parametrize_with_checks(
         implementations: as for `check`.
         examples: layer configurations for each check; by default all popular layers and pairs.
         seed: the same seed gives the same cases.
+        xfail: file of expected failures.
 
     Raises:
         UsageError: something cannot be measured, two have one name, or a number is out of range.
@@ -216,7 +238,7 @@ def parametrize_with_checks(
     Settings(examples=examples, seed=seed)  # refuses what is out of range
     if isinstance(implementations, str) or not isinstance(implementations, Iterable):
         raise UsageError(f"implementations must be a list, not {implementations!r:.60}")
-    made = checkings(list(implementations), examples=examples, seed=seed)
+    made = checkings(list(implementations), examples=examples, seed=seed, xfail=xfail)
     return pytest.mark.parametrize(
         ("implementation", "check"),
         [(checking.thing, checking) for checking in made],
@@ -224,18 +246,29 @@ def parametrize_with_checks(
     )
 
 
-def checkings(implementations: Iterable[Any], *, examples: int | None, seed: int) -> list[Checking]:
+def checkings(
+    implementations: Iterable[Any],
+    *,
+    examples: int | None,
+    seed: int,
+    xfail: str | Path | None = None,
+) -> list[Checking]:
     """Every check of every implementation, their names distinct.
 
     Raises:
-        UsageError: an implementation cannot be measured, or two have one name.
+        UsageError: an implementation cannot be measured, two have one name, or the file of expected
+            failures cannot be read.
     """
+    from conformance.expectations import load
+
+    if xfail is not None:
+        load(Path(xfail))
     targets = [(one, one if isinstance(one, Target) else target_of(one)) for one in implementations]
     for name, number in Counter(target.name for _, target in targets).items():
         if number > 1:
             raise UsageError(f"two implementations are called {name!r}")
     return [
-        Checking(check, examples, seed, thing, target)
+        Checking(check, examples, seed, thing, target, None if xfail is None else str(xfail))
         for thing, target in targets
         for check in CHECKS
     ]

@@ -7,11 +7,11 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import IntEnum
+from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 
 from conformance.errors import UsageError
 from conformance.plan.profiles import PROFILES
+from conformance.terminal import say, shown_progress
 
 app = typer.Typer(
     name="conv2d-conformance",
@@ -93,6 +94,21 @@ Implementations = Annotated[
 ]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"conv2d-conformance {version('conv2d-conformance')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A conformance suite for Keras' Conv2D."""
+
+
 @app.command()
 def run(
     impl: Implementations = None,
@@ -116,7 +132,7 @@ def run(
     ] = False,
     out: Out = LATEST,
 ) -> None:
-    """Measure implementations and write report.html, results.json and junit.xml."""
+    """Measure implementations and write report.html, results.json, junit.xml and summary.md."""
     from conformance.campaign.run import Settings
     from conformance.expectations import load
     from conformance.implementations import Target, known_names, refuse_unknown
@@ -152,7 +168,7 @@ def _campaign(settings: Any, out: Path) -> int:
 
     with claimed(out):
         try:
-            with _shown_progress() as progress:
+            with _acknowledged(), shown_progress() as progress:
                 campaign = run_campaign(settings, progress, folder=out)
         except KeyboardInterrupt:
             return _nothing_decided(out)
@@ -161,9 +177,30 @@ def _campaign(settings: Any, out: Path) -> int:
             return _nothing_decided(out)
         code = _publish(campaign.report, out, exit_code(campaign))
         if campaign.trouble and code != Exit.TROUBLE:
-            typer.echo(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
+            say(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
             return Exit.TROUBLE
         return code
+
+
+@contextlib.contextmanager
+def _acknowledged() -> Iterator[None]:
+    """Say at once that Ctrl-C or SIGTERM was understood; what was decided is still written."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.default_int_handler)
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nInterrupted: writing what was decided. Again to leave at once.\n")
+        raise KeyboardInterrupt
+
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for name in before:
+            signal.signal(name, interrupt)
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _nothing_decided(out: Path) -> int:
@@ -174,27 +211,19 @@ def _nothing_decided(out: Path) -> int:
 
 def _publish(report: Any, out: Path, code: int) -> int:
     """Print what was found and write the report to `out`; the exit code, `code` if that works."""
-    from conformance.report import write_all
-    from conformance.report.text import finding_lines
+    from conformance.report import append_to_job, write_all
+    from conformance.terminal import first_replay, tell
 
-    for line in report.headline:
-        _say(line)
-    for result in report.implementations:
-        for finding in result.findings:
-            if finding.status == "expected_failure":
-                continue
-            for text in finding_lines(finding):
-                _say(f"  {text}")
-        for item in result.unsupported:
-            _say(f"  unsupported in {item.count} cases: {item.reason}")
-        for note in result.notes:
-            _say(f"  {note}")
+    tell(report)
     try:
         page = write_all(report, out)
+        append_to_job(report)
     except OSError as error:
-        typer.echo(f"cannot write the report to {out}: {error.strerror or error}", err=True)
+        say(f"cannot write the report to {out}: {error.strerror or error}", err=True)
         return Exit.TROUBLE
-    typer.echo(f"Report: {page}")
+    say(f"Report: {page}", verbatim=True)
+    if again := first_replay(report):
+        say(f"Replay: {again}", verbatim=True)
     return code
 
 
@@ -221,11 +250,17 @@ def merge(
 
 @app.command()
 def replay(
-    case: Annotated[str, typer.Argument(help="A case string, or several joined by '+'.")],
+    case: Annotated[
+        str,
+        typer.Argument(
+            metavar="CASE|RESULTS",
+            help="A case string, or several joined by '+'; or a run: its folder or results.json.",
+        ),
+    ],
     impl: Implementations = None,
     xfail: Xfail = None,
 ) -> None:
-    """Run one case again: what each check finds, and what the implementation printed."""
+    """Run one case again, and show what each check finds; or all findings of a run."""
     from conformance.campaign.outcomes import outcomes_of
     from conformance.campaign.worker import Worker
     from conformance.case import CaseError, parse_sequence
@@ -233,6 +268,8 @@ def replay(
     from conformance.plan import Asked, adapt, refuse_unclaimed
     from conformance.results import BAD, KERAS, Status
 
+    if os.path.exists(case):
+        raise typer.Exit(_replay_all(Path(case), _distinct(impl or [])))
     try:
         cases = parse_sequence(case)
     except CaseError as error:
@@ -243,22 +280,67 @@ def replay(
         worker = Worker(name)
         info = worker.start()
         refuse_unclaimed(cases, Asked.of(info), name)
-        _say(f"{name} {info.version}".rstrip())
+        say(f"{name} {info.version}".rstrip())
         expectations = [*own_expectations(name, info.expected_failures), *known]
         asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
             for outcome in outcomes_of(reply, 1, one, info, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
-                _say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
+                say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD or outcome.strict
                 decided |= outcome.status is not Status.UNSUPPORTED
         for line in worker.printed():
-            _say(f"  | {line}")
+            say(f"  | {line}")
         worker.stop()
     if bad:
         raise typer.Exit(Exit.FAILS)
     raise typer.Exit(Exit.CONFORMS if decided else Exit.INCONCLUSIVE)
+
+
+def _replay_all(results: Path, names: tuple[str, ...]) -> int:
+    """Try every finding of a run again and say what became of it; the exit code."""
+    from conformance.campaign.again import Now, replayed
+    from conformance.reading import read
+
+    seen: dict[Now, int] = {}
+    for one in replayed(read(results), names):
+        say(
+            f"{one.now:<7} {one.name} {one.finding.check} {one.finding.minimal_case}", verbatim=True
+        )
+        if one.text:
+            say(f"        {one.text}")
+        seen[one.now] = seen.get(one.now, 0) + 1
+    parts = [f"{seen[now]} {now}" for now in Now if now in seen]
+    say(f"{', '.join(parts)}." if parts else "Nothing fails in these results.")
+    return Exit.FAILS if Now.FAILED in seen else Exit.INCONCLUSIVE if seen.get(Now.ERROR) else 0
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A run: its folder or results.json.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A later run.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where diff.html and diff.json go.")
+    ] = None,
+) -> None:
+    """Show what is new, fixed, still failing or newly unsupported; exit code 1 for what is new."""
+    from conformance.differences import differences
+    from conformance.reading import read
+    from conformance.report.html import write_differences
+    from conformance.terminal import tell_differences
+
+    found = differences(read(old), read(new))
+    tell_differences(found)
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            found.write_json(out / "diff.json")
+            write_differences(found, out / "diff.html")
+        except OSError as error:
+            raise UsageError(f"cannot write to --out {out}: {error.strerror or error}") from None
+        say(f"Page: {out / 'diff.html'}", verbatim=True)
+    raise typer.Exit(Exit.FAILS if found.new else Exit.CONFORMS)
 
 
 @app.command()
@@ -271,16 +353,10 @@ def baseline(
     ),
 ) -> None:
     """Write the findings of a run as expected failures, for --xfail."""
-    from conformance.baseline import read_findings, to_toml
-    from conformance.report.text import expectable
+    from conformance.baseline import described, to_toml
 
-    every = read_findings(results)
-    found = [(name, finding) for name, finding in every if expectable(finding)]
-    for name, finding in every:
-        if not expectable(finding):
-            typer.echo(
-                f"left out: {name}, {finding.check}, {finding.cause}: no condition tells where"
-            )
+    found = described(results)
+    number = sum(len(one.entries) for one in found)
     if not found:
         typer.echo("There is nothing to expect, so no file was written.")
         return
@@ -290,9 +366,13 @@ def baseline(
         out.write_text(to_toml(found, results), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror}") from None
-    typer.echo(
-        f"{out}: {len(found)} expected failure{'s' * (len(found) != 1)}; read it before use."
-    )
+    for one in found:
+        if one.doubt:
+            told = "could not be described" if one.wide else "is doubtful"
+            say(f"{told}: {one.name}: {one.what}: {one.doubt}")
+    if any(one.wide for one in found):
+        say(f"What could not be described stands in {out} as comments; with it, runs still fail.")
+    say(f"{out}: {number} expected failure{'s' * (number != 1)}; read it before use.")
 
 
 vectors = typer.Typer(
@@ -388,7 +468,7 @@ def list_() -> None:
         lacking = f" (not installed: {', '.join(missing)})" if missing else ""
         typer.echo(f"  {name:<22} {adapter.summary}{lacking}")
     for name, where in registered.items():
-        typer.echo(f"  {name:<22} Registered by an installed package: {where}.")
+        say(f"  {name:<22} Registered by an installed package: {where}.")
     typer.echo(f"  {'module:attr':<22} Any importable function or layer.")
     typer.echo(f"  {'cmd:PROGRAM':<22} A program that reads cases and writes answers.")
     typer.echo("checks")
@@ -405,8 +485,8 @@ def doctor() -> None:
     from conformance.results import KERAS
 
     registered = installed()
-    for name, version in environment().items():
-        typer.echo(f"{name:<22} {version}")
+    for name, installed_as in environment().items():
+        typer.echo(f"{name:<22} {installed_as}")
     typer.echo(f"{'cores':<22} {available_cores()}")
     typer.echo("implementations")
     for name in ADAPTERS:
@@ -415,7 +495,7 @@ def doctor() -> None:
         state = f"lacks {', '.join(missing)}: {adapter.remedy()}" if missing else "ready"
         typer.echo(f"  {name:<22} {state}")
     for name, where in registered.items():
-        typer.echo(f"  {name:<22} ready, {where}")
+        say(f"  {name:<22} ready, {where}")
     if not keras_is_installed():
         typer.echo(f"Without {KERAS}, implementations are judged by the reference alone.")
         raise typer.Exit(Exit.INCONCLUSIVE)
@@ -470,22 +550,15 @@ def main() -> None:
 def _give_up(error: OSError) -> NoReturn:
     """Trouble of the suite's own that nothing else names, such as no free file descriptors."""
     with contextlib.suppress(OSError):
-        typer.echo(f"conv2d-conformance: the suite itself failed: {error}", err=True)
+        say(f"conv2d-conformance: the suite itself failed: {error}", err=True)
     with contextlib.suppress(OSError):  # what a closed or full output did not take is dropped
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(Exit.TROUBLE)
 
 
 def _refuse(reason: str) -> NoReturn:
-    typer.echo(f"conv2d-conformance: {reason}", err=True)
+    say(f"conv2d-conformance: {reason}", err=True)
     sys.exit(Exit.USAGE)
-
-
-def _say(text: str) -> None:
-    """Print a line that may hold foreign text."""
-    from conformance.report.text import clean
-
-    typer.echo(clean(text))
 
 
 def _distinct(names: list[str]) -> tuple[str, ...]:
@@ -493,54 +566,3 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise UsageError(f"--impl {name} is given twice")
     return tuple(names)
-
-
-@contextmanager
-def _shown_progress() -> Iterator[Callable[[Any], None]]:
-    """A bar on a terminal; elsewhere one plain line every ten seconds."""
-    if sys.stderr.isatty():
-        with _bar() as show:
-            yield show
-    else:
-        yield _plain_lines()
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Any], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(where: Any) -> None:
-            if where.name not in tasks:
-                tasks[where.name] = bars.add_task(where.name, total=None)
-            bars.update(
-                tasks[where.name],
-                description=f"{where.name}: {where.stage}",
-                completed=where.done,
-                total=where.total,
-            )
-
-        yield show
-
-
-def _plain_lines() -> Callable[[Any], None]:
-    last = time.monotonic()
-
-    def show(where: Any) -> None:
-        nonlocal last
-        if time.monotonic() - last < 10:
-            return
-        last = time.monotonic()
-        of = f" of {where.total}" if where.total else ""
-        typer.echo(f"{where.name}: {where.stage}, {where.done}{of} configurations", err=True)
-
-    return show

@@ -6,9 +6,8 @@ import re
 
 # Terminal colours, and the node name that TensorFlow puts before a message.
 _DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} ")
-
-# What Keras puts before the reason.
-_AROUND = "Exception encountered when calling "
+# Keras puts this before the message of what a layer raises.
+_WRAPPING = re.compile(r"Exception encountered when calling ")
 
 
 class Unsupported(Exception):
@@ -39,6 +38,6 @@ def first_line(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - a stranger's __str__
         return ""
     lines = [line.strip() for line in _DECORATION.sub("", text).splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].startswith(_AROUND):
+    if len(lines) > 1 and _WRAPPING.match(lines[0]):
         del lines[0]
     return lines[0][:300] if lines else ""

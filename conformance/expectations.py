@@ -54,7 +54,10 @@ _OF_MEMORY = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """One entry of an expected-failure file; `predicate` is what `when` says."""
+    """One entry of an expected-failure file; `predicate` is what `when` says.
+
+    `where` tells which entry of which file it is.
+    """
 
     checks: tuple[str, ...]
     implementation: str
@@ -65,6 +68,7 @@ class Expectation:
     strict: bool = False
     foreign_memory: bool = False
     when: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    where: str = field(default="", compare=False)
 
     def covers(self, check: str, info: Info, case: Case) -> bool:
         """Whether a failure of `check` on `case` is expected."""
@@ -194,5 +198,6 @@ def _entry(entry: Any, where: str) -> Expectation:
         predicate=parse(when, where),
         when=when,
         **switches,
+        where=where,
         **texts,
     )

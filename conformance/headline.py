@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from conformance.causes import sentence, unexpected
 from conformance.results import KERAS, ImplementationResult, MergedRun, Status, Verdict
 
 _SETTINGS = ("seed", "examples", "profile", "max_time")
@@ -74,13 +75,25 @@ def _values(runs: Sequence[MergedRun], name: str) -> str:
 
 def _sentence(result: ImplementationResult) -> str:
     tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
-    unexpected = [f for f in result.findings if f.status is not Status.EXPECTED_FAILURE]
+    known = sum(counts.get(Status.EXPECTED_FAILURE, 0) for counts in result.checks.values())
+    beside = f", {_plural(known, 'expected failure')}" if known else ""
     if result.verdict is Verdict.CONFORMS:
-        return f"{result.name} conforms{_extent(result.plan)}: no unexpected failure in {tried}."
+        extent = _extent(result.plan)
+        return f"{result.name} conforms{extent}: no unexpected failure{beside} in {tried}."
     if result.verdict is Verdict.INCONCLUSIVE:
-        return f"{result.name} is inconclusive: no value could be judged in {tried}."
-    kinds = _plural(len(unexpected), "finding") if unexpected else "failures"
-    return f"{result.name} fails: {kinds} in {tried}."
+        return f"{result.name} is inconclusive: no value could be judged in {tried}{beside}."
+    if wrong := what_is_wrong(result):
+        return f"{result.name} {wrong} ({tried}{beside})."
+    return f"{result.name} fails: failures{beside} in {tried}."
+
+
+def what_is_wrong(result: ImplementationResult) -> str:
+    """``is wrong: it swaps ...``, the first cause and how many more; empty where there is none."""
+    causes = unexpected(result)
+    if not causes:
+        return ""
+    more = f"; and {_plural(len(causes) - 1, 'more cause')}" if len(causes) > 1 else ""
+    return f"is wrong: {sentence(causes[0])}{more}"
 
 
 def _disagreements(keras: ImplementationResult) -> list[str]:

@@ -88,6 +88,10 @@ def _terms(failing: Sequence[Case]) -> Iterator[tuple[str, Any, Predicate]]:
             yield name, f">= {least}", parse_term(name, f">= {least}")
     for name, read_pair in PAIRS.items():
         pairs = {read_pair(case) for case in failing}
+        for axis, sizes in zip("hw", zip(*pairs, strict=True), strict=False):
+            if min(sizes) > 2:
+                value = f"{axis} >= {min(sizes)}"
+                yield name, value, parse_term(name, value)
         if len(pairs) == 1:
             value = list(pairs.pop())
             yield name, value, parse_term(name, value)

@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conv-seed", type=int, default=0, metavar="N", help="what cases are drawn from"
     )
+    group.addoption("--conv-xfail", default=None, metavar="FILE", help="expected failures, as TOML")
     parser.addini("conv_impl", "implementations that conformance.suite measures", type="linelist")
 
 

@@ -161,6 +161,11 @@ def _check_result(result: ImplementationResult) -> None:
     for dtype, ratios in result.ratios.items():
         if not _is_distribution(ratios):
             raise ValueError(f"ratios of {dtype!a}: counts and edges do not fit together")
+    places = [place for cause in result.causes for place in cause.findings]
+    if result.causes and sorted(places) != list(range(len(result.findings))):
+        raise ValueError("causes: they do not hold every finding once")
+    if not all(cause.findings for cause in result.causes):
+        raise ValueError("causes: one has no finding")
     for number, finding in enumerate(result.findings):
         if finding.evidence is not None and not _can_be_drawn(finding.evidence):
             raise ValueError(f"findings.{number}.evidence: cannot be drawn")

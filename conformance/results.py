@@ -137,6 +137,27 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """All findings of one implementation that have one cause.
+
+    Attributes:
+        what: what is wrong, in one sentence without capital and full stop.
+        findings: their places among the findings: crashes, shapes, values, then what a call leaves.
+        count, first_at: outcomes of all of them, and configurations tried when the first failed.
+        diagnosis: name of the known fault that explains them, or None.
+        when, also_passing: as in `Finding`, of all of them together.
+    """
+
+    what: str
+    findings: list[Count]
+    count: Count
+    first_at: Count
+    diagnosis: str | None = None
+    when: dict[str, Any] = field(default_factory=dict)
+    also_passing: Count = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported:
     """Cases that an implementation says it does not do, in its own words."""
 
@@ -176,6 +197,8 @@ class ImplementationResult:
         cases: cases run (several inputs for each configuration).
         checks: outcomes counted by check and status; every status is present.
         findings: failures, grouped.
+        causes: findings that belong together, what is expected last; empty in files of earlier
+            versions.
         unsupported: what it does not do.
         coverage: argument -> value -> status -> cases.
         plan: what of the plan was met, as `plan.coverage.coverage` returns it, and ``parts``: how
@@ -217,6 +240,7 @@ class ImplementationResult:
     impl: str = ""
     stopped: str = ""
     open: dict[str, dict[str, Count]] = field(default_factory=dict)
+    causes: list[Cause] = field(default_factory=list)
 
     @property
     def given_name(self) -> str:

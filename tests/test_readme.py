@@ -64,7 +64,14 @@ def test_the_table_of_modes_is_complete():
 
 
 @pytest.mark.parametrize(
-    "record", [results.Report, results.ImplementationResult, results.Finding, results.Capability]
+    "record",
+    [
+        results.Report,
+        results.ImplementationResult,
+        results.Finding,
+        results.Cause,
+        results.Capability,
+    ],
 )
 def test_every_key_of_a_record_is_named(record: type):
     section = REFERENCE.partition("## results.json")[2].partition("\n## ")[0]

@@ -147,7 +147,12 @@ class Keras(Adapter):
             else:
                 imports += own.imports
             made_by = own.made_by
-        return Reproducer(imports=tuple(imports), made_by=made_by, called=mode.called)
+        return Reproducer(
+            imports=tuple(imports),
+            made_by=made_by,
+            called=mode.called,
+            array="keras.ops.convert_to_numpy",
+        )
 
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result as an array, by Keras' own conversion for a tensor of the backend."""

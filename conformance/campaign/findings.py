@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from conformance.campaign.limits import Budget
 from conformance.campaign.outcomes import Outcome, outcomes_of
-from conformance.campaign.reproducer import script
+from conformance.campaign.reproducer import Shown, script
 from conformance.campaign.session import Team
 from conformance.campaign.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
 from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
+from conformance.causes import Failing, as_well, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
 from conformance.expectations import Expectation
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Asked, Example, smallest
-from conformance.results import Evidence, Finding, Status
+from conformance.results import Cause, Evidence, Finding, Status
 
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
@@ -31,14 +33,22 @@ ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT
 FRESH_ATTEMPTS, COSTLY_FRESH_ATTEMPTS = 40, 4
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a tally: the findings in the order in which they were met, and their causes."""
+
+    findings: list[Finding]
+    causes: list[Cause]
+
+
 def findings(
     tally: Tally,
     team: Team | None,
     *,
     confirming: Worker | None = None,
     checks: tuple[str, ...] = (),
-) -> list[Finding]:
-    """All findings of `tally`, in the order in which they were met.
+) -> Found:
+    """All findings of `tally`.
 
     Without a `team` they are neither shrunk nor explained. Otherwise its first process shrinks
     them, and `confirming`, which has run nothing yet, shows them again.
@@ -53,9 +63,8 @@ def findings(
         attempts = ATTEMPTS.get(first.status, 0) if shrinks else 0
         if not tally.passed.number and first.status in (Status.CRASHED, Status.TIMED_OUT):
             attempts = 0  # it fails everywhere, on the smallest case too
-        found.append((shrinker.finding(group, attempts), group))
-    known = () if team is None else team.expectations
-    return [_with_condition(finding, group, found, tally, known) for finding, group in found]
+        found.append(shrinker.finding(group, attempts))
+    return _with_causes(found, groups, tally, () if team is None else team.expectations)
 
 
 def _first(group: Failures) -> Failure:
@@ -63,38 +72,99 @@ def _first(group: Failures) -> Failure:
     return group.first
 
 
-def _with_condition(
-    finding: Finding,
-    group: Failures,
-    found: list[tuple[Finding, Failures]],
+def _with_causes(
+    found: list[Finding],
+    groups: list[Failures],
     tally: Tally,
     expectations: Sequence[Expectation],
-) -> Finding:
-    """`finding` with the condition on the cases that fail; those of one fault share theirs.
+) -> Found:
+    """The findings with the conditions of their causes.
+
+    A condition is looked for on each finding first, since it may tell that two have one cause;
+    then on all of a cause together, which leaves less to chance.
+    """
+    met = [_failing(finding, group, tally) for finding, group in zip(found, groups, strict=True)]
+    alone = [
+        _with_condition([(finding, cases)], tally, expectations)[0]
+        for finding, cases in zip(found, met, strict=True)
+    ]
+    places = [cause.findings for cause in grouped(alone, met)]
+    while True:
+        for together in places:
+            _share_condition(together, alone, met, tally, expectations)
+        joined = _joined(places, alone, met, tally)
+        if joined is None:
+            return Found(alone, made_of(places, alone))
+        places = joined
+
+
+def _share_condition(
+    places: Sequence[int],
+    found: list[Finding],
+    met: Sequence[Failing],
+    tally: Tally,
+    expectations: Sequence[Expectation],
+) -> None:
+    """Give the findings of one cause the condition of all of them, where there is one."""
+    if len(places) < 2:
+        return
+    shared = _with_condition([(found[n], met[n]) for n in places], tally, expectations)
+    for n, finding in zip(places, shared, strict=True):
+        if finding.when or not finding.also_passing:
+            found[n] = finding
+
+
+def _joined(
+    groups: list[list[int]], found: Sequence[Finding], met: Sequence[Failing], tally: Tally
+) -> list[list[int]] | None:
+    """`groups` with two of them as one that one condition tells as well; None where none can be."""
+    for one, other in combinations(groups, 2):
+        both = [*one, *other]
+        if not could_be_one([found[n] for n in one], [found[n] for n in other]):
+            continue
+        first = _with_condition([(found[n], met[n]) for n in both], tally, ())[0]
+        apart = max(found[n].also_passing for n in one) + max(found[n].also_passing for n in other)
+        if as_well(first.also_passing, apart, sum(len(met[n].cases) for n in both)):
+            return [both, *(g for g in groups if g is not one and g is not other)]
+    return None
+
+
+def _failing(finding: Finding, group: Failures, tally: Tally) -> Failing:
+    cases = {str(f.outcome.case): f.outcome.case for f in group.sample}
+    last = parse_sequence(finding.minimal_case)[-1]
+    cases[str(last)] = last
+    lost = finding.status in (Status.CRASHED, Status.TIMED_OUT)
+    passing = {
+        str(case): case
+        for case, passed in tally.passed
+        if (lost or finding.check in passed) and str(case) not in cases
+    }
+    return Failing(cases, passing)
+
+
+def _with_condition(
+    members: list[tuple[Finding, Failing]], tally: Tally, expectations: Sequence[Expectation]
+) -> list[Finding]:
+    """The findings of one cause with the condition on the cases that fail.
 
     That of an expected failure is the one of its entry.
     """
-    if finding.message.endswith(NOT_AGAIN):
-        return finding  # it does not depend on the case
-    if finding.status is Status.EXPECTED_FAILURE:
-        known = (e for e in expectations if (e.reason, e.link) == (finding.reason, finding.link))
-        when = next((dict(e.when) for e in known if finding.check in e.checks), {})
-        return replace(finding, when=when, also_passing=tally.passes[finding.reason])
-    alike = [(finding, group)]
-    if finding.diagnosis is not None:
-        alike = [pair for pair in found if pair[0].diagnosis == finding.diagnosis]
-    failing = {str(f.outcome.case): f.outcome.case for _, group in alike for f in group.sample}
-    for one, _ in alike:
-        last = parse_sequence(one.minimal_case)[-1]
-        failing[str(last)] = last
-    checks = {one.check for one, _ in alike}
-    lost = finding.status in (Status.CRASHED, Status.TIMED_OUT)
-    passing = {str(case): case for case, passed in tally.passed if lost or passed & checks}
-    when, also_passing = find_condition(
-        [failing[text] for text in sorted(failing)],
-        [passing[text] for text in sorted(passing) if text not in failing],
-    )
-    return replace(finding, when=when, also_passing=also_passing)
+    first = members[0][0]
+    if first.status is Status.EXPECTED_FAILURE:
+        known = (e for e in expectations if (e.reason, e.link) == (first.reason, first.link))
+        when = next((dict(e.when) for e in known if first.check in e.checks), {})
+        also_passing = tally.passes[first.reason]
+    else:
+        again = [met for finding, met in members if not finding.message.endswith(NOT_AGAIN)]
+        if not again:
+            return [finding for finding, _ in members]  # it does not depend on the case
+        failing = {text: case for met in again for text, case in met.cases.items()}
+        passing = {text: case for met in again for text, case in met.passing.items()}
+        when, also_passing = find_condition(
+            [failing[text] for text in sorted(failing)],
+            [passing[text] for text in sorted(passing) if text not in failing],
+        )
+    return [replace(finding, when=when, also_passing=also_passing) for finding, _ in members]
 
 
 @dataclass(slots=True)
@@ -142,7 +212,17 @@ class _Shrinker:
             message=(shown.message or UNEXPECTED) + note,
             diagnosis=diagnosis,
             explanation=FAULTS[diagnosis].explanation if diagnosis else "",
-            reproducer=script(cases, self.tally.info, evidence, outcome.check),
+            reproducer=script(
+                Shown(
+                    cases=cases,
+                    check=outcome.check,
+                    status=outcome.status,
+                    message=shown.message,
+                    evidence=evidence,
+                    exits="raises SystemExit" in shown.message,
+                ),
+                self.tally.info,
+            ),
             reason=outcome.reason,
             link=outcome.link,
             evidence=evidence,

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from conformance.campaign.messages import Observe, ProcessorTime
 from conformance.errors import UsageError, describe
 from conformance.implementations import resolve
+from conformance.implementations.registry import importable
 from conformance.observing.observation import envelope, written
 from conformance.observing.observe import observe
 
@@ -57,7 +58,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         implementation.setup()
         gc.collect()
         gc.freeze()  # a big engine's modules are not worth scanning again and again
-        info = implementation.info("" if target.payload else target.name)
+        info = implementation.info("" if target.payload else importable(target.name))
         tree = {"info": info.to_tree(), "cpu": _process_time()}
     except UsageError as error:
         reply({"refused": str(error)})

@@ -39,6 +39,7 @@ class Outcome:
         reason, link: for expected failures and unexpected passes, why the failure was expected.
         strict: whether an unexpected pass fails the run.
         foreign_memory: whether it is expected to fail because memory is read that is not its own.
+        entry: which entry expects the failure, as `Expectation.where`.
     """
 
     check: str
@@ -53,6 +54,7 @@ class Outcome:
     link: str = ""
     strict: bool = False
     foreign_memory: bool = False
+    entry: str = ""
 
 
 def outcomes_of(
@@ -89,7 +91,13 @@ def _outcome(
     entry = next((e for e in expectations if _is_expected(e, judgement, info, case)), None)
     if entry is None:
         return outcome
-    known = replace(outcome, status=Status.EXPECTED_FAILURE, reason=entry.reason, link=entry.link)
+    known = replace(
+        outcome,
+        status=Status.EXPECTED_FAILURE,
+        reason=entry.reason,
+        link=entry.link,
+        entry=entry.where,
+    )
     if entry.foreign_memory:
         return replace(known, cause=BY_CHANCE, message=BY_CHANCE, ratio=None, foreign_memory=True)
     if judgement.status is Status.PASSED:

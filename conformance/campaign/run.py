@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 
 from conformance.calls import Kind
-from conformance.campaign.findings import findings
+from conformance.campaign.findings import Found, findings
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import Limits
 from conformance.campaign.session import Session, Team, available_cores
@@ -149,12 +150,19 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a campaign is: `done` of `total` configurations (None: until the time is up)."""
+    """Where a campaign is.
+
+    Attributes:
+        name, stage: what is done with which implementation.
+        done, total: its configurations; None: until the time is up.
+        share: how much of the whole campaign is done, 0 to 1.
+    """
 
     name: str
     stage: str
     done: int
     total: int | None
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +207,14 @@ class _Campaign:
         self.interrupted = False
         self.total: int | None = None
         self.lived = False  # whether anybody was asked for the contract of a layer
+        self.turn, self.turns = 0, len(settings.targets)  # whose turn it is, the witness included
+        self.seconds: dict[str, float] = {}
+        self.met: set[str] = set()  # entries of expected failures that met something
+        self.infos: list[Info] = []
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
         results: list[ImplementationResult] = []
-        infos: list[Info] = []
         stops: list[str] = []
         witness = None
         about = {"seed": settings.seed, "command": settings.command_line()}
@@ -217,18 +228,23 @@ class _Campaign:
         try:
             teams = [session.team(target) for target in settings.targets]
             witnesses = session.team(Target(KERAS), 1) if self._wants_witness() else None
+            self.turns = len(teams) + bool(witnesses)
             self._start_all([*teams, *([witnesses] if witnesses else [])])
             for number, team in enumerate(teams, start=1):
+                self.turn, turned = number - 1, time.monotonic()
                 self._set_deadline(team, number, len(teams))
                 tally = self._measure_or_say_why(session, team)
-                infos.append(tally.info)
+                self.infos.append(tally.info)
+                self.met |= tally.entries
                 results.append(self._summarise(session, tally, team))
+                self.seconds[team.name] = round(time.monotonic() - turned, 1)
                 if self.interrupted:
                     break
                 if tally.stopped:
                     stops.append(f"{team.name}: {tally.stopped}; the rest was not run.")
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
+                self.turn = len(teams)
                 tally = self._measure(session, witnesses, sample)
                 witness = self._summarise(session, tally, witnesses)
         finally:
@@ -236,7 +252,7 @@ class _Campaign:
             if journal is not None:
                 journal.close()
         report = Report(
-            environment=environment(infos),
+            environment=environment(self.infos),
             settings={
                 "seed": settings.seed,
                 "examples": settings.examples,
@@ -254,6 +270,7 @@ class _Campaign:
                     keras_installed=keras_is_installed(),
                 ),
                 *stops,
+                *(() if self.interrupted else self._unmet()),
             ],
             implementations=results,
             witness=witness,
@@ -261,6 +278,7 @@ class _Campaign:
                 "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
                 "seconds": round(time.monotonic() - self.began, 1),
                 "jobs": settings.processes,
+                "seconds_each": self.seconds,
             },
         )
         trouble = "" if journal is None else journal.trouble
@@ -278,8 +296,37 @@ class _Campaign:
         for team in teams:
             if many and team.name in ADAPTERS:
                 continue
-            self.progress(Progress(team.name, "starting", 0, None))
+            self._show(team, "starting")
             team.start()
+
+    def _unmet(self) -> list[str]:
+        """Entries of the given file that matched nothing, each in a sentence."""
+        lines = []
+        for entry in self.settings.expectations:
+            if entry.where in self.met:
+                continue
+            named = [
+                info
+                for info in self.infos
+                if any(fnmatchcase(name, entry.implementation) for name in info.names)
+            ]
+            if not named:
+                why = f"nothing that was measured is called {entry.implementation}"
+            elif not any(fnmatchcase(info.version, entry.version) for info in named):
+                why = f"no version is {entry.version}"
+            else:
+                why = f"no case of {' or '.join(entry.checks)} is one that it names"
+            lines.append(f"{entry.where} ({entry.reason.rstrip('.')}) matched nothing: {why}.")
+        return lines
+
+    def _show(self, team: Team, stage: str, done: int = 0, total: int | None = None) -> None:
+        """Tell how far it is; where time is the limit, by the time."""
+        if self.settings.max_time is not None:
+            share = (time.monotonic() - self.began) / self.settings.max_time
+        else:
+            part = (1 - FOR_FINDINGS) * min(done / total, 1) if total else 0.0
+            share = (self.turn + part) / self.turns
+        self.progress(Progress(team.name, stage, done, total, min(share, 1.0)))
 
     def _set_deadline(self, team: Team, number: int, of: int) -> None:
         """The time is shared evenly; what one leaves goes to the next."""
@@ -307,8 +354,7 @@ class _Campaign:
             with closing(tried):
                 for one in tried:
                     if one.is_last:
-                        total = limit or self.total
-                        self.progress(Progress(team.name, "running", tally.configurations, total))
+                        self._show(team, "running", tally.configurations, limit or self.total)
                     if hard is not None and tally.failures:
                         # What is left is for shrinking and showing again.
                         now = time.monotonic()
@@ -341,9 +387,9 @@ class _Campaign:
         return planned
 
     def _summarise(self, session: Session, tally: Tally, team: Team) -> ImplementationResult:
-        found = []
+        found = Found([], [])
         if not self.interrupted:
-            self.progress(Progress(team.name, "shrinking", tally.configurations, None))
+            self._show(team, "shrinking", tally.configurations, tally.configurations)
             confirming = session.another(team)
             try:
                 found = findings(tally, team, confirming=confirming, checks=self.settings.checks)

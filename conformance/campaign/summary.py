@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.axes import AXES
+from conformance.campaign.findings import Found
 from conformance.campaign.tally import Tally
 from conformance.capabilities import area, every_need, wording
 from conformance.checks import CHECKS, concerning
@@ -16,7 +17,6 @@ from conformance.plan import Asked
 from conformance.plan.coverage import coverage
 from conformance.results import (
     BAD,
-    Finding,
     ImplementationResult,
     Ratios,
     Status,
@@ -29,7 +29,7 @@ _FIELDS = {name: axis.field for axis in AXES for name in axis.covered}
 NOT_SEEN = {"function": ("activation",), "layer": ("kernel_view", "bias_view")}
 
 
-def summary(tally: Tally, findings: list[Finding], *, strict: bool = False) -> ImplementationResult:
+def summary(tally: Tally, found: Found, *, strict: bool = False) -> ImplementationResult:
     """The record of one implementation; `strict` where a flaky case fails it."""
     info = tally.info
     plan = {} if info.recorded else _plan(tally)
@@ -41,7 +41,8 @@ def summary(tally: Tally, findings: list[Finding], *, strict: bool = False) -> I
         configurations=tally.configurations,
         cases=tally.cases,
         checks=_counts(tally),
-        findings=findings,
+        findings=found.findings,
+        causes=found.causes,
         unsupported=_unsupported(tally),
         coverage=_coverage(tally),
         plan=plan,

@@ -97,6 +97,7 @@ class Tally:
         declined: cases of which anything was unsupported, a sample.
         refused: reason to number of cases and shortest case.
         passes: reason to unexpected passes.
+        entries: which entries of expected failures met something.
         coverage: argument to value to status to number of cases.
         ratios: error over bound, by dtype.
         seen: what is not judged, and what became of it, to number of cases.
@@ -119,6 +120,7 @@ class Tally:
     declined: Sample[Case] = field(default_factory=Sample)
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     passes: Counter[str] = field(default_factory=Counter)
+    entries: set[str] = field(default_factory=set)
     coverage: dict[str, dict[str, Counter[str]]] = field(
         default_factory=lambda: {name: defaultdict(Counter) for name in COVERED}
     )
@@ -207,6 +209,8 @@ class Tally:
         reasons = set()
         for outcome in outcomes:
             self.counts[outcome.check, outcome.status] += 1
+            if outcome.entry:
+                self.entries.add(outcome.entry)
             if outcome.status is Status.UNSUPPORTED:
                 reasons.add(outcome.cause)
             elif outcome.status is Status.FLAKY:

@@ -24,7 +24,8 @@ from conformance.sums import kept_sums
 from conformance.variations import VARIATIONS, Stage
 from conformance.variations.life import reference_life
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+# Sizes such as 3x3, and numbers that are no part of a name such as float16.
+_NUMBER = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)?(?:e[+-]?\d+|(?:x\d+)+)?(?![A-Za-z])")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 

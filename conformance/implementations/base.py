@@ -19,6 +19,7 @@ from conformance.data import Arrays
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info, Reproducer
 from conformance.machine import instruction_set
+from conformance.printable import in_a_line
 from reference_impl.dtypes import as_dtype
 
 Shape = tuple[int | None, ...]
@@ -194,15 +195,23 @@ class Implementation:
 
         `target` is the name that `resolve` takes for it, empty where it was given as an object.
         """
-        resolved = (
-            "from conformance.implementations import resolve",
-            "",
-            f"implementation = resolve({target!r})",
-            "implementation.setup()",
+        own = type(self).prepare is not Implementation.prepare
+        method = "" if own else "conv2d" if self.kind == "function" else "layer"
+        made_by = f"implementation.{method}" if method else ""
+        if not target:
+            return Reproducer(imports=_given(self.name), made_by=made_by)
+        case = ("from conformance.case import Case", "from conformance.data import arrays")
+        return Reproducer(
+            imports=(
+                *(case if own else ()),
+                "from conformance.implementations import resolve",
+                "",
+                f"implementation = resolve({target!r})",
+                "implementation.setup()",
+            ),
+            made_by=made_by,
+            array="implementation.to_numpy",
         )
-        given = (f"# `implementation` is what was measured: {self.name}",)
-        method = "conv2d" if self.kind == "function" else "layer"
-        return Reproducer(imports=resolved if target else given, made_by=f"implementation.{method}")
 
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result as an array.
@@ -225,9 +234,19 @@ class _Bare(Implementation):
         module, _, attribute = target.partition(":")
         if attribute:
             first = attribute.partition(".")[0]
-            return Reproducer(imports=(f"from {module} import {first}",), made_by=attribute)
+            here = ("import sys", "", 'sys.path.insert(0, "")  # what lies in this folder')
+            return Reproducer(imports=(*here, f"from {module} import {first}"), made_by=attribute)
         plain = super().reproducer(target)
         return plain if target else replace(plain, made_by="implementation")
+
+
+def _given(name: str) -> tuple[str, ...]:
+    """What was given as an object has no name to import it by."""
+    words = in_a_line(name)
+    return (
+        f"implementation = None  # what was measured, {words}: import or define it here",
+        'assert implementation is not None, "implementation has to be defined first"',
+    )
 
 
 class FunctionImplementation(_Bare):

@@ -16,13 +16,16 @@ class Reproducer:
 
     Attributes:
         imports: its first lines.
-        made_by: the expression of the function, or of what makes the layer.
+        made_by: the expression of the function, or of what makes the layer; empty where only
+            ``implementation.prepare`` knows.
         called: the expression that is called with x, where ``layer`` is the layer.
+        array: the expression of a function that makes an array of what a call returns.
     """
 
     imports: tuple[str, ...] = ()
     made_by: str = "implementation"
     called: str = "layer"
+    array: str = "np.asarray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ class Info:
                     imports=tuple(map(str, made["imports"])),
                     made_by=str(made["made_by"]),
                     called=str(made["called"]),
+                    array=str(made["array"]),
                 ),
                 "known_as": tuple(map(str, given["known_as"])),
                 "onednn": None if given["onednn"] is None else bool(given["onednn"]),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from conformance.errors import Crashed, UsageError, first_line
 from conformance.implementations.base import Implementation
+from conformance.implementations.info import Reproducer
 from conformance.implementations.records import (
     ANSWER_SIZE,
     Header,
@@ -29,6 +30,42 @@ PROGRAM = "cmd:"
 CHUNK = 1 << 20
 # Seconds that a program which has closed a pipe is given to end by itself.
 GRACE = 5.0
+
+
+_STANDALONE = '''\
+import struct
+import subprocess
+
+PIPE = subprocess.PIPE
+program = subprocess.Popen(COMMAND, stdin=PIPE, stdout=PIPE)
+
+
+def conv2d(x, kernel, bias, *, strides, padding, data_format, dilation_rate, groups):
+    """One case record to the program, one answer record back."""
+    first = data_format == "channels_first"
+    n, h, w, c = np.moveaxis(x, 1, -1).shape if first else x.shape
+    extents = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation_rate)]
+    if padding == "same":
+        sizes = [-(-a // s) for a, s in zip((h, w), strides)]
+    else:
+        sizes = [(a - e) // s + 1 for a, e, s in zip((h, w), extents, strides)]
+    out = (n, kernel.shape[3], *sizes) if first else (n, *sizes, kernel.shape[3])
+    dtype = ["float32", "float64", "float16", "bfloat16"].index(x.dtype.name) + 1
+    fields = [dtype, int(first), n, h, w, c, *kernel.shape, *strides, *dilation_rate]
+    fields += [int(padding == "same"), groups, int(bias is not None), *out, *[0] * 8]
+    parts = [np.ascontiguousarray(a).tobytes() for a in (x, kernel, bias) if a is not None]
+    body = b"".join(part.ljust(-(-len(part) // 8) * 8, b"\\0") for part in parts)
+    program.stdin.write(struct.pack("<8s31q", b"C2DCASE1", 256 + len(body), 0, *fields) + body)
+    program.stdin.flush()
+    head = program.stdout.read(80)
+    assert len(head) == 80, f"the program ended: {program.poll()}"
+    magic, length, _, status, _, *shape, size = struct.unpack("<8s9q", head)
+    assert magic == b"C2DANSW1", magic
+    rest = program.stdout.read(length - 80)
+    assert status == 0, rest[:size].decode(errors="replace")
+    count = int(np.prod(shape))
+    return np.frombuffer(rest, x.dtype, count).reshape(shape)
+'''
 
 
 class ProgramImplementation(Implementation):
@@ -55,6 +92,13 @@ class ProgramImplementation(Implementation):
             raise UsageError(f"{name!r} names no program; expected such as cmd:./program --flag")
         self._running: _Running | None = None
         self._asked = 0
+
+    def reproducer(self, target: str) -> Reproducer:
+        """A function that sends one case to the program, in the records of FORMAT.md."""
+        return Reproducer(
+            imports=tuple(_STANDALONE.replace("COMMAND", repr(self._command)).splitlines()),
+            made_by="conv2d",
+        )
 
     def setup(self) -> None:
         """Refuse a program that cannot be started.

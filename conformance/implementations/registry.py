@@ -81,6 +81,11 @@ def known_names() -> list[str]:
     return [*here, *installed()]
 
 
+def importable(name: str) -> str:
+    """``module:attr`` of what an installed package registers as `name`; else `name` itself."""
+    return name if name in ADAPTERS else installed().get(name, name)
+
+
 def resolve(target: str | Target) -> Implementation:
     """The implementation that `target` means; not set up yet.
 

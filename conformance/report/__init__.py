@@ -1,4 +1,4 @@
-"""The report of a campaign as a web page and as junit.xml, made from plain records."""
+"""The report of a campaign as a web page, as junit.xml and in Markdown, made from plain records."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from pathlib import Path
 
 from conformance.report.html import write_html
 from conformance.report.junit import write_junit
+from conformance.report.markdown import render as in_markdown
+from conformance.report.markdown import write_markdown
 from conformance.results import Report
+
+MOST_OF_A_JOB = 2**20  # bytes; GitHub drops a summary that is larger
 
 FILES: dict[str, Callable[[Report, Path], None]] = {
     "results.json": Report.write_json,
     "junit.xml": write_junit,
+    "summary.md": write_markdown,
     "report.html": write_html,
 }
 
 
 def write_all(report: Report, directory: Path) -> Path:
-    """Write results.json, junit.xml and report.html into `directory`; returns the last.
+    """Write results.json, junit.xml, summary.md and report.html into `directory`; returns the last.
 
     Each file is written beside its place, brought to the disk and moved there whole, so that an
     earlier report stays as it is where there is no room for a new one.
@@ -44,9 +49,26 @@ def write_all(report: Report, directory: Path) -> Path:
     return directory / "report.html"
 
 
+def append_to_job(report: Report) -> None:
+    """Add the summary to that of a job on GitHub, if this is one and there is room.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not named:
+        return
+    text = in_markdown(report).encode("utf-8") + b"\n"
+    path = Path(named)
+    there = path.stat().st_size if path.exists() else 0
+    if there + len(text) <= MOST_OF_A_JOB:
+        with path.open("ab") as file:
+            file.write(text)
+
+
 def _bring_to_disk(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-__all__ = ["write_all", "write_html", "write_junit"]
+__all__ = ["append_to_job", "write_all", "write_html", "write_junit", "write_markdown"]

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from conformance.differences import Differences
 from conformance.report import text, verdict, views
 from conformance.results import Report, overall
 
@@ -40,6 +41,15 @@ def render(report: Report) -> str:
         )
     )
     return page + "\n"
+
+
+def write_differences(found: Differences, path: Path) -> None:
+    """Write a page of what changed between two runs to `path`."""
+    style = _part("report.css")
+    csp = f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+    template = _environment().get_template("diff.html.j2")
+    page = template.render(found=found, style=Markup(style), csp=csp)
+    path.write_text(page.lstrip() + "\n", encoding="utf-8", newline="\n")
 
 
 def _environment() -> Environment:

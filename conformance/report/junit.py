@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 from conformance.condition import in_words
 from conformance.report.text import (
@@ -25,10 +26,17 @@ def write_junit(report: Report, path: Path) -> None:
     if "seconds" in report.run:
         root.set("time", f"{report.run['seconds']:.3f}")
     for result in report.implementations:
-        root.append(_suite(result, result.name))
+        run = _run_of(result, report)
+        suite = _suite(result, result.name)
+        seconds = run.get("seconds_each", {}).get(result.given_name)
+        if seconds is not None:
+            suite.set("time", f"{seconds:.3f}")
+        if run.get("started"):
+            suite.set("timestamp", run["started"].removesuffix(" UTC").replace(" ", "T"))
+        root.append(suite)
     for witness in report.witnesses:
         root.append(_suite(witness, f"{witness.name} (real Keras, on a sample)"))
-    for attribute in ("tests", *_OUTCOMES):
+    for attribute in ("tests", "failures", "errors"):  # Jenkins knows no others here
         root.set(attribute, str(sum(int(suite.get(attribute, "0")) for suite in root)))
     ET.indent(root)
     xml = ET.tostring(root, encoding="unicode")
@@ -37,8 +45,14 @@ def write_junit(report: Report, path: Path) -> None:
     )
 
 
+def _run_of(result: ImplementationResult, report: Report) -> dict[str, Any]:
+    """What differs from run to run, of the run that measured `result`."""
+    return next((one.run for one in report.runs if result.name in one.columns), report.run)
+
+
 def _suite(result: ImplementationResult, name: str) -> ET.Element:
-    suite = ET.Element("testsuite", name=clean(name), tests=str(len(result.checks)))
+    tests = len(result.checks) + len(result.unsupported)
+    suite = ET.Element("testsuite", name=clean(name), tests=str(tests))
     properties = ET.SubElement(suite, "properties")
     for key, value in (
         ("verdict", result.verdict),
@@ -51,6 +65,13 @@ def _suite(result: ImplementationResult, name: str) -> ET.Element:
         ET.SubElement(properties, "property", name=key, value=clean(str(value)))
     for check, counts in result.checks.items():
         suite.append(_testcase(result, name, check, counts))
+    for item in result.unsupported:
+        reason = clean(item.reason)
+        testcase = ET.SubElement(
+            suite, "testcase", name=f"unsupported: {reason}", classname=clean(name)
+        )
+        cases = f"{plural(item.count, 'case')}, for example {clean(item.example)}: {reason}"
+        ET.SubElement(testcase, "skipped", type="unsupported", message=cases)
     for attribute, tag in _OUTCOMES.items():
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
     return suite
@@ -109,12 +130,20 @@ def _add_problem(
 ) -> None:
     if tag == "failure":  # what the implementation did comes before trouble of the suite
         findings = sorted(findings, key=lambda f: f.status == Status.HARNESS_ERROR)
-    message = clean(findings[0].cause) if findings else _summary(counts)
+    message = clean(_fact(findings[0])) if findings else _summary(counts)
     if len(findings) > 1:
         message += f" (and {plural(len(findings) - 1, 'more finding')})"
     kind = STATUS_LABELS[findings[0].status] if findings else tag
     problem = ET.SubElement(testcase, tag, type=kind, message=message)
     problem.text = clean("\n\n".join(_describe(f, implementation) for f in findings))
+
+
+def _fact(finding: Finding) -> str:
+    """The cause and what the smallest case gives."""
+    told = finding.message.partition("\n")[0]
+    if not told or finding.cause in told:
+        return told or finding.cause
+    return f"{finding.cause}; {told}"
 
 
 def _describe(finding: Finding, implementation: str) -> str:

@@ -6,17 +6,13 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conformance.causes import VALUES, shown
 from conformance.condition import in_words
-from conformance.results import Finding, Status
-
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-# What XML 1.0 does not allow, and what changes the direction of the text after it.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
-)
+from conformance.printable import clean as clean
+from conformance.results import Cause, Finding, Status
 
 STATUS_LABELS = {
     Status.FAILED: "failed",
@@ -38,12 +34,6 @@ WHERE_LABELS = {
     Status.TIMED_OUT: "Times out where",
     Status.HARNESS_ERROR: "Goes wrong where",
 }
-
-
-def clean(text: str) -> str:
-    """`text` without terminal colours, and with a mark for each character that cannot be shown."""
-    text = _ANSI.sub("", text).replace("\r\n", "\n")
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def plural(number: int, noun: str, many: str = "") -> str:
@@ -84,18 +74,39 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def finding_lines(finding: Finding, again: str = "") -> list[str]:
-    """A finding in a few lines of plain text; `again` replaces the smallest case."""
-    lines = [
-        f"{finding.check}: {finding.cause} ({plural(finding.count, 'case')})",
-        f"  {again or finding.minimal_case}",
-        f"  {finding.message}",
-    ]
-    if finding.explanation:
-        lines.append(f"  {finding.explanation}")
-    if finding.when:
-        lines.append(f"  where {in_words(finding.when)}")
+def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> list[str]:
+    """A cause in a few lines of plain text, with the finding of it that tells most.
+
+    Args:
+        cause: the cause.
+        findings: those of it that are told, in its order.
+        again: what replaces the smallest case.
+    """
+    one = shown(findings)
+    explained = next((f.explanation for f in findings if f.explanation), "")
+    lines = [explained or f"{capitalized(cause.what)}."]
+    if cause.when:
+        lines.append(f"  where {in_words(cause.when)}")
+    lines.append(f"  {chips(findings)}")
+    lines.append(f"  {again or one.minimal_case}")
+    if one.message != cause.what:
+        lines.append(f"  {one.check}: {one.message}")
     return lines
+
+
+def chips(findings: Sequence[Finding]) -> str:
+    """``output_shape 3 crashed, exact_values 8``: each check once, with its number of cases."""
+    counted: dict[tuple[str, str], int] = {}
+    for finding in findings:
+        label = "" if finding.status is Status.FAILED else f" {STATUS_LABELS[finding.status]}"
+        key = finding.check, label
+        counted[key] = counted.get(key, 0) + finding.count
+    return ", ".join(f"{check} {number:,}{label}" for (check, label), number in counted.items())
+
+
+def capitalized(text: str) -> str:
+    """`text` with a capital letter first, unless it begins with a name."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def replay_command(case: str, implementation: str, *, named: bool = True) -> str:
@@ -106,25 +117,60 @@ def replay_command(case: str, implementation: str, *, named: bool = True) -> str
     return f"conv2d-conformance replay {quoted} --impl {shlex.quote(implementation)}"
 
 
-def expectable(finding: Finding) -> bool:
-    """Whether an expected-failure entry can stand for `finding`: its condition must be known."""
-    known = bool(finding.when) or not finding.also_passing
-    return finding.status in (Status.FAILED, Status.CRASHED, Status.TIMED_OUT) and known
+def entries(cause: Cause, findings: Sequence[Finding], implementation: str) -> list[str]:
+    """The entries of an expected-failure file that cover a cause.
+
+    One where a condition tells where all of it is met, or where it is met almost everywhere; else
+    one for each finding of which that is known. Other findings have none.
+    """
+    if _is_told(cause, findings):
+        checks = _kin([f.check for f in findings], cause)
+        return [_entry(checks, implementation, cause.when, cause.what)]
+    return [expectation(f, implementation) for f in findings if _is_told(f, [f])]
+
+
+def untold(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
+    """Those of a cause that `entries` leaves out."""
+    if _is_told(cause, findings):
+        return []
+    return [finding for finding in findings if not _is_told(finding, [finding])]
+
+
+def _is_told(one: Cause | Finding, findings: Sequence[Finding]) -> bool:
+    """Whether it is known where all of them are met."""
+    expectable = (Status.FAILED, Status.CRASHED, Status.TIMED_OUT)
+    known = bool(one.when) or 2 * one.also_passing <= one.count
+    return known and all(f.status in expectable for f in findings)
+
+
+def _kin(checks: Sequence[str], cause: Cause) -> list[str]:
+    """`checks`, and others that the same cause fails on other data or shapes of that kind."""
+    kin = set(checks)
+    if kin & set(VALUES[:3]):
+        kin |= set(VALUES[:3])
+        if cause.diagnosis is not None:
+            kin.add("output_shape")
+    return sorted(kin)
 
 
 def expectation(finding: Finding, implementation: str) -> str:
     """The entry of an expected-failure file that covers `finding`."""
+    reason = finding.explanation or finding.cause
+    return _entry([finding.check], implementation, finding.when, reason)
+
+
+def _entry(checks: Sequence[str], implementation: str, when: Mapping[str, Any], reason: str) -> str:
     pattern = re.sub(r"([*?\[])", r"[\1]", implementation)
     lines = [
         "[[expected_failure]]",
-        f"check = {_toml(finding.check)}",
+        f"check = {_toml(checks[0] if len(checks) == 1 else checks)}",
         f"implementation = {_toml(pattern)}",
-        f"reason = {_toml(finding.explanation or finding.cause)}",
+        f"reason = {_toml(reason)}",
         'link = ""',
         "strict = false",
     ]
-    if finding.when:
-        terms = ", ".join(f"{_key(name)} = {_toml(value)}" for name, value in finding.when.items())
+    if when:
+        terms = ", ".join(f"{_key(name)} = {_toml(value)}" for name, value in when.items())
         lines.insert(3, f"when = {{ {terms} }}")
     return "\n".join(lines) + "\n"
 

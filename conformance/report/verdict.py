@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from conformance.causes import expected, unexpected
+from conformance.headline import what_is_wrong
 from conformance.report.text import clean, listing, plural
 from conformance.results import Finding, ImplementationResult, Report, Status, Verdict, overall
 
@@ -45,14 +47,16 @@ def _conform(results: list[ImplementationResult]) -> str:
 
 
 def _failing(results: list[ImplementationResult]) -> str:
-    findings = sum(len(split_findings(result)[0]) for result in results)
+    if len(results) == 1 and (wrong := what_is_wrong(results[0])):
+        return f"{_names(results)} {clean(wrong)}"
+    causes = sum(len(unexpected(result)) for result in results)
     who = f"{_names(results)} {'fails' if len(results) == 1 else 'fail'}"
-    return f"{plural(findings, 'finding')}: {who}" if findings else who
+    return f"{plural(causes, 'cause')}: {who}" if causes else who
 
 
 def _conforming(results: list[ImplementationResult]) -> str:
     cases = sum(result.cases for result in results)
     checks = len({check for result in results for check in result.checks})
     line = f"{_conform(results)}: {plural(checks, 'check')} on {plural(cases, 'case')}"
-    expected = sum(len(split_findings(result)[1]) for result in results)
-    return line + (f", {plural(expected, 'expected failure')}" if expected else "")
+    known = sum(len(expected(result)) for result in results)
+    return line + (f", {plural(known, 'expected failure')}" if known else "")

@@ -9,21 +9,22 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from conformance.causes import expected, members, shown, unexpected
 from conformance.condition import in_words
 from conformance.report import claims, heatmaps, plots
 from conformance.report.claims import Claim
 from conformance.report.heatmaps import Maps
+from conformance.report.issue import issue
 from conformance.report.text import (
     STATUS_LABELS,
     WHERE_LABELS,
-    expectable,
-    expectation,
+    capitalized,
+    entries,
     number,
     percent,
     replay_command,
 )
-from conformance.report.verdict import split_findings
-from conformance.results import BAD, Finding, ImplementationResult, Report, Status
+from conformance.results import BAD, Cause, Finding, ImplementationResult, Report, Status
 
 _VALUES_OF_AN_ARGUMENT = 24
 _MOST_SPACIOUS = 5  # implementations; with more of them the tables are set closely
@@ -31,24 +32,50 @@ _UNTESTED = frozenset({Status.UNSUPPORTED, Status.HARNESS_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Told:
     """One finding."""
 
     id: str
     finding: Finding
-    implementation: str
-    configurations: int
-    where_label: str
-    where: str
-    entry: str
     calls: list[str]
     replay: str
-    diagnosis: str
-    explanation: str
     link: str
     maps: Maps | None
     window: Markup | None
     window_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One cause: the finding of it that tells most, then the others."""
+
+    id: str
+    cause: Cause
+    title: str
+    lead: Told
+    others: list[Told]
+    configurations: int
+    where_label: str
+    where: str
+    entry: str
+    diagnosis: str
+    explanation: str
+    issue: str
+
+    @property
+    def chips(self) -> list[tuple[str, Status, int, str]]:
+        """Each check once, with its status, number of cases, and where it is told."""
+        counted: dict[tuple[str, Status], tuple[int, str]] = {}
+        for one in self.told:
+            key = one.finding.check, one.finding.status
+            number, target = counted.get(key, (0, one.id))
+            counted[key] = number + one.finding.count, target
+        return [(check, status, *found) for (check, status), found in counted.items()]
+
+    @property
+    def told(self) -> list[Told]:
+        """All findings, the leading one first."""
+        return [self.lead, *self.others]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +140,13 @@ class Subject:
     held_to: dict[str, str]
 
     @property
+    def findings(self) -> int:
+        """How many findings decide the verdict."""
+        return sum(len(card.told) for card in self.cards)
+
+    @property
     def anchor(self) -> str:
-        """Where its findings are."""
+        """Where its causes are."""
         return f"#{self.id}" if self.cards else ""
 
     @property
@@ -177,11 +209,13 @@ def arrange(report: Report) -> Page:
     """The view of `report`."""
     side = heatmaps.side_of_maps(report)
     subjects = [
-        _subject(result, side, f"findings-{number}")
+        _subject(result, report, side, f"findings-{number}")
         for number, result in enumerate(report.implementations, 1)
     ]
     witnesses = [
-        _subject(result, side, f"findings-witness{f'-{number}' if number > 1 else ''}", True)
+        _subject(
+            result, report, side, f"findings-witness{f'-{number}' if number > 1 else ''}", True
+        )
         for number, result in enumerate(report.witnesses, 1)
     ]
     results = [*report.implementations, *report.witnesses]
@@ -192,16 +226,19 @@ def arrange(report: Report) -> Page:
 
 
 def _subject(
-    result: ImplementationResult, side: int, anchor: str, witness: bool = False
+    result: ImplementationResult, report: Report, side: int, anchor: str, witness: bool = False
 ) -> Subject:
     identify = _Identifiers(anchor.removeprefix("findings-") if witness else result.name)
-    unexpected, expected = split_findings(result)
-    cards = [_card(finding, result, identify(finding), side) for finding in unexpected]
-    expected_cards = [_card(finding, result, identify(finding), side) for finding in expected]
+    cards = [_card(cause, result, report, identify, side) for cause in unexpected(result)]
+    expected_cards = [_card(cause, result, report, identify, side) for cause in expected(result)]
+    anchors = [
+        (one.finding, card.id if one is card.lead else one.id)
+        for card in (*cards, *expected_cards)
+        for one in card.told
+    ]
     targets: dict[tuple[str, Status], str] = {}
-    for card in (*cards, *expected_cards):
-        targets.setdefault((card.finding.check, card.finding.status), card.id)
-    shown = claims.claims_of(result, [(c.finding, c.id) for c in (*cards, *expected_cards)])
+    for finding, target in anchors:
+        targets.setdefault((finding.check, finding.status), target)
     return Subject(
         id=anchor,
         result=result,
@@ -214,7 +251,7 @@ def _subject(
         },
         distributions=list(_distributions(result)),
         coverage=[_argument(name, values) for name, values in result.coverage.items()],
-        claims=shown,
+        claims=claims.claims_of(result, anchors),
         area=claims.area(result),
         short_area=claims.short_area(result),
         declarations=claims.declarations(result),
@@ -229,11 +266,11 @@ class _Identifiers:
         self._subject = subject
         self._taken: set[str] = set()
 
-    def __call__(self, finding: Finding) -> str:
-        key = f"{self._subject}\0{finding.check}\0{finding.cause}\0{finding.status}"
+    def __call__(self, kind: str, *parts: str) -> str:
+        key = "\0".join((self._subject, *parts))
         digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:10]
-        name = re.sub(r"[^a-z0-9]+", "-", finding.check.lower()).strip("-")
-        anchor = base = f"finding-{name}-{digest}"
+        name = re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-")
+        anchor = base = f"{name}-{digest}"
         number = 1
         while anchor in self._taken:
             number += 1
@@ -242,21 +279,38 @@ class _Identifiers:
         return anchor
 
 
-def _card(finding: Finding, result: ImplementationResult, anchor: str, side: int) -> Card:
+def _card(
+    cause: Cause, result: ImplementationResult, report: Report, identify: _Identifiers, side: int
+) -> Card:
+    findings = members(cause, result.findings)
+    lead = shown(findings)
+    status = lead.status
+    return Card(
+        id=identify("cause", cause.diagnosis or cause.what, status),
+        cause=cause,
+        title=capitalized(cause.what),
+        lead=_told(lead, result, identify, side),
+        others=[_told(f, result, identify, side) for f in findings if f is not lead],
+        configurations=result.configurations,
+        where_label=WHERE_LABELS.get(status, ""),
+        where=in_words(cause.when) if status in WHERE_LABELS else "",
+        entry="\n".join(entries(cause, findings, result.given_name)),
+        diagnosis=re.sub(r"[_-]+", " ", cause.diagnosis or ""),
+        explanation=next((f.explanation for f in findings if f.explanation), ""),
+        issue=issue(cause, findings, result, report) if status in BAD else "",
+    )
+
+
+def _told(
+    finding: Finding, result: ImplementationResult, identify: _Identifiers, side: int
+) -> Told:
     evidence = finding.evidence
     drawn = evidence is not None and (evidence.expected or evidence.got)
-    return Card(
-        id=anchor,
+    return Told(
+        id=identify(f"finding-{finding.check}", finding.check, finding.cause, finding.status),
         finding=finding,
-        implementation=result.name,
-        configurations=result.configurations,
-        where_label=WHERE_LABELS.get(finding.status, ""),
-        where=in_words(finding.when) if finding.status in WHERE_LABELS else "",
-        entry=expectation(finding, result.given_name) if expectable(finding) else "",
         calls=finding.minimal_case.split("+"),
         replay=replay_command(finding.minimal_case, result.given_name, named=result.named),
-        diagnosis=re.sub(r"[_-]+", " ", finding.diagnosis or ""),
-        explanation=finding.explanation,
         link=finding.link if re.match(r"https?://", finding.link) else "",
         maps=heatmaps.draw(evidence, side) if evidence is not None and drawn else None,
         window=heatmaps.draw_window(evidence) if evidence is not None else None,

@@ -21,6 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             targets,
             examples=config.getoption("--conv-examples"),
             seed=config.getoption("--conv-seed"),
+            xfail=config.getoption("--conv-xfail"),
         )
     except UsageError as error:
         raise pytest.Collector.CollectError(str(error)) from None

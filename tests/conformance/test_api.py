@@ -23,8 +23,10 @@ from conformance import ConformanceError, Implementation, Report, UsageError, ex
 from conformance.api import checkings
 from conformance.campaign import findings, run
 from conformance.case import Case
+from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
 from conformance.implementations import target_of
+from conformance.report import FILES
 from conformance.results import Status
 
 SMALL: dict[str, Any] = {"examples": 3, "jobs": 1}
@@ -287,11 +289,14 @@ def test_a_report_says_how_to_repeat_it(failing: Report):
 def test_a_report_says_what_was_found_as_text(failing: Report):
     first, *rest = str(failing).splitlines()
     assert first == failing.headline[0]
-    assert first.startswith("planted:off_by_one fails: 3 findings in ")
+    assert first.startswith("planted:off_by_one is wrong: values differ from the exact result (")
+    (cause,) = unexpected(failing.implementations[0])
+    one = shown(members(cause, failing.implementations[0].findings))
+    told = rest.index("  Values differ from the exact result.")
+    assert f"    {one.minimal_case}" in rest
+    assert f"    {one.check}: {one.message}" in rest
     for finding in failing.findings:
-        assert any(line.startswith(f"  {finding.check}: {finding.cause} (") for line in rest)
-        assert f"    {finding.minimal_case}" in rest
-        assert f"    {finding.message}" in rest
+        assert f"{finding.check} {finding.count}" in rest[told + 1]
 
 
 def test_who_does_not_conform_can_raise(failing: Report):
@@ -337,11 +342,11 @@ def test_without_pandas_there_is_one_sentence(failing: Report, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("as_text", [True, False])
-def test_a_report_is_written_as_three_files(failing: Report, tmp_path: Path, as_text: bool):
+def test_a_report_is_written_as_files(failing: Report, tmp_path: Path, as_text: bool):
     folder = tmp_path / "new" / "folder"
     page = failing.write(str(folder) if as_text else folder)
     assert page == folder / "report.html"
-    assert {p.name for p in folder.iterdir()} == {"report.html", "results.json", "junit.xml"}
+    assert {p.name for p in folder.iterdir()} == {*FILES}
     content = json.loads((folder / "results.json").read_text("utf-8"))
     assert content == json.loads(json.dumps(failing.to_json()))
     assert page.read_text("utf-8") == failing.to_html()
@@ -399,12 +404,12 @@ def test_parameters_that_make_no_sense_are_refused_where_they_are_written(
     ("thing", "check", "outcome", "words"),
     [
         (planted.right, "exact_values", None, ""),
-        (planted.off_by_one, "exact_values", pytest.fail.Exception, "exact_values: values differ"),
+        (planted.off_by_one, "exact_values", pytest.fail.Exception, "Values differ from the"),
         (planted.off_by_one, "output_shape", None, ""),
         (planted.right, "compute_output_shape", pytest.skip.Exception, "does not apply"),
         (planted.right, "claimed_capability", pytest.skip.Exception, "does not apply"),
         (planted.does_nothing, "exact_values", pytest.skip.Exception, "unsupported: this library"),
-        (planted.swapped_as_expected, "exact_values", None, ""),
+        (planted.swapped_as_expected, "exact_values", pytest.xfail.Exception, "swaps the two"),
         (planted.mended, "exact_values", pytest.fail.Exception, "a strict entry expects a failure"),
         (planted.ClaimsGroups, "claimed_capability", pytest.fail.Exception, "claims groups, and"),
     ],

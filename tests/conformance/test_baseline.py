@@ -12,7 +12,7 @@ import pytest
 
 import conformance
 from conformance import UsageError
-from conformance.baseline import read_findings, to_toml
+from conformance.baseline import described, to_toml
 from conformance.campaign import findings, run
 from conformance.case import Case
 from conformance.expectations import load
@@ -43,7 +43,7 @@ def _quickly() -> Any:
 def baseline(report: conformance.Report, folder: Path) -> Path:
     report.write(folder)
     path = folder / "known.toml"
-    path.write_text(to_toml(read_findings(folder), folder), "utf-8")
+    path.write_text(to_toml(described(folder), folder), "utf-8")
     return path
 
 
@@ -55,7 +55,60 @@ def test_with_its_baseline_an_implementation_conforms(tmp_path: Path):
     assert after.verdict == "conforms"
     assert {f.status for f in after.implementations[0].findings} == {Status.EXPECTED_FAILURE}
     after.write(tmp_path / "after")
-    assert read_findings(tmp_path / "after") == []
+    assert described(tmp_path / "after") == []
+
+
+@pytest.mark.parametrize("name", ["swapped_dilation", "ends_the_process", "off_by_one"])
+def test_under_another_seed_it_still_conforms(tmp_path: Path, name: str):
+    wrong = getattr(planted, name)
+    known = baseline(conformance.check(wrong, examples=120, jobs=1), tmp_path)
+    after = conformance.check(wrong, xfail=known, seed=1, **SMALL)
+    assert after.verdict == "conforms", str(after)
+    assert "expected failure" in after.headline[0]
+
+
+def test_what_no_condition_tells_is_said_and_offered_as_a_comment(tmp_path: Path):
+    results(tmp_path, replace(FINDING, when={}, also_passing=7))
+    (one,) = described(tmp_path)
+    assert one.doubt == "no condition tells where exact_values fails"
+    text = to_toml([one], tmp_path)
+    (tmp_path / "known.toml").write_text(text, "utf-8")
+    assert load(tmp_path / "known.toml") == []
+    chosen = [
+        line.removeprefix("# ") for line in text.splitlines() if " = " in line or "[[" in line
+    ]
+    (tmp_path / "known.toml").write_text("\n".join(chosen[1:]), "utf-8")
+    (known,) = load(tmp_path / "known.toml")
+    assert known.covers("exact_values", one.name, "", Case.parse("in1x1x1x1-f1-k1-integers.0"))
+
+
+@pytest.mark.parametrize(("count", "doubted"), [(1, True), (2, True), (3, False)])
+def test_a_condition_of_few_cases_is_doubted(tmp_path: Path, count: int, doubted: bool):
+    results(tmp_path, replace(FINDING, count=count))
+    (one,) = described(tmp_path)
+    assert ("is a guess" in one.doubt) is doubted
+    assert len(one.entries) == 1
+
+
+def test_an_entry_that_matches_nothing_is_told(tmp_path: Path):
+    entries = [
+        {"implementation": "mylob", "when": ""},
+        {"implementation": "*", "when": 'when = { kernel = "h > 90" }'},
+    ]
+    (tmp_path / "known.toml").write_text(
+        "".join(
+            f'[[expected_failure]]\ncheck = "exact_values"\nreason = "known"\n'
+            f'implementation = "{entry["implementation"]}"\n{entry["when"]}\n'
+            for entry in entries
+        ),
+        "utf-8",
+    )
+    report = conformance.check(planted.right, xfail=tmp_path / "known.toml", **SMALL)
+    told = [line for line in report.headline if "matched nothing" in line]
+    assert len(told) == 2
+    assert "entry 1 (known)" in told[0]
+    assert "nothing that was measured is called mylob" in told[0]
+    assert "no case of exact_values" in told[1]
 
 
 def test_a_baseline_of_one_fault_does_not_cover_another(tmp_path: Path):
@@ -74,11 +127,12 @@ def test_a_baseline_of_one_fault_does_not_cover_another(tmp_path: Path):
 
 
 def test_an_entry_says_what_fails_on_whom_where_and_why(tmp_path: Path):
+    path = results(tmp_path, FINDING, name="mylib:conv[1]*")
     path = tmp_path / "known.toml"
-    path.write_text(to_toml([("mylib:conv[1]*", FINDING)], tmp_path), "utf-8")
+    path.write_text(to_toml(described(tmp_path), tmp_path), "utf-8")
     (known,) = load(path)
-    assert known.checks == ("exact_values",)
-    assert known.reason.startswith('differs by "one"')
+    assert known.checks == ("bounded_values", "exact_values", "special_values")
+    assert known.reason.startswith('it differs by "one"')
     assert not known.strict
     for text, name, covered in (
         ("in1x6x6x4-f2-k3x2-same-g2-nobias-integers.0", "mylib:conv[1]*", True),
@@ -95,14 +149,15 @@ def test_an_entry_says_what_fails_on_whom_where_and_why(tmp_path: Path):
 @pytest.mark.parametrize("status", [Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS])
 def test_what_is_expected_already_is_not_written_again(tmp_path: Path, status: Status):
     path = results(tmp_path, replace(FINDING, status=status))
-    assert read_findings(path) == []
+    assert described(path) == []
 
 
-def results(folder: Path, *found: Finding) -> Path:
+def results(folder: Path, *found: Finding, name: str = "planted:does_nothing") -> Path:
     """A results.json with these findings."""
     report = conformance.check(planted.does_nothing, examples=1, jobs=1)
     content = json.loads(json.dumps(report.to_json()))
     content["implementations"][0]["findings"] = [finding_record(f) for f in found]
+    content["implementations"][0]["name"] = name
     path = folder / "results.json"
     path.write_text(json.dumps(content), "utf-8")
     return path
@@ -114,9 +169,11 @@ def finding_record(finding: Finding) -> dict[str, Any]:
 
 def test_a_folder_or_its_file_may_be_given(tmp_path: Path):
     path = results(tmp_path, FINDING)
-    assert read_findings(path) == read_findings(tmp_path)
-    ((name, finding),) = read_findings(tmp_path)
-    assert (name, finding) == ("planted:does_nothing", FINDING)
+    assert described(path) == described(tmp_path)
+    (one,) = described(tmp_path)
+    assert one.name == "planted:does_nothing"
+    assert one.doubt == ""
+    assert len(one.entries) == 1
 
 
 @pytest.mark.parametrize(
@@ -133,6 +190,6 @@ def test_what_is_no_results_json_is_refused_by_name(tmp_path: Path, text: str | 
     if text is not None:
         (tmp_path / "results.json").write_text(text, "utf-8")
     with pytest.raises(UsageError, match=words) as caught:
-        read_findings(tmp_path)
+        described(tmp_path)
     assert str(tmp_path / "results.json") in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -567,7 +567,8 @@ def test_an_interrupted_run_keeps_what_was_decided(tmp_path: Path, jobs: str, se
     finally:
         process.kill()
         os.close(announced)
-    assert errors == ""
+    assert errors.startswith("\nInterrupted: writing what was decided.")
+    assert errors.count("\n") == 2
     assert process.returncode == 130
     content = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
     (result,) = content["implementations"]

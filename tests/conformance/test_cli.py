@@ -6,10 +6,12 @@ import errno
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,7 @@ def test_a_right_implementation_gives_exit_code_0_and_its_files(command: Command
         "report.html",
         "results.json",
         "junit.xml",
+        "summary.md",
         "journal.sqlite",
     }
 
@@ -184,8 +187,8 @@ def test_a_right_implementation_gives_exit_code_0_and_its_files(command: Command
 def test_a_wrong_implementation_gives_exit_code_1_and_its_smallest_case(command: Command):
     done = command("run", *WRONG, "--examples", 5, "--jobs", 1)
     assert done.code == 1
-    assert "planted:off_by_one fails" in done.out
-    assert "exact_values: values differ from the exact result" in done.out
+    assert "planted:off_by_one is wrong: values differ from the exact result" in done.out
+    assert re.search(r"\n    exact_values \d+", done.out)
     assert "in1x1x1x1-f1-k1-integers.0" in done.out
     assert Path("reports/latest/report.html").is_file()
 
@@ -277,9 +280,9 @@ def test_a_reproducer_runs_without_the_suite_and_shows_the_failure(
         text=True,
         timeout=120,
     )
-    assert done.stderr == ""
-    assert "exact: " in done.stdout
-    assert "got: " in done.stdout
+    assert done.returncode == 1
+    assert "AssertionError" in done.stderr
+    assert re.search(r"element \(.*\): expected .*, got ", done.stdout)
 
 
 def test_the_same_seed_gives_the_same_results(command: Command, tmp_path: Path):
@@ -324,6 +327,105 @@ def test_replay_says_what_each_check_finds(
     assert (done.code, done.errors) == (code, "")
     for word in [*case.split("+"), *words]:
         assert word in done.out
+
+
+def test_the_last_line_is_the_first_replay_command(command: Command):
+    done = command("run", *WRONG, "--examples", 3, "--jobs", 1)
+    last = done.out.splitlines()[-1]
+    assert last.startswith("Replay: conv2d-conformance replay 'in1x1x1x1-f1-k1-")
+    words = shlex.split(last.removeprefix("Replay: "))
+    assert command(*words[1:]).code == 1
+
+
+MENDED = "from reference_impl import conv2d\n"
+
+
+def test_a_whole_run_is_replayed_finding_by_finding(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    module = tmp_path / "mine.py"
+    module.write_text(
+        f"{MENDED}plain = conv2d\ndef conv2d(x, kernel, bias=None, **given):\n"
+        "    return plain(x, kernel, bias, **given) + x.dtype.type(1)\n",
+        "utf-8",
+    )
+    command("run", "--impl", "mine:conv2d", "--examples", 5, "--jobs", 1, "--out", "out")
+    failed = command("replay", "out")
+    assert failed.code == 1
+    assert failed.out.startswith("FAILED  mine:conv2d exact_values in1x1x1x1-f1-k1-integers.0\n")
+    assert re.search(r"\n\d FAILED\.\n$", failed.out)
+    module.write_text(MENDED, "utf-8")
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    fixed = command("replay", "out/results.json", "--impl", "mine:conv2d")
+    assert (fixed.code, fixed.errors) == (0, "")
+    assert "FAILED" not in fixed.out
+    module.unlink()
+    lost = command("replay", "out")
+    assert lost.code == 3
+    assert "ERROR" in lost.out
+    assert "cannot import module 'mine'" in lost.out
+    assert command("replay", "out", "--impl", "reference").code == 2
+
+
+def test_two_runs_are_compared(command: Command, tmp_path: Path):
+    common = ("run", "--impl", "mine:conv2d", "--examples", 15, "--jobs", 1, "--out")
+    (tmp_path / "mine.py").write_text(MENDED, "utf-8")
+    command(*common, "good")
+    (tmp_path / "mine.py").write_text("from planted import swapped_dilation as conv2d\n", "utf-8")
+    command(*common, "bad")
+    done = command("diff", "good", "bad", "--out", "page")
+    assert done.code == 1
+    assert done.out.startswith("new: mine:conv2d ")
+    assert re.search(r"\d new, 0 fixed, 0 still failing, 0 newly unsupported\n", done.out)
+    content = json.loads((tmp_path / "page" / "diff.json").read_text("utf-8"))
+    assert content["schema"] == 1
+    assert {change["implementation"] for change in content["new"]} == {"mine:conv2d"}
+    page = (tmp_path / "page" / "diff.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    back = command("diff", "bad", "good")
+    assert back.code == 0
+    assert re.search(r"0 new, [1-9]\d* fixed, 0 still failing", back.out)
+    same = command("diff", "bad", "bad/results.json")
+    assert same.code == 0
+    assert re.search(r"0 new, 0 fixed, [1-9]\d* still failing", same.out)
+
+
+def test_a_summary_is_added_to_that_of_the_job(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "job.md").write_text("before\n", "utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "job.md"))
+    command("run", *WRONG, "--examples", 3, "--jobs", 1, "--out", "out")
+    summary = (tmp_path / "out" / "summary.md").read_text("utf-8")
+    assert summary.startswith("## planted:off\\_by\\_one is wrong: values differ")
+    assert (tmp_path / "job.md").read_text("utf-8") == f"before\n{summary}\n"
+
+
+def test_the_version_is_shown(command: Command):
+    done = command("--version")
+    assert (done.code, done.out) == (0, f"conv2d-conformance {version('conv2d-conformance')}\n")
+
+
+HOSTILE = """
+def conv2d(x, kernel, bias=None, **given):
+    if given["groups"] > 1:
+        import conformance
+        raise conformance.Unsupported("\\x1b[2Jno groups \\ud800" + "x" * 3000)
+    raise ValueError("\\x1b[2J\\x1b[32mconforms: no unexpected failure\\x1b[0m \\ud800")
+"""
+
+
+def test_foreign_text_neither_steers_the_terminal_nor_ends_the_program(tmp_path: Path):
+    (tmp_path / "hostile.py").write_text(HOSTILE, "utf-8")
+    arguments = ("--impl", "hostile:conv2d", "--examples", "8", "--jobs", "1", "--no-witness")
+    done = in_a_process("run", *arguments, cwd=tmp_path)
+    assert done.code == 1, done.errors
+    assert "Report: " in done.out
+    assert not {"\x1b", "\ud800"} & {*done.out, *done.errors}
+    assert max(map(len, done.out.splitlines())) < 400
+    for name in report.FILES:
+        text = (tmp_path / "reports" / "latest" / name).read_text("utf-8")
+        assert "\x1b" not in text
 
 
 def test_replay_on_several_implementations_shows_each(command: Command):
@@ -528,7 +630,7 @@ def test_a_full_disk_is_told_after_the_verdict_and_keeps_the_earlier_report(
     monkeypatch.setitem(report.FILES, "report.html", full)
     done = command("run", *WRONG, "--examples", 3, "--out", "out")
     assert done.code == cli.Exit.TROUBLE == 4
-    assert done.out.startswith("planted:off_by_one fails")
+    assert done.out.startswith("planted:off_by_one is wrong: ")
     assert done.errors.splitlines()[-1] == (
         "cannot write the report to out: No space left on device"
     )

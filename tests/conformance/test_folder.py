@@ -224,7 +224,7 @@ def test_no_room_is_told_after_the_verdict_with_exit_code_4(earlier: Path):
     before = content(earlier)
     done = program(*WRONG, "--out", "out", cwd=earlier.parent, limit=small_files)
     assert done.returncode == 4
-    assert done.stdout.startswith("planted:off_by_one fails")
+    assert done.stdout.startswith("planted:off_by_one is wrong: ")
     assert done.stderr.splitlines()[-1] == "cannot write the report to out: File too large"
     assert content(earlier) == before
 
@@ -274,7 +274,7 @@ def test_two_runs_become_one_report(tmp_path: Path):
     assert (done.returncode, done.stderr) == (1, "")
     assert "planted:right conforms" in done.stdout
     assert "The runs differ in seed (0, 1)" in done.stdout
-    assert set(content(tmp_path / "both")) == {"results.json", "junit.xml", "report.html"}
+    assert set(content(tmp_path / "both")) == {*FILES}
     both = json.loads((tmp_path / "both" / "results.json").read_text("utf-8"))
     assert [r["name"] for r in both["implementations"]] == ["planted:right", "planted:off_by_one"]
     assert both["settings"]["command"] == "conv2d-conformance merge a b --out both"

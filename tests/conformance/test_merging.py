@@ -68,7 +68,7 @@ def test_what_is_replayed_and_expected_has_the_name_that_impl_takes(tmp_path: Pa
 
 def test_the_headline_is_made_of_the_records_again():
     both = merge(samples.report(samples.conforming("a")), samples.report(samples.failing("b")))
-    assert [line.partition(":")[0] for line in both.headline[:2]] == ["a conforms", "b fails"]
+    assert [line.partition(":")[0] for line in both.headline[:2]] == ["a conforms", "b is wrong"]
     assert both.headline[-1].startswith("Expected values come from the reference alone: ")
 
 

@@ -51,7 +51,7 @@ def test_a_right_function_passes(tmp_path: Path):
 def test_a_wrong_function_fails_with_a_short_message(tmp_path: Path):
     done = suite(tmp_path, "--conv-impl", "planted:off_by_one", "-k", "exact_values")
     assert done.returncode == 1
-    assert "exact_values: values differ from the exact result (" in done.stdout
+    assert "Values differ from the exact result.\n  exact_values " in done.stdout
     assert "conv2d-conformance replay 'in1x1x1x1-f1-k1-integers.0' --impl" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "def test_conv2d" not in done.stdout
@@ -64,6 +64,30 @@ def test_a_check_that_could_not_be_made_is_no_pass(tmp_path: Path):
     done = suite(tmp_path, "--conv-impl", "broken:conv2d", "-k", "exact_values")
     assert done.returncode == 1
     assert "exact_values: no case could be judged, since output_shape fails" in done.stdout
+
+
+KNOWN = """
+[[expected_failure]]
+check = ["exact_values", "bounded_values"]
+when = { batch = "> 0" }
+reason = "adds one"
+strict = true
+"""
+
+
+def test_expected_failures_are_told_as_such(tmp_path: Path):
+    (tmp_path / "known.toml").write_text(KNOWN, "utf-8")
+    arguments = ("--conv-xfail", "known.toml", "-k", "exact_values", "-rxX")
+    known = suite(tmp_path, "--conv-impl", "planted:off_by_one", *arguments)
+    assert known.returncode == 0, known.stdout
+    assert "1 xfailed" in known.stdout
+    assert "adds one" in known.stdout
+    mended = suite(tmp_path, "--conv-impl", "planted:right", *arguments)
+    assert mended.returncode == 1
+    assert "It passes where a failure is expected: adds one." in mended.stdout
+    absent = suite(tmp_path, "--conv-impl", "planted:right", "--conv-xfail", "absent.toml")
+    assert absent.returncode != 0
+    assert "cannot read absent.toml" in absent.stdout + absent.stderr
 
 
 def test_several_implementations_are_told_apart(tmp_path: Path):
@@ -82,7 +106,7 @@ def test_the_suite_may_run_in_several_processes(tmp_path: Path):
     assert "2 failed, 1 passed, 1 skipped" in done.stdout
     for check in ("exact_values", "bounded_values"):
         assert f"test_conv2d[planted:off_by_one-{check}] _" in done.stdout
-        assert f"\n{check}: " in done.stdout
+        assert f"\n  {check}: element " in done.stdout
 
 
 @pytest.mark.parametrize("processes", [(), ("-n", "2")])
@@ -216,7 +240,7 @@ def test_a_test_of_ones_own_runs_in_every_way_that_pytest_has(own: Path, mode: t
     assert done.returncode == 1
     assert "PASSED test_mine.py::test_conv2d[mylib-exact_values]" in done.stdout
     assert "FAILED test_mine.py::test_conv2d[wrong-exact_values]" in done.stdout
-    assert "exact_values: values differ from the exact result (" in done.stdout
+    assert "Values differ from the exact result.\n  exact_values " in done.stdout
     assert "conformance.check(wrong, case='in1x1x1x1-f1-k1-integers.0')" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 

@@ -85,7 +85,10 @@ def test_opens_quietly_and_asks_for_nothing(page: Page, address: str) -> None:
 
 def test_shows_verdict_and_cards(page: Page, address: str) -> None:
     page.goto(address)
-    assert page.title() == "7 findings: mylib:conv2d fails (interrupted)"
+    assert page.title() == (
+        "mylib:conv2d is wrong: the process was killed, where batch: == 0; and 6 more causes "
+        "(interrupted)"
+    )
     assert page.locator("h1").inner_text() == page.title()
     assert page.locator("article.card").count() == 9
     assert page.get_by_role("img", name="Expected, 3 by 3").first.is_visible()
@@ -132,7 +135,7 @@ def test_marks_of_capabilities_have_words(page: Page, crowded: str) -> None:
     assert table.get_by_role("cell", name="claimed, refused or fails", exact=True).count() == 6
     table.locator("td.broken a").first.click()
     assert page.locator("article.card:target h4").inner_text() == (
-        "claims dtype float16, and refuses it"
+        "It claims dtype float16, and refuses it"
     )
 
 
@@ -150,7 +153,7 @@ def test_copies_the_case(page: Page, address: str) -> None:
     page.get_by_role("button", name="Copy smallest case").first.click()
     page.get_by_text("Copied").first.wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == "in1x3x3x1-f1-k2-same-integers.7"
+    assert copied == "in0x3x3x1-f1-k3-integers.1"
 
 
 def test_copies_the_entry(page: Page, address: str) -> None:
@@ -160,7 +163,7 @@ def test_copies_the_entry(page: Page, address: str) -> None:
     page.get_by_role("button", name="Copy expected-failure entry").first.click()
     page.get_by_text("Copied").first.wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith('[[expected_failure]]\ncheck = "value"\n')
+    assert copied.startswith('[[expected_failure]]\ncheck = "refusals"\n')
 
 
 def test_a_link_leads_to_its_card(page: Page, address: str) -> None:

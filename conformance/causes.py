@@ -1,0 +1,237 @@
+"""Findings that have one cause: what a person is told, and the order in which it is told.
+
+Findings of one implementation belong together if one fault explains them, if one condition tells
+where they fail, or if they fail on the same of the cases on which both of their checks were made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from conformance.case import Case
+from conformance.condition import in_words, parse
+from conformance.results import Cause, Finding, ImplementationResult, Status
+
+FEW = 3  # failing cases; the condition of fewer could be another one
+SHAPES = ("compute_output_shape", "output_shape", "output_dtype")
+VALUES = ("exact_values", "bounded_values", "special_values", "function_values", "gradient_values")
+# What comes of what stands before it.
+STATES = ("unchanged_inputs", "own_memory", "repeated_call", "batch_independence")
+_LOST = (Status.CRASHED, Status.TIMED_OUT)
+_KNOWN = (Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS)
+# How a cause begins that says what is done, not what is so.
+_VERB = re.compile(r"(?!values |errors |numbers )[a-z]+s ")
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """On which cases a finding was met.
+
+    Attributes:
+        cases: on which it fails, by case string.
+        passing: on which its check passes.
+    """
+
+    cases: Mapping[str, Case] = field(default_factory=dict)
+    passing: Mapping[str, Case] = field(default_factory=dict)
+
+
+def rank(finding: Finding) -> tuple[int, int]:
+    """Crashes come first, then shapes, values, and what a call leaves behind."""
+    if finding.status is Status.HARNESS_ERROR:
+        return 5, 0
+    if finding.status in _LOST:
+        return 0, 0
+    if finding.check in STATES:
+        return 3, STATES.index(finding.check)
+    return 1 if finding.check in SHAPES else 2 if finding.check in VALUES else 4, 0
+
+
+def could_be_one(one: Sequence[Finding], other: Sequence[Finding]) -> bool:
+    """Whether two causes are worth a common condition: wrong values, not of two known faults."""
+    plain = all(f.status is Status.FAILED for f in (*one, *other))
+    faults = {f.diagnosis for f in (*one, *other)} - {None}
+    apart = any(f.diagnosis for f in one) and any(f.diagnosis for f in other)
+    return (
+        plain
+        and len(faults) < 2
+        and not apart
+        and all(any(f.check in VALUES[:3] for f in group) for group in (one, other))
+    )
+
+
+def as_well(together: int, apart: int, failing: int) -> bool:
+    """Whether a common condition tells the failing cases as well as one for each cause does.
+
+    Args:
+        together: passing cases on which the common condition holds.
+        apart: the same of both conditions.
+        failing: how many cases fail.
+    """
+    return together <= apart + failing // 10
+
+
+def grouped(findings: Sequence[Finding], failing: Sequence[Failing] = ()) -> list[Cause]:
+    """The causes of `findings`, expected ones last.
+
+    Args:
+        findings: of one implementation.
+        failing: where each was met; without it only faults and conditions join them.
+    """
+    known = list(failing) or [Failing()] * len(findings)
+    return made_of(_groups(findings, known), findings)
+
+
+def made_of(groups: Sequence[Sequence[int]], findings: Sequence[Finding]) -> list[Cause]:
+    """A cause for each of `groups`, which hold places of findings; in the order to be told."""
+    causes = [_cause(group, findings) for group in groups]
+    return sorted(causes, key=lambda cause: _place(cause, findings))
+
+
+def _groups(findings: Sequence[Finding], known: Sequence[Failing]) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for number in sorted(range(len(findings)), key=lambda n: _certainty(findings[n], n)):
+        home = next((g for g in groups if _belongs(number, g, findings, known)), None)
+        if home is None:
+            groups.append([number])
+        else:
+            home.append(number)
+    return groups
+
+
+def causes_of(result: ImplementationResult) -> list[Cause]:
+    """Those of its record, or what can be said of the findings in a file that has none."""
+    return result.causes or grouped(result.findings)
+
+
+def sentence(cause: Cause) -> str:
+    """What is wrong, and where if no fault says so: the end of ``NAME is wrong: ...``."""
+    if cause.diagnosis is None and cause.when:
+        return f"{cause.what}, where {in_words(cause.when)}"
+    return cause.what
+
+
+def members(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
+    """The findings of `cause`, in its order."""
+    return [findings[n] for n in cause.findings]
+
+
+def shown(findings: Sequence[Finding]) -> Finding:
+    """The one of the findings of a cause that tells most: a crash, else the first with values."""
+    first = findings[0]
+    if first.status in _LOST:
+        return first
+    drawn = (f for f in findings if f.evidence is not None and f.evidence.expected)
+    return next(drawn, first)
+
+
+def unexpected(result: ImplementationResult) -> list[Cause]:
+    """The causes that decide the verdict."""
+    return [c for c in causes_of(result) if not _expected(c, result.findings)]
+
+
+def expected(result: ImplementationResult) -> list[Cause]:
+    """The causes that a list of expected failures names."""
+    return [c for c in causes_of(result) if _expected(c, result.findings)]
+
+
+def _expected(cause: Cause, findings: Sequence[Finding]) -> bool:
+    return findings[cause.findings[0]].status is Status.EXPECTED_FAILURE
+
+
+def _certainty(finding: Finding, number: int) -> tuple[bool, int, int]:
+    """Groups begin with what is diagnosed, then with what fails most often."""
+    return finding.diagnosis is None or finding.count < FEW, -finding.count, number
+
+
+def _belongs(
+    number: int, group: list[int], findings: Sequence[Finding], failing: Sequence[Failing]
+) -> bool:
+    one, first = findings[number], findings[group[0]]
+    if one.status in _KNOWN or first.status in _KNOWN:
+        return (one.status, one.reason, one.link) == (first.status, first.reason, first.link)
+    if Status.HARNESS_ERROR in (one.status, first.status):
+        return one.status is first.status and one.cause == first.cause
+    if one.diagnosis is not None and one.diagnosis == first.diagnosis:
+        return True
+    if one.diagnosis is not None and (one.count >= FEW or first.count < FEW):
+        return False  # a fault that explains a case or two may do so by chance
+    return any(
+        _same_condition(one, findings[n])
+        or _same_cases(failing[number], failing[n])
+        or _within(one, failing[number], findings[n], failing[n])
+        for n in group
+    )
+
+
+def _same_condition(one: Finding, other: Finding) -> bool:
+    return bool(one.when) and one.when == other.when
+
+
+def _same_cases(one: Failing, other: Failing) -> bool:
+    """Whether both fail on the same of the cases on which both checks were made."""
+    both = _made(one) & _made(other)
+    common = both & one.cases.keys()
+    return bool(common) and common == both & other.cases.keys()
+
+
+def _made(one: Failing) -> set[str]:
+    return {*one.cases, *one.passing}
+
+
+def _within(one: Finding, met: Failing, other: Finding, others: Failing) -> bool:
+    """Whether `one` fails only where `other` does, whose condition is a part of its own, or enough.
+
+    What ends the process must do so wherever the condition holds: it could be a fault of its own.
+    """
+    if other.when and one.when.items() > other.when.items() and one.status not in _LOST:
+        return True
+    if not met.cases or len(others.cases) < FEW or 2 * other.also_passing > len(others.cases):
+        return False
+    holds = parse(other.when)
+    if not all(map(holds, met.cases.values())):
+        return False
+    if not other.when:
+        return rank(one)[0] == rank(other)[0]
+    return one.status not in _LOST or not any(map(holds, met.passing.values()))
+
+
+def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
+    places = sorted(group, key=lambda n: (rank(findings[n]), -findings[n].count, n))
+    members = [findings[n] for n in places]
+    first = members[0]
+    explained = [f for f in members if f.diagnosis is not None]
+    most = 2 * sum(f.count for f in explained) >= max(f.count for f in members)
+    diagnosed = explained[0] if explained and most else None
+    where = diagnosed or first
+    if diagnosed is None and any(f.when != first.when for f in members):
+        passing = max(f.also_passing for f in members)
+        where = replace(first, when={}, also_passing=passing)
+    return Cause(
+        what=_what(diagnosed or first),
+        findings=places,
+        count=sum(f.count for f in members),
+        first_at=min(f.first_at for f in members),
+        diagnosis=None if diagnosed is None else diagnosed.diagnosis,
+        when=where.when,
+        also_passing=where.also_passing,
+    )
+
+
+def _what(finding: Finding) -> str:
+    if finding.diagnosis is not None and finding.explanation:
+        said = finding.explanation.partition(", as in ")[0].rstrip(".")
+        return said[:1].lower() + said[1:]
+    if finding.diagnosis is not None:
+        return f"its results are those of {finding.diagnosis.replace('_', ' ')}"
+    if finding.status in _KNOWN:
+        passes = finding.status is Status.UNEXPECTED_PASS
+        said = finding.reason.rstrip(".")
+        return f"it passes where a failure is expected: {said}" if passes else said
+    return f"it {finding.cause}" if _VERB.match(finding.cause) else finding.cause
+
+
+def _place(cause: Cause, findings: Sequence[Finding]) -> tuple[bool, tuple[int, int], int]:
+    return _expected(cause, findings), rank(findings[cause.findings[0]]), cause.first_at

@@ -1,0 +1,166 @@
+"""What changed from one run to another: new failures, fixed ones, and what is not done any more.
+
+A finding is known from the other run if an implementation of the same name fails the same check
+there by the same cause, by the same known fault, or where the same condition holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.results import BAD, SCHEMA, Finding, ImplementationResult, Report, Status
+
+_FAILS = BAD | {Status.EXPECTED_FAILURE}
+_DECIDING = BAD | {Status.UNEXPECTED_PASS}
+_SETTINGS = ("seed", "examples", "profile", "max_time")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A finding that is new, gone or still there.
+
+    Attributes:
+        implementation, check, cause, status, diagnosis, message: as in the record.
+        case: the smallest failing case.
+    """
+
+    implementation: str
+    check: str
+    cause: str
+    status: str
+    diagnosis: str | None
+    message: str
+    case: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an implementation says that it does not do, and did not say before."""
+
+    implementation: str
+    reason: str
+    count: int
+    case: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """What changed.
+
+    Attributes:
+        new, fixed, still: findings; expected failures are no new ones.
+        unsupported: what is newly refused.
+        gone, added: implementations that only the old, or only the new run measured.
+        environment, settings: name to the value before and now, where they differ.
+    """
+
+    new: list[Change] = field(default_factory=list)
+    fixed: list[Change] = field(default_factory=list)
+    still: list[Change] = field(default_factory=list)
+    unsupported: list[Refusal] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    environment: dict[str, tuple[str, str]] = field(default_factory=dict)
+    settings: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of diff.json."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    def write_json(self, path: Path) -> None:
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    @property
+    def summary(self) -> str:
+        """How many of each, in one line."""
+        return (
+            f"{len(self.new)} new, {len(self.fixed)} fixed, {len(self.still)} still failing, "
+            f"{len(self.unsupported)} newly unsupported"
+        )
+
+
+def differences(old: Report, new: Report) -> Differences:
+    """What changed from `old` to `new`."""
+    before = {result.name: result for result in old.implementations}
+    now = {result.name: result for result in new.implementations}
+    found = Differences(
+        gone=[name for name in before if name not in now],
+        added=[name for name in now if name not in before],
+        environment=_changed(old.environment, new.environment),
+        settings=_changed(
+            {name: old.settings.get(name) for name in _SETTINGS},
+            {name: new.settings.get(name) for name in _SETTINGS},
+        ),
+    )
+    for name, result in now.items():
+        earlier = before.get(name)
+        known = [] if earlier is None else [f for f in earlier.findings if f.status in _FAILS]
+        for finding in result.findings:
+            if finding.status in _DECIDING:
+                there = _has(known, finding)
+                (found.still if there else found.new).append(_change(name, finding))
+        if earlier is not None:
+            found.fixed.extend(_change(name, f) for f in _fixed(known, result))
+            found.unsupported.extend(_refusals(earlier, result))
+    return found
+
+
+def _has(findings: Sequence[Finding], one: Finding) -> bool:
+    return any(_is_same(one, other) for other in findings)
+
+
+def _is_same(one: Finding, other: Finding) -> bool:
+    if one.diagnosis is not None and one.diagnosis == other.diagnosis:
+        return True
+    if one.check != other.check:
+        return False
+    return (
+        one.cause == other.cause
+        or bool(one.reason and one.reason == other.reason)
+        or bool(one.when and one.when == other.when)
+    )
+
+
+def _fixed(known: Sequence[Finding], result: ImplementationResult) -> Iterator[Finding]:
+    """What failed before, and does not where its check still passes."""
+    failing = [f for f in result.findings if f.status in _FAILS]
+    for finding in known:
+        passed = result.checks.get(finding.check, {}).get(Status.PASSED, 0)
+        if passed and not _has(failing, finding):
+            yield finding
+
+
+def _refusals(old: ImplementationResult, new: ImplementationResult) -> Iterator[Refusal]:
+    known = {item.reason for item in old.unsupported}
+    for item in new.unsupported:
+        if item.reason not in known:
+            yield Refusal(new.name, item.reason, item.count, item.example)
+
+
+def _change(name: str, finding: Finding) -> Change:
+    return Change(
+        implementation=name,
+        check=finding.check,
+        cause=finding.explanation or finding.cause,
+        status=finding.status,
+        diagnosis=finding.diagnosis,
+        message=finding.message,
+        case=finding.minimal_case,
+    )
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    names = dict.fromkeys([*old, *new])
+    return {
+        name: (_text(old.get(name)), _text(new.get(name)))
+        for name in names
+        if old.get(name) != new.get(name)
+    }
+
+
+def _text(value: Any) -> str:
+    return "none" if value is None else str(value)

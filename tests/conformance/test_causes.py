@@ -1,0 +1,156 @@
+"""What has one cause is told once, and what has two is told twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from conformance.case import Case
+from conformance.causes import Failing, causes_of, grouped, sentence, shown
+from conformance.results import Evidence, Finding, Status
+
+
+def case(number: int, groups: int = 1) -> Case:
+    return Case.parse(f"in1x4x4x2-f2-k1-g{groups}-integers.{number}")
+
+
+ODD = [case(n, 2) for n in range(1, 12, 2)]
+EVEN = [case(n) for n in range(0, 12, 2)]
+
+
+def finding(check: str = "exact_values", **changes: Any) -> Finding:
+    plain = Finding(
+        check=check,
+        cause="values differ from the exact result",
+        status=Status.FAILED,
+        count=6,
+        first_at=3,
+        minimal_case=str(ODD[0]),
+        message="expected 1, got 2",
+        also_passing=1,
+    )
+    return replace(plain, **changes)
+
+
+def failing(cases: Sequence[Case], passing: Sequence[Case] = ()) -> Failing:
+    return Failing({str(c): c for c in cases}, {str(c): c for c in passing})
+
+
+def parts(findings: Sequence[Finding], met: Sequence[Failing] = ()) -> list[list[int]]:
+    return [cause.findings for cause in grouped(findings, met)]
+
+
+def test_one_fault_is_one_cause():
+    found = [finding(diagnosis="bias_twice"), finding("bounded_values", diagnosis="bias_twice")]
+    assert parts(found) == [[0, 1]]
+
+
+def test_two_faults_are_two_whatever_else_they_share():
+    found = [
+        finding(diagnosis="bias_twice", when={"groups": "> 1"}),
+        finding("bounded_values", diagnosis="bias_ignored", when={"groups": "> 1"}),
+    ]
+    assert parts(found) == [[0], [1]]
+
+
+def test_one_condition_is_one_cause_and_none_is_no_condition():
+    where = {"when": {"groups": "> 1"}}
+    assert parts([finding(**where), finding("own_memory", **where)]) == [[0, 1]]
+    assert parts([finding(), finding("own_memory")]) == [[0], [1]]
+
+
+def test_the_same_cases_are_one_cause_where_both_checks_were_made():
+    met = [failing(ODD, EVEN), failing(ODD[:3], EVEN[:3])]
+    assert parts([finding(), finding("own_memory")], met) == [[0, 1]]
+    met = [failing(ODD, EVEN), failing(ODD[:3], [*EVEN[:3], ODD[4]])]
+    assert parts([finding(), finding("own_memory")], met) == [[0], [1]]
+
+
+def test_what_raises_where_all_else_is_wrong_belongs_to_it():
+    found = [
+        finding(diagnosis="groups_interleaved", when={"groups": "> 1"}, also_passing=0),
+        finding("output_shape", cause="raises ValueError: no", count=2),
+    ]
+    met = [failing(ODD[:4], EVEN), failing(ODD[4:], [*EVEN, *ODD[:4]])]
+    (cause,) = grouped(found, met)
+    assert cause.findings == [1, 0]
+    assert (cause.diagnosis, cause.when) == ("groups_interleaved", {"groups": "> 1"})
+    assert (cause.count, cause.first_at) == (8, 3)
+
+
+def test_a_crash_on_some_of_the_cases_may_be_a_fault_of_its_own():
+    found = [
+        finding(when={"groups": "> 1"}, also_passing=0),
+        finding("output_shape", cause="ends the process", status=Status.CRASHED),
+    ]
+    met = [failing(ODD[:4], EVEN), failing(ODD[4:], [*EVEN, *ODD[:4]])]
+    assert parts(found, met) == [[1], [0]]
+
+
+def test_a_fault_that_explains_one_case_by_chance_does_not_name_the_cause():
+    found = [
+        finding(when={"groups": "> 1"}, also_passing=0),
+        finding(cause="returns nothing but zeros", diagnosis="bias_ignored", count=1),
+    ]
+    met = [failing(ODD[:5], EVEN), failing(ODD[5:], EVEN)]
+    (cause,) = grouped(found, met)
+    assert (cause.diagnosis, cause.what) == (None, "values differ from the exact result")
+
+
+def test_expected_failures_are_grouped_by_their_reason_and_stand_last():
+    known = {"status": Status.EXPECTED_FAILURE, "reason": "known.", "when": {"groups": "> 1"}}
+    found = [
+        finding("output_dtype", **known),
+        finding("exact_values", **known),
+        finding("output_dtype", **(known | {"reason": "another"})),
+        finding("own_memory", when={"groups": "> 1"}),
+    ]
+    assert parts(found) == [[3], [0, 1], [2]]
+
+
+def test_crashes_come_before_shapes_values_and_what_is_left_behind():
+    checks = ["own_memory", "unchanged_inputs", "bounded_values", "output_dtype", "output_shape"]
+    found = [finding(check, diagnosis="one") for check in checks]
+    found[-1] = replace(found[-1], status=Status.TIMED_OUT)
+    (cause,) = grouped(found)
+    assert cause.findings == [4, 3, 2, 1, 0]
+    apart = [replace(f, diagnosis=f"fault{n}") for n, f in enumerate(found)]
+    assert parts(apart) == [[4], [3], [2], [1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"diagnosis": "x", "explanation": "It swaps two axes, as in MLX #1."},
+            "it swaps two axes",
+        ),
+        ({"cause": "raises ValueError: no"}, "it raises ValueError: no"),
+        ({"when": {"groups": "> 1"}}, "values differ from the exact result, where groups: > 1"),
+        ({"cause": "the next call changes it"}, "the next call changes it"),
+        (
+            {"status": Status.UNEXPECTED_PASS, "reason": "adds one."},
+            "it passes where a failure is expected: adds one",
+        ),
+    ],
+)
+def test_a_cause_is_a_sentence(changes: dict[str, Any], told: str):
+    (cause,) = grouped([finding(**changes)])
+    assert sentence(cause) == told
+
+
+def test_the_finding_that_leads_has_values_to_show():
+    drawn = finding(evidence=Evidence(expected=[[1.0]], got=[[2.0]]))
+    assert shown([finding("output_shape"), drawn]) is drawn
+    crash = finding("output_shape", status=Status.CRASHED)
+    assert shown([crash, drawn]) is crash
+
+
+def test_a_file_without_causes_has_those_of_its_findings():
+    import report_samples as samples
+
+    assert samples.failing().causes == []
+    assert len(causes_of(samples.failing())) == 9

@@ -1,0 +1,191 @@
+"""Every reproducer fails today, without the suite where it can, and passes once it is mended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import lonely
+import planted
+import pytest
+
+import conformance
+from conformance.campaign import findings, run
+from conformance.campaign.limits import Limits
+from conformance.campaign.reproducer import Shown, script
+from conformance.case import Case
+from conformance.causes import members, shown, unexpected
+from conformance.checks import CHECKS
+from conformance.implementations import Target, resolve
+from conformance.implementations.info import Info
+from conformance.results import Finding, ImplementationResult, Report, Status
+
+ALONE = {
+    "exact_values": "exact_values",
+    "bounded_values": "bounded_values",
+    "special_values": "special_values",
+    "output_shape": "output_shape",
+    "output_dtype": "output_dtype",
+    "own_memory": "own_memory",
+    "repeated_call": "repeated_call",
+    "batch_independence": "batch_independence",
+    "unchanged_inputs": "unchanged_inputs",
+    "refused_call": "refused_call",
+    "raises": "output_shape",
+    "leaves": "output_shape",
+    "lists": "output_shape",
+    "crashes": "output_shape",
+    "hangs": "output_shape",
+    "views": "exact_values",
+    "remembers": "exact_values",
+    "Shapes": "compute_output_shape",
+    "Weights": "unchanged_inputs",
+}
+WITH_THE_SUITE = {
+    "WithWrongFunction": "function_values",
+    "WithWrongKernelGradient": "gradient_values",
+    "ClaimsGroups": "claimed_capability",
+}
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Report]:
+    """All of them, on few configurations."""
+    names = [*(f"lonely:{name}" for name in ALONE), *(f"planted:{n}" for n in WITH_THE_SUITE)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "keras_is_installed", lambda: False)
+        for lost in (Status.CRASHED, Status.TIMED_OUT):  # each try costs a process
+            patch.setitem(findings.ATTEMPTS, lost, 3)
+        settings = run.Settings(
+            implementations=tuple(map(Target, names)),
+            examples=25,
+            limits=Limits(case=2.0),
+        )
+        yield run.run(settings).report
+
+
+def result_of(report: Report, name: str) -> ImplementationResult:
+    (result,) = (r for r in report.implementations if r.name == name)
+    return result
+
+
+def finding_of(report: Report, name: str, check: str) -> Finding:
+    found = result_of(report, name).findings
+    return next(finding for finding in found if finding.check == check)
+
+
+def executed(source: str, *first: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script with `first` before all else that can be imported."""
+    path = os.pathsep.join([*map(str, first), *filter(None, sys.path)])
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def without_the_suite(tmp_path: Path) -> Path:
+    folder = tmp_path / "without"
+    folder.mkdir()
+    (folder / "conformance.py").write_text("raise ImportError('the suite is not here')", "utf-8")
+    return folder
+
+
+def test_there_is_a_wrong_one_for_each_check():
+    assert {*ALONE.values(), *WITH_THE_SUITE.values()} == {*CHECKS}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_fails_without_the_suite_and_passes_once_mended(
+    measured: Report, without_the_suite: Path, tmp_path: Path, name: str
+):
+    finding = finding_of(measured, f"lonely:{name}", ALONE[name])
+    failed = executed(finding.reproducer, without_the_suite)
+    assert failed.returncode == 1, finding.reproducer + failed.stdout + failed.stderr
+    assert "Error" in failed.stderr or "return" in failed.stderr
+    for trouble in ("NameError", "ModuleNotFoundError", "ImportError", "SyntaxError"):
+        assert trouble not in failed.stderr
+    (tmp_path / "lonely.py").write_text(lonely.MENDED, "utf-8")
+    mended = executed(finding.reproducer, tmp_path, without_the_suite)
+    assert mended.returncode == 0, finding.reproducer + mended.stdout + mended.stderr
+
+
+@pytest.mark.parametrize("name", WITH_THE_SUITE)
+def test_fails_for_what_needs_the_suite(measured: Report, name: str):
+    finding = finding_of(measured, f"planted:{name}", WITH_THE_SUITE[name])
+    failed = executed(finding.reproducer)
+    assert failed.returncode == 1, failed.stderr
+    assert "Traceback" in failed.stderr
+    for trouble in ("NameError", "ModuleNotFoundError", "ImportError", "SyntaxError"):
+        assert trouble not in failed.stderr
+
+
+def test_the_one_that_leads_each_cause_fails(measured: Report):
+    for result in measured.implementations:
+        for cause in unexpected(result)[:2]:
+            source = shown(members(cause, result.findings)).reproducer
+            assert executed(source).returncode == 1, (result.name, source)
+
+
+def test_a_correct_one_passes_all_kinds_of_scripts():
+    info = resolve("planted:right").info("planted:right")
+    for text in (
+        "in2x5x4x2-f2-k2x3-same-integers.0",
+        "in2x5x4x2-f2-k2x3-same-normal.0",
+        "in2x5x4x2-f2-k2x3-same-bfloat16-view.sliced-normal.0",
+        "in2x5x4x2-f2-k2x3-same-view.reversed-kernel.oihw-special.0",
+        "in2x5x4x2-f2-k2x3-float16-view.unaligned-bias.sliced-huge.0",
+        "in1x30x30x8-f16-k3x3-normal.0",
+    ):
+        case = Case.parse(text)
+        check = {"integers": "exact_values", "special": "special_values"}.get(
+            case.data, "bounded_values"
+        )
+        source = script(Shown(cases=(case,), check=check, status=Status.FAILED), info)
+        done = executed(source)
+        assert (done.returncode, done.stderr) == (0, ""), source[:2000]
+
+
+def test_what_is_too_large_for_a_script_is_replayed():
+    info = resolve("planted:off_by_one").info("planted:off_by_one")
+    case = Case.parse("in1x200x200x8-f8-k3-normal.0")
+    shown_ = Shown(cases=(case,), check="bounded_values", status=Status.FAILED)
+    source = script(shown_, info)
+    assert len(source) < 2000
+    assert executed(source).returncode == 1
+
+
+def test_foreign_words_stay_in_comments():
+    info = Info(name="a\nprint('out')", kind="function")
+    told = Shown(
+        cases=(Case.parse("in1x1x1x1-f1-k1-integers.0"),),
+        check="output_shape",
+        status=Status.CRASHED,
+        message="'''\nraise SystemExit(0)\n'''",
+    )
+    source = script(told, info)
+    compile(source, "reproducer.py", "exec")
+    assert "\nprint('out')" not in source
+    assert "\nraise SystemExit" not in source
+
+
+def test_what_has_no_name_says_so():
+    report = conformance.check(
+        lambda x, kernel, bias=None, **given: planted.off_by_one(x, kernel, bias, **given),
+        case="in1x1x1x1-f1-k1-integers.0",
+    )
+    done = executed(report.findings[0].reproducer)
+    assert done.returncode == 1
+    assert "implementation has to be defined first" in done.stderr
+
+
+def test_a_package_that_registers_a_function_is_imported_itself():
+    assert "from planted import off_by_one" in "\n".join(
+        resolve("planted:off_by_one").info("planted:off_by_one").reproducer.imports
+    )
