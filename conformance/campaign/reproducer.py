@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.calls import Call, Kind
+from conformance.campaign.life_script import LifeScript
 from conformance.campaign.literals import Literals
 from conformance.campaign.worker import STRAY
 from conformance.case import Case, format_sequence
@@ -105,17 +106,18 @@ resource.setrlimit(resource.RLIMIT_DATA, (4 * 2**30, most))
 
 def _by_replay(shown: Shown, info: Info) -> str:
     """The arrays are too large for a script: the suite makes them again."""
+    return "\n".join([*_replayed(shown, info), ""])
+
+
+def _replayed(shown: Shown, info: Info) -> list[str]:
     words = ["-m", "conformance", "replay", format_sequence(shown.cases), "--impl", info.name]
-    return "\n".join(
-        [
-            "import subprocess",
-            "import sys",
-            "",
-            f"words = {words!r}",
-            "assert subprocess.run([sys.executable, *words]).returncode == 0",
-            "",
-        ]
-    )
+    return [
+        "import subprocess",
+        "import sys",
+        "",
+        f"words = {words!r}",
+        "assert subprocess.run([sys.executable, *words]).returncode == 0",
+    ]
 
 
 @dataclass(slots=True)
@@ -134,7 +136,10 @@ class _Script:
         for case in before:
             lines += [*self._given(case, previous), *self._calls(case, ()), ""]
             previous = case
-        lines += [*self._given(last, previous), *self._judged(last)]
+        if last.asks == "life":
+            lines += self._lived(last)
+        else:
+            lines += [*self._given(last, previous), *self._judged(last)]
         made = self.info.reproducer
         head = [*self.literals.imports, *made.imports, ""]
         helpers = [line for helper in self.literals.helpers for line in ("", helper)]
@@ -214,6 +219,15 @@ class _Script:
         if check == "output_dtype":
             return lines
         return [*lines, *self._valued(trial, trial.expected)]
+
+    def _lived(self, case: Case) -> list[str]:
+        """The life of a layer; replayed where a script cannot show it."""
+        made = self.info.reproducer
+        if not made.made_by or made.called != "layer":
+            return _replayed(self.shown, self.info)
+        script = LifeScript(Trial(case, self.info), made.made_by, made.array, self.literals)
+        lines = script.lines(self.shown.check, self.shown.message)
+        return lines or _replayed(self.shown, self.info)
 
     def _called(self, line: str) -> list[str]:
         """A call, which may not end the script with an exit code of its own."""

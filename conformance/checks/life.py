@@ -29,7 +29,7 @@ Life = Mapping[Stage, Answer]
 
 _EVERY_ERROR = {"Exception", "BaseException", "object"}
 # Stages at which only Keras' own code decides what is raised; later an engine may.
-_TYPED = (Stage.CONSTRUCT, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.ASSIGN)
+TYPED_STAGES = (Stage.CONSTRUCT, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.ASSIGN)
 _WORDS = {
     Stage.CONSTRUCT: "",
     Stage.SHAPE: "compute_output_shape ",
@@ -143,15 +143,15 @@ def _compare_refusals(variation: Variation, stage: Stage, wanted: Answer, found:
         raise CheckFailure(
             subject.format("refuses", "accepts"), f"{stage} refuses {value}: {found.text}"
         )
-    ours, theirs = _builtin_types(wanted), _builtin_types(found)
-    if stage in _TYPED and theirs and not ours & theirs:
+    ours, theirs = builtin_types(wanted), builtin_types(found)
+    if stage in TYPED_STAGES and theirs and not ours & theirs:
         raise CheckFailure(
             f"{_WORDS[stage]}refuses a value of {variation.argument} with another type of error",
             f"{stage} of {value} raises {found.text}; Keras raises {wanted.text}",
         )
 
 
-def _builtin_types(raised: Raised) -> set[str]:
+def builtin_types(raised: Raised) -> set[str]:
     return {name for name in raised.types if hasattr(builtins, name)} - _EVERY_ERROR
 
 
@@ -334,7 +334,7 @@ def _compare_losses(trial: Trial, found: Answer, wanted: Answer, when: str) -> N
             "has another number of losses than Keras",
             f"{when} call: losses are {_shown(found)}, not {_shown(wanted)}",
         )
-    room = _rounding(trial)
+    room = rounding(trial)
     for own, value in zip(sorted(found), sorted(wanted), strict=True):
         if not abs(own - value) <= room * abs(value):
             raise CheckFailure(
@@ -357,7 +357,7 @@ def constraints(trial: Trial) -> None:
         if (found is None) != (value is None):
             verb = "has no constraint" if found is None else "has a constraint that was not given"
             raise CheckFailure(f"a weight {verb}", f"weight {number} {verb}")
-        if value is not None and not _close(found, value, _rounding(trial)):
+        if value is not None and not _close(found, value, rounding(trial)):
             raise CheckFailure(
                 "a constraint gives other values", f"the constraint of weight {number} does"
             )
@@ -368,7 +368,7 @@ def _close(found: Any, wanted: NDArray[Any], room: float) -> bool:
     return a.shape == b.shape and bool((np.abs(a - b) <= room * (1 + np.abs(b))).all())
 
 
-def _rounding(trial: Trial) -> float:
+def rounding(trial: Trial) -> float:
     """The relative error of a sum over the largest array of the case."""
     g = trial.case.geometry
     terms = max(np.prod(trial.case.kernel_shape), np.prod(g.output_shape))

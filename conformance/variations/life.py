@@ -100,6 +100,17 @@ def pattern(shape: Iterable[int], start: int) -> NDArray[np.float64]:
     return values.reshape(sizes).astype(np.float64)
 
 
+def input_of(case: Case) -> NDArray[Any]:
+    """The plain input of a life, in the compute dtype of the case."""
+    return pattern(case.input_shape, case.seed + 5).astype(as_dtype(case.compute_dtype))
+
+
+def weights_of(case: Case, layer: Any) -> list[NDArray[Any]]:
+    """The weights that a life sets on `layer`, which is built."""
+    held = enumerate(_arrays(layer))
+    return [pattern(w.shape, n + case.seed).astype(w.dtype) for n, w in held]
+
+
 def live(layers: Layers, case: Case, ask: Ask, *, alike: bool = False) -> list[Answer]:
     """What happens at each stage; `ask` makes a call, and returns what it raised as `Raised`.
 
@@ -266,8 +277,7 @@ class _Life:
         return [each, [len(getattr(self.made, side)) for side in sides]]
 
     def _given(self) -> list[NDArray[Any]]:
-        seed = self.case.seed
-        return [pattern(w.shape, n + seed).astype(w.dtype) for n, w in enumerate(self._held())]
+        return weights_of(self.case, self.made)
 
     def _assign(self) -> Answer:
         given = self._given()
@@ -279,8 +289,7 @@ class _Life:
         return self._flags()
 
     def _x(self) -> NDArray[Any]:
-        dtype = as_dtype(self.case.compute_dtype)
-        return pattern(self.case.input_shape, self.case.seed + 5).astype(dtype)
+        return input_of(self.case)
 
     def _call(self) -> Answer:
         x = self._x()

@@ -11,6 +11,8 @@ from pathlib import Path
 import lonely
 import planted
 import pytest
+from tried import judged
+from wrong_layers import WRONG
 
 import conformance
 from conformance.campaign import findings, run
@@ -189,3 +191,22 @@ def test_a_package_that_registers_a_function_is_imported_itself():
     assert "from planted import off_by_one" in "\n".join(
         resolve("planted:off_by_one").info("planted:off_by_one").reproducer.imports
     )
+
+
+@pytest.mark.parametrize(("check", "case", "layer"), WRONG, ids=[w[2].__name__ for w in WRONG])
+def test_what_is_wrong_in_the_life_of_a_layer_fails_and_a_correct_layer_passes(
+    check: str, case: str, layer: type
+):
+    names = {f"wrong_layers:{layer.__name__}": 1, "reference_impl:Conv2D": 0}
+    if check == "modes_agree":  # replayed by the suite, which finds the mode
+        names = {f"wrong_layers:{layer.__name__}": 1, "wrong_layers:CorrectInGraphs": 0}
+    for name, code in names.items():
+        implementation = resolve(name)
+        info = implementation.info(name)
+        (failed,) = (j for j in judged(Case.parse(case), layer) if j.status is Status.FAILED)
+        found = Shown(cases=(Case.parse(case),), check=check, status=failed.status,
+                      message=failed.message)  # fmt: skip
+        source = script(found, info)
+        done = executed(source, Path(__file__).parent)
+        assert done.returncode == code, source + done.stdout + done.stderr
+        assert ("import conformance" in source or "-m" in source) == (check == "modes_agree")
