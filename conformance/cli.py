@@ -466,14 +466,14 @@ def list_() -> None:
         adapter = adapter_of(name)
         missing = adapter.missing()
         lacking = f" (not installed: {', '.join(missing)})" if missing else ""
-        typer.echo(f"  {name:<22} {adapter.summary}{lacking}")
+        typer.echo(f"  {name:<28} {adapter.summary}{lacking}")
     for name, where in registered.items():
-        say(f"  {name:<22} Registered by an installed package: {where}.")
-    typer.echo(f"  {'module:attr':<22} Any importable function or layer.")
-    typer.echo(f"  {'cmd:PROGRAM':<22} A program that reads cases and writes answers.")
+        say(f"  {name:<28} Registered by an installed package: {where}.")
+    typer.echo(f"  {'module:attr':<28} Any importable function or layer.")
+    typer.echo(f"  {'cmd:PROGRAM':<28} A program that reads cases and writes answers.")
     typer.echo("checks")
     for check in CHECKS.values():
-        typer.echo(f"  {check.name:<22} {check.rule}")
+        typer.echo(f"  {check.name:<28} {check.rule}")
 
 
 @app.command()
@@ -493,9 +493,9 @@ def doctor() -> None:
         adapter = adapter_of(name)
         missing = adapter.missing()
         state = f"lacks {', '.join(missing)}: {adapter.remedy()}" if missing else "ready"
-        typer.echo(f"  {name:<22} {state}")
+        typer.echo(f"  {name:<28} {state}")
     for name, where in registered.items():
-        say(f"  {name:<22} ready, {where}")
+        say(f"  {name:<28} ready, {where}")
     if not keras_is_installed():
         typer.echo(f"Without {KERAS}, implementations are judged by the reference alone.")
         raise typer.Exit(Exit.INCONCLUSIVE)
