@@ -3,7 +3,7 @@
 import my_conv
 import numpy as np
 
-from conformance import Capabilities, Implementation
+from conformance import Capabilities, Implementation, Unsupported
 
 READ = ("strides", "padding", "data_format", "dilation_rate", "groups")
 
@@ -11,6 +11,8 @@ READ = ("strides", "padding", "data_format", "dilation_rate", "groups")
 def imported(layer, read=READ):
     """The importer; here it makes a NumPy function of what the layer tells of itself."""
     config, (kernel, *bias) = layer.get_config(), layer.get_weights()
+    if config["activation"] not in ("linear", "relu"):
+        raise Unsupported(f"activation {config['activation']} is not imported yet")
     arguments = {name: config[name] for name in read}
     return lambda x: np.asarray(layer.activation(my_conv.conv2d(x, kernel, *bias, **arguments)))
 

@@ -123,7 +123,9 @@ class Keras(Adapter):
 
     def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
         """The result of calling `layer`, or one made from it, in one of `modes`."""
-        return {**WAYS, **OF_TENSORFLOW}[mode](self.keras, layer, x)
+        kind = type(layer)  # which a user need not have registered
+        with self.keras.saving.custom_object_scope({kind.__name__: kind}):
+            return {**WAYS, **OF_TENSORFLOW}[mode](self.keras, layer, x)
 
     def globally(self, settings: Mapping[str, Any]) -> AbstractContextManager[None]:
         """Keras' own settings."""

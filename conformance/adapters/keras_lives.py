@@ -56,8 +56,7 @@ def _revived(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
 
 def _serialized(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     config = keras.saving.serialize_keras_object(layer)
-    objects = {type(layer).__name__: type(layer)}
-    revived = keras.saving.deserialize_keras_object(config, custom_objects=objects)
+    revived = keras.saving.deserialize_keras_object(config)
     return _with_weights_of(layer, revived, x)
 
 
@@ -87,8 +86,7 @@ def _saved(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     model = _model(keras, layer, x)
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / "model.keras")
-        objects = {type(layer).__name__: type(layer)}
-        return keras.saving.load_model(Path(folder) / "model.keras", custom_objects=objects)(x)
+        return keras.saving.load_model(Path(folder) / "model.keras")(x)
 
 
 def _reloaded(keras: Any, layer: Any, x: NDArray[Any]) -> Any:

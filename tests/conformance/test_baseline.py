@@ -79,7 +79,8 @@ def test_what_no_condition_tells_is_said_and_offered_as_a_comment(tmp_path: Path
     ]
     (tmp_path / "known.toml").write_text("\n".join(chosen[1:]), "utf-8")
     (known,) = load(tmp_path / "known.toml")
-    assert known.covers("exact_values", one.name, "", Case.parse("in1x1x1x1-f1-k1-integers.0"))
+    info = Info(name=one.name, kind="function")
+    assert known.covers("exact_values", info, Case.parse("in1x1x1x1-f1-k1-integers.0"))
 
 
 @pytest.mark.parametrize(("count", "doubted"), [(1, True), (2, True), (3, False)])

@@ -118,7 +118,8 @@ def test_a_right_layer_conforms():
     (result,) = done.report.implementations
     assert exit_code(done) == 0
     assert set(result.checks) == set(concerning(resolve("reference").info()))
-    assert result.checks["compute_output_shape"]["passed"] == result.cases
+    parts = result.plan["parts"]
+    assert result.checks["compute_output_shape"]["passed"] == result.cases - parts["variations"]
 
 
 @pytest.mark.parametrize("attribute", ["right", "off_by_one"])

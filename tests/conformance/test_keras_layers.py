@@ -16,7 +16,7 @@ from conformance.adapters.keras_layer import Keras
 from conformance.adapters.keras_modes import MODES
 from conformance.campaign import run
 from conformance.campaign.outcomes import outcomes_of
-from conformance.campaign.reproducer import script
+from conformance.campaign.reproducer import Shown, script
 from conformance.campaign.run import Settings, environment
 from conformance.case import Case
 from conformance.checks import Judgement, judge
@@ -142,12 +142,13 @@ def test_the_version_names_keras_and_its_backend():
 
 def test_a_script_makes_the_layer_on_its_backend_and_in_its_mode():
     info = measured("own_layers:Plain@graph").info("own_layers:Plain@graph")
-    made = script((Case.parse("in1x3x3x1-f1-k3-integers.0"),), info, None, "output_shape")
+    case = Case.parse("in1x3x3x1-f1-k3-integers.0")
+    made = script(Shown(cases=(case,), check="output_shape", status=Status.FAILED), info)
     for words in (
         'os.environ["KERAS_BACKEND"] = "tensorflow"',
         "from own_layers import Plain",
         "layer = Plain(",
-        "(tf.function(layer)(x))",
+        "tf.function(layer)(x)",
     ):
         assert words in made
 
