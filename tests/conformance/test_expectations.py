@@ -447,6 +447,21 @@ FAULTS += [
         "in1x2x2x2-f2-k1-g2-nobias-float64-special.1",
         "special_values",
     ),
+    (
+        "set_weights assigns one weight",
+        "in2x9x8x4-f6-k2-s2-same-but.set_weights.last_larger-integers.98",
+        "failure_leaves_no_trace",
+    ),
+    (
+        "a layer as activation",
+        "in2x7x7x4-f4-k2-s2x1-valid-bfloat16-but.activation.leaky_layer-integers.92",
+        "shapes_agree",
+    ),
+    (
+        "a layer that is built returns an empty result",
+        "in2x8x7x4-f2-k1-valid-float64-but.input.no_rows-integers.47",
+        "refusals",
+    ),
     ("the threads of TensorFlow flush", "in1x3x3x1-f2-k2-nobias-subnormal.0", "bounded_values"),
     ("the threads of TensorFlow flush", "in1x3x3x1-f2-k2-bfloat16-subnormal.3", "bounded_values"),
 ]
