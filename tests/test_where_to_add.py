@@ -74,7 +74,7 @@ def test_a_check(copy: Copy):
         "        values.bounded_values,\n",
         "        values.bounded_values,\n        values.ordered_values,\n",
     )
-    assert "ordered_values         The result is in C order." in copy.run("list")
+    assert "ordered_values               The result is in C order." in copy.run("list")
     copy.run(*RUN, "--impl", "reference_impl:conv2d")
     assert copy.result()["checks"]["ordered_values"]["passed"] > 0  # type: ignore[index]
     page = (copy.folder / "out" / "report.html").read_text("utf-8")
@@ -95,7 +95,7 @@ def test_an_adapter(copy: Copy):
         '    "reference": ',
         '    "twin": "conformance.adapters.twin:Twin",\n    "reference": ',
     )
-    assert "twin                   The reference once more." in copy.run("list")
+    assert "twin                         The reference once more." in copy.run("list")
     assert "twin conforms" in copy.run(*RUN, "--impl", "twin")
 
 
