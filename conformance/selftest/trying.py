@@ -73,10 +73,14 @@ def tried(case: Case, target: Any, checks: tuple[str, ...] = ()) -> Trial:
     return trial
 
 
-def _failures(case: Case, target: Any) -> Iterator[Judgement]:
+def judged(case: Case, target: Any) -> list[Judgement]:
+    """The judgements on what `target` answers."""
     with np.errstate(all="ignore"):
-        judgements = judge(tried(case, target))
-    return (one for one in judgements if one.status in BAD)
+        return judge(tried(case, target))
+
+
+def _failures(case: Case, target: Any) -> Iterator[Judgement]:
+    return (one for one in judged(case, target) if one.status in BAD)
 
 
 def _diagnosis(

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from conformance.case import Case
-from conformance.checks import judge
 from conformance.cli import app
 from conformance.faults import FAULTS
 from conformance.plan import Asked, plan
@@ -18,7 +17,7 @@ from conformance.selftest import Outcome, Row, document, line, running, summary
 from conformance.selftest.apart import alike
 from conformance.selftest.correct import CORRECT
 from conformance.selftest.elsewhere import SUITES
-from conformance.selftest.trying import Catch, first_catch, tried
+from conformance.selftest.trying import Catch, first_catch, judged
 
 POWER = Path(__file__).parents[2] / "docs" / "power.md"
 SAMPLE = (
@@ -55,7 +54,7 @@ def test_a_fault_between_calls_is_caught_and_not_named(name: str):
 def test_a_correct_implementation_passes(name: str):
     kind = "layer" if "layer" in name else "function"
     for case in islice((case for one in plan(1, Asked(kind)) for case in one.example), 200):
-        statuses = {judgement.status for judgement in judge(tried(case, CORRECT[name]))}
+        statuses = {judgement.status for judgement in judged(case, CORRECT[name])}
         assert statuses <= {"passed"}, str(case)
 
 
