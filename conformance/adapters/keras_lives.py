@@ -12,19 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from conformance.adapters.keras_modes import traced
+
 Way = Callable[[Any, Any, NDArray[Any]], Any]  # keras, a built layer, the input
-
-
-def _graph(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
-    import tensorflow as tf
-
-    return tf.function(layer, autograph=False)(x)
-
-
-def _xla(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
-    import tensorflow as tf
-
-    return tf.function(layer, autograph=False, jit_compile=True)(x)
 
 
 def _functional(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
@@ -111,7 +101,10 @@ WAYS: dict[str, Way] = {
     "saved": _saved,
     "reloaded": _reloaded,
 }
-OF_TENSORFLOW: dict[str, Way] = {"graph": _graph, "xla": _xla}
+OF_TENSORFLOW: dict[str, Way] = {
+    "graph": lambda keras, layer, x: traced(layer, jit_compile=False)(x),
+    "xla": lambda keras, layer, x: traced(layer, jit_compile=True)(x),
+}
 
 
 @contextlib.contextmanager

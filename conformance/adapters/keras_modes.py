@@ -46,24 +46,24 @@ def _predict(keras: Any, layer: Any, case: Case) -> Made:
     return lambda x: model.predict(x, batch_size=max(len(x), 1), verbose=0)
 
 
-def _traced(*, jit_compile: bool) -> Callable[[Any, Any, Case], Made]:
-    def made(keras: Any, layer: Any, case: Case) -> Made:
-        import tensorflow as tf
+def traced(layer: Any, *, jit_compile: bool) -> Made:
+    """`layer` as TensorFlow traces it, or has XLA compile it."""
+    import tensorflow as tf
 
-        function: Made = tf.function(layer, autograph=False, jit_compile=jit_compile)
-        return function
-
-    return made
+    function: Made = tf.function(layer, autograph=False, jit_compile=jit_compile)
+    return function
 
 
 MODES = {
     EAGER: Mode(called="layer", made=lambda keras, layer, case: layer),
     "graph": Mode(
-        called="tf.function(layer)", made=_traced(jit_compile=False), backend="tensorflow"
+        called="tf.function(layer)",
+        made=lambda keras, layer, case: traced(layer, jit_compile=False),
+        backend="tensorflow",
     ),
     "xla": Mode(
         called="tf.function(layer, jit_compile=True)",
-        made=_traced(jit_compile=True),
+        made=lambda keras, layer, case: traced(layer, jit_compile=True),
         backend="tensorflow",
         compiled=True,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from conformance.variations import Stage
 from conformance.variations.life import arguments_of, input_of, weights_of
 from reference_impl import Conv2D
 
-# What brings a layer to a stage: lines, in which ``value`` is what is varied there.
+# What brings a layer to a stage. What may be varied there is called shape, given or assigned.
 _STEPS: dict[Stage, tuple[str, ...]] = {
     Stage.CONSTRUCT: ("layer = made()",),
     Stage.SHAPE: ("layer = made()", "found = layer.compute_output_shape(shape)"),
@@ -46,38 +47,44 @@ class LifeScript:
 
     def lines(self, check: str, message: str) -> list[str]:
         """Lines that end in an assertion; empty where the suite has to replay the case."""
+        if self.variation.stage is Stage.GLOBAL:
+            return []  # settings of the engine's, which only its adapter knows
         if check == "refusals":
             found = self.refusals(message)
         else:
-            ways = {way.__name__: way for way in _WAYS}
-            found = ways[check](self) if check in ways else []
+            found = _WAYS[check](self) if check in _WAYS else []
         return [*self.given(), *found] if found else []
 
     def given(self) -> list[str]:
         """The arguments, and what is passed at each stage."""
         case, variation = self.trial.case, self.variation
         plain = arguments_of(case, variation)
-        words = [f"{k}={v!r}" for k, v in plain.items() if k != variation.argument]
-        if variation.stage is Stage.CONSTRUCT:
-            several = variation.argument == "arguments"
-            words.append(
-                f"**{variation.source}" if several else f"{variation.argument}={variation.source}"
-            )
-        return [
+        varied = "" if variation.stage is not Stage.CONSTRUCT else variation.source
+        lines = [
             f"# {case}",
             "",
             "",
             "def made():",
-            f"    return {self.made_by}({', '.join(words)})",
+            f"    return {self._made(plain, varied)}",
             "",
             "",
             f"shape = {case.input_shape}",
             f"x = {self.literals.values(input_of(case))}",
             f"weights = [{', '.join(map(self.literals.values, self._held()))}]",
-            f"shape = {self._at(Stage.BUILD, 'shape')}",
             f"given = {self._at(Stage.CALL, 'x')}",
             f"assigned = {self._at(Stage.ASSIGN, 'weights')}",
         ]
+        if variation.stage is Stage.BUILD:
+            lines.append(f"shape = {variation.source}")
+        return lines
+
+    def _made(self, plain: Mapping[str, Any], varied: str) -> str:
+        """The expression that makes the layer, with what is varied given as its source."""
+        argument = self.variation.argument
+        words = [f"{k}={v!r}" for k, v in plain.items() if not varied or k != argument]
+        if varied:
+            words.append(f"**{varied}" if argument == "arguments" else f"{argument}={varied}")
+        return f"{self.made_by}({', '.join(words)})"
 
     def _held(self) -> list[Any]:
         """The weights that a life sets, for plain input."""
@@ -193,7 +200,7 @@ class LifeScript:
         return lines
 
     def varied_output(self) -> list[str]:
-        if self.variation.stage in (Stage.THEN, Stage.GLOBAL):
+        if self.variation.stage is Stage.THEN:
             return []
         want = self.wanted[Stage.CALL]
         lines = [
@@ -255,13 +262,10 @@ class LifeScript:
         ]
 
     def spellings_agree(self) -> list[str]:
-        case, variation = self.trial.case, self.variation
-        plain = arguments_of(case, variation) | {variation.argument: None}
-        words = [f"{k}={v!r}" for k, v in plain.items() if k != variation.argument]
-        words.append(f"{variation.argument}={variation.spells}")
+        plain = arguments_of(self.trial.case, self.variation)
         return [
             "results = []",
-            f"for layer in (made(), {self.made_by}({', '.join(words)})):",
+            f"for layer in (made(), {self._made(plain, self.variation.spells)}):",
             "    layer.build(shape)",
             "    layer.set_weights(weights)",
             f"    results.append({self.array}(layer(x)))",
@@ -269,17 +273,20 @@ class LifeScript:
         ]
 
 
-_WAYS = (
-    LifeScript.attributes,
-    LifeScript.configuration,
-    LifeScript.weights_contract,
-    LifeScript.varied_output,
-    LifeScript.losses,
-    LifeScript.constraints,
-    LifeScript.shapes_agree,
-    LifeScript.failure_leaves_no_trace,
-    LifeScript.spellings_agree,
-)
+_WAYS = {
+    way.__name__: way
+    for way in (
+        LifeScript.attributes,
+        LifeScript.configuration,
+        LifeScript.weights_contract,
+        LifeScript.varied_output,
+        LifeScript.losses,
+        LifeScript.constraints,
+        LifeScript.shapes_agree,
+        LifeScript.failure_leaves_no_trace,
+        LifeScript.spellings_agree,
+    )
+}
 
 
 def _compared_losses(want: list[float], room: float) -> list[str]:

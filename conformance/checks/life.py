@@ -313,9 +313,9 @@ def _compare_outputs(
 
 @_of_life(after=(refusals, weights_contract), applies=_reached(Stage.LOSSES))
 def losses(trial: Trial) -> None:
-    """losses has one penalty for each regularizer, of the value of Keras, after each call anew.
+    """losses holds one penalty for each regularizer, with Keras' value, computed anew at each call.
 
-    The activity penalty is divided by the batch size. A sum of n terms may err by n + 8 roundings.
+    The activity penalty is divided by the batch size. Values may differ by the roundings of a sum.
 
     Source: Layer.losses, and Layer.__call__ for the activity penalty.
     """
@@ -369,7 +369,13 @@ def _close(found: Any, wanted: NDArray[Any], room: float) -> bool:
 
 
 def rounding(trial: Trial) -> float:
-    """The relative error of a sum over the largest array of the case."""
+    """A bound on the relative error of a penalty or a constraint, in whatever order it is summed.
+
+    It sums the n elements of the largest array of the case, none of them negative. Each element
+    meets n - 1 additions and at most nine further roundings: of its square, of the constant, their
+    product, a root, the offset before a division, the division, and where two penalties are
+    weighted, those of the two products and of their sum. To first order that is n + 8 roundings.
+    """
     g = trial.case.geometry
     terms = max(np.prod(trial.case.kernel_shape), np.prod(g.output_shape))
     unit = max(format_of(d).unit_roundoff for d in ("float32", trial.case.compute_dtype))

@@ -2,7 +2,10 @@
 
 Keras: `test_conv2d` in keras/src/layers/convolutional/conv_test.py of Keras 3.15. ONNX: the node
 cases of Conv in onnx/backend/test/case/node/conv.py of ONNX 1.23, as far as `padding` can say them.
-Tolerances are those that each suite compares with.
+
+The tolerances are theirs, not a criterion of this suite: Keras compares with rtol 5e-4 and the
+default atol of its TestCase.assertAllClose, 1e-6; ONNX with the rtol 1e-3 and atol 1e-7 that
+onnx/backend/test/case/node/__init__.py gives to every node case.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ plain data, one answer for each stage of `variation.LIVED`.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import numbers
 import operator
@@ -359,8 +358,10 @@ def plain(value: Any) -> Answer:
     """An attribute as plain data; equal numbers look alike, whoever made them."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    if value is None or isinstance(value, str):
-        return None if value is None else str(value)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return str(value)  # of a subclass, which is no plain data
     with contextlib.suppress(TypeError):  # an integer of any kind, or an array that holds one
         return operator.index(value)
     if isinstance(value, tuple | list):
@@ -385,5 +386,4 @@ def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def _described(value: Any) -> Any:
     if isinstance(value, numbers.Number | np.generic):
         return plain(value) if isinstance(value, numbers.Integral) else repr(value)
-    name = value.__name__ if inspect.isclass(value) or callable(value) else type(value).__name__
-    return f"<{name}>" if hasattr(value, "__name__") else f"<{type(value).__name__}>"
+    return f"<{getattr(value, '__name__', type(value).__name__)}>"
