@@ -14,7 +14,8 @@ cl_khr_fp16; see `Steps`). Formulas that lose less than the published one, such 
 ``log1p(exp(-|z|)) + max(z, 0)``, are within its bound. Rows are of first order; lemma 3.1 of the
 same book makes them rigorous: dividing by ``1 - n u``, for at most `Steps.path` roundoffs in a row.
 What a step gives below the normal range may be 0, and the next one multiplies that by at most
-``1 + |z|``.
+``1 + |z|``; in softmax, whose sum is at least 1, by at most 2: where ``exp`` is scaled by ``2^n``
+in the two steps ``2^(n-1)`` and 2, as oneDNN does so as not to overflow, the first may be 0.
 
 On top of that come rules that hold for every formula, however it rounds, because each of its steps
 is monotone: the range of the activation (softplus is never negative), and its sign. Because the
@@ -269,7 +270,7 @@ def _softmax(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
     below, off, value = _along(z, error)
     each, total = _of_weights(below, value, STEPS[fmt.name])
     lost = u * (each + total + STEPS[fmt.name].divide)
-    bound = value * np.expm1(off + lost) + 2.0**fmt.min_exponent
+    bound = value * np.expm1(off + lost) + 2 * 2.0**fmt.min_exponent
     return _around(value, np.minimum(bound, 1.0), 0.0, 1.0)
 
 

@@ -7,7 +7,8 @@ A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `a
 a pair (`input`, `kernel`, `strides`, `dilation`, `output`). A word is compared with a value or a
 list of them. A number or pair takes a value or a comparison: ``"> 1"``, ``"h != w"``,
 ``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or ``output_w``, as in
-``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3 <= strides_h"``.
+``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3 <= strides_h"``, or
+take what is left of a division by a number from 1: ``channels = "channels % 2 == 1"``.
 
 Two words are about where an implementation runs: `onednn`, whether oneDNN computes, and `isa`, the
 instruction set of the processor. They hold nowhere where that is not known.
@@ -58,6 +59,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
+    ast.Mod: operator.mod,
 }
 
 
@@ -184,6 +186,8 @@ def _understood(node: ast.AST, names: set[str]) -> bool:
 
 def _is_number(node: ast.AST, names: set[str]) -> bool:
     if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.Mod) and not _is_divisor(node.right):
+            return False
         return type(node.op) in _ARITHMETIC and all(
             _is_number(part, names) for part in (node.left, node.right)
         )
@@ -192,6 +196,10 @@ def _is_number(node: ast.AST, names: set[str]) -> bool:
     return (isinstance(node, ast.Name) and node.id in names) or (
         isinstance(node, ast.Constant) and type(node.value) is int
     )
+
+
+def _is_divisor(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value > 0
 
 
 def _evaluate(node: ast.AST, values: dict[str, int]) -> Any:

@@ -91,6 +91,10 @@ def covers(expectation: Expectation, case: Case = CASE, **changes: str) -> bool:
         ('kernel = "(output_h - 1) * strides_h + h - input_h <= -3"', False),
         ('kernel = "h >= -strides_h * 2"', True),
         ('kernel = "h / 2 == 1"', None),
+        ('channels = "channels % 4 == 2"', True),
+        ('channels = "channels % 2 == 1"', False),
+        ('channels = "channels % 0 == 1"', None),
+        ('channels = "channels % groups == 1"', None),
         ('batch = "== strides_w"', True),
         ('channels = "channels > filters and channels < kernel_h"', False),
         ('padding = "same", groups = 2', True),
@@ -98,7 +102,7 @@ def covers(expectation: Expectation, case: Case = CASE, **changes: str) -> bool:
     ],
 )
 def test_a_condition_holds_or_not(tmp_path: Path, when: str, holds: bool | None):
-    if holds is None:  # division is not part of the language
+    if holds is None:  # division is not part of the language, nor a remainder by anything
         with pytest.raises(UsageError, match="cannot read this"):
             entry(tmp_path, when)
     else:

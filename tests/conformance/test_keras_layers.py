@@ -37,7 +37,8 @@ CASES = [
 @pytest.fixture(autouse=True, scope="module")
 def _keras_as_it_was() -> Iterator[None]:
     yield
-    sys.modules["keras"].config.enable_traceback_filtering()
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.enable_traceback_filtering()
 
 
 @cache
