@@ -3,8 +3,9 @@
 Each rung is a value just below, at or just above a boundary; it comes twice, with another kernel:
 as ``valid`` and as ``same``, once of these with a stride that leaves a remainder. Some ladders go
 the other way: to inputs no larger than the kernel or of one dimension, to few channels in few
-groups, to a single output. One makes sizes of two axes equal, which hides an axis taken for
-another, or lets it be taken; some have sizes that engines pack, and the first layers of networks.
+groups, to a single output. Most sizes come with groups too, each rung once. One ladder makes sizes
+of two axes equal, which hides an axis taken for another, or lets it be taken; some have sizes that
+engines pack, and the first layers of networks.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _line(taps: int, stride: int, *, along_width: bool) -> Layer:
 
 _AXES = ("batch", "height", "width", "channels", "filters")
 
-LADDERS: tuple[Ladder, ...] = (
+_LADDERS: tuple[Ladder, ...] = (
     Ladder(
         "input below the kernel",
         _TINY,
@@ -307,6 +308,32 @@ LADDERS: tuple[Ladder, ...] = (
         lambda pair, k: Layer(kernel_size=pair, strides=pair, channels=3, output=(3, 4)),
         formats=True,
     ),
+)
+# Rungs that come with two groups as well: engines compute these by other code.
+_GROUPED: dict[str, tuple[Any, ...]] = {
+    "batch": (9, 33, 65),
+    "output height": (33, 129),
+    "output width": (33, 129),
+    "kernel height": (9, 31),
+    "kernel width": (9, 31),
+    "kernel height and width": (9, 11),
+    "strides": ((5, 2), (16, 16)),
+    "dilation": ((2, 12), (18, 18)),
+}
+
+
+def _grouped(ladder: Ladder, rungs: tuple[Any, ...]) -> Ladder:
+    return Ladder(
+        f"{ladder.name}, groups",
+        rungs,
+        lambda value, k: replace(ladder.layer(value, k), groups=2, channels=4, filters=4),
+        modes=(("valid",), ("same, remainder",)),
+    )
+
+
+LADDERS = (
+    *_LADDERS,
+    *(_grouped(one, _GROUPED[one.name]) for one in _LADDERS if one.name in _GROUPED),
 )
 
 
