@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Terminal colours, and the node name that TensorFlow puts before a message.
-_DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} ")
+# Terminal colours, and the names of nodes that TensorFlow puts before and after a message.
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} |(?<=\]) name:\s*$")
 # Keras puts this before the message of what a layer raises.
 _WRAPPING = re.compile(r"Exception encountered when calling ")
 

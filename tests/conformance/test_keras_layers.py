@@ -270,3 +270,9 @@ def test_the_environment_tells_who_had_onednn():
 def test_the_reason_is_told_where_keras_wraps_it():
     text = "Exception encountered when calling Mine.call().\n\n\x1b[1mno groups\x1b[0m\n\nArguments"
     assert first_line(ValueError(text)) == "no groups"
+
+
+def test_a_reason_does_not_depend_on_the_name_of_a_node():
+    assert (
+        first_line(ValueError("{{node a/b}} no NCHW [Op:Conv2D] name: ")) == "no NCHW [Op:Conv2D]"
+    )
