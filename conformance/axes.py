@@ -211,7 +211,10 @@ AXES: tuple[Axis, ...] = (
         read=str,
         write=str,
         covered={"padding": lambda c: c.padding or "not passed"},
-        terms={"padding": Word(lambda c: c.geometry.padding, PADDINGS)},
+        terms={
+            "padding": Word(lambda c: c.geometry.padding, PADDINGS),
+            "pads": Numbers(lambda c: (sum(c.geometry.pads[0]), sum(c.geometry.pads[1]))),
+        },
         told={"padding": lambda c: c.geometry.padding},
     ),
     Axis(

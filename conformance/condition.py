@@ -4,11 +4,12 @@
 
 A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
 `view`, `kernel_view`, `bias_view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or
-a pair (`input`, `kernel`, `strides`, `dilation`, `output`). A word is compared with a value or a
-list of them. A number or pair takes a value or a comparison: ``"> 1"``, ``"h != w"``,
-``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or ``output_w``, as in
-``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3 <= strides_h"``, or
-take what is left of a division by a number from 1: ``channels = "channels % 2 == 1"``.
+a pair (`input`, `kernel`, `strides`, `dilation`, `output`, and `pads`, the total padding along each
+axis). A word is compared with a value or a list of them. A number or pair takes a value or a
+comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other numbers, and pairs as
+``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``, and add, subtract and multiply:
+``kernel = "h + 3 <= strides_h"``, or take what is left of a division by a number from 1:
+``channels = "channels % 2 == 1"``.
 
 Two words are about where an implementation runs: `onednn`, whether oneDNN computes, and `isa`, the
 instruction set of the processor. They hold nowhere where that is not known.
@@ -123,7 +124,21 @@ def in_words(when: Mapping[str, Any]) -> str:
     return ", ".join(_term_in_words(name, value) for name, value in when.items())
 
 
+_PHRASES = {
+    ("pads", "h % 2 == 1"): "odd total padding along the height",
+    ("pads", "w % 2 == 1"): "odd total padding along the width",
+    ("pads", "h % 2 == 1 or w % 2 == 1"): "odd total padding",
+    ("kernel", "h == strides_h and w == strides_w"): "kernel_size = strides",
+}
+_MULTIPLE = re.compile(r"(\w+) % (\d+) ([!=]=) 0")
+
+
 def _term_in_words(name: str, value: Any) -> str:
+    if isinstance(value, str) and (name, value) in _PHRASES:
+        return _PHRASES[name, value]
+    if isinstance(value, str) and (found := _MULTIPLE.fullmatch(value)):
+        what = name if found[1] == name else f"{name}_{found[1]}"
+        return f"{what} {'not ' if found[3] == '!=' else ''}a multiple of {found[2]}"
     if isinstance(value, str) and re.search("[<>=!]", value):
         return f"{name}: {value}"
     if isinstance(value, list | tuple):

@@ -40,4 +40,6 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in _DECORATION.sub("", text).splitlines() if line.strip()]
     if len(lines) > 1 and _WRAPPING.match(lines[0]):
         del lines[0]
+    if lines and lines[0] == "Graph execution error:":  # TensorFlow says next where, and last why
+        lines = [line for line in lines if "{{node" not in line][-1:]
     return lines[0][:300] if lines else ""

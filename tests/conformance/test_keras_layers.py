@@ -273,6 +273,7 @@ def test_the_reason_is_told_where_keras_wraps_it():
 
 
 def test_a_reason_does_not_depend_on_the_name_of_a_node():
-    assert (
-        first_line(ValueError("{{node a/b}} no NCHW [Op:Conv2D] name: ")) == "no NCHW [Op:Conv2D]"
-    )
+    eager = "{{node a/b}} no NCHW [Op:Conv2D] name: "
+    assert first_line(ValueError(eager)) == "no NCHW [Op:Conv2D]"
+    traced = "Graph execution error:\n\nDetected at node a/b\nno NCHW\n\t [[{{node a/b}}]] [Op:f]"
+    assert first_line(ValueError(traced)) == "no NCHW"

@@ -53,6 +53,18 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
     ),
     "one activation": (lambda c: c.activation == "relu", {"activation": "relu"}),
     "no samples": (lambda c: c.geometry.batch == 0, {"batch": "== 0"}),
+    "odd total padding along the width": (
+        lambda c: sum(c.geometry.pads[1]) % 2 == 1, {"pads": "w % 2 == 1"},
+    ),
+    "kernel_size = strides": (
+        lambda c: c.geometry.kernel_size == c.geometry.strides,
+        {"kernel": "h == strides_h and w == strides_w"},
+    ),
+    "depthwise with a tail": (
+        lambda c: c.geometry.groups == c.geometry.channels > 1 and c.geometry.channels % 4 > 0,
+        {"groups": "(groups > 1) and (groups == channels)", "channels": "channels % 4 != 0"},
+    ),
+    "wide outputs": (lambda c: c.geometry.output[1] > 32, {"output": "w >= 33"}),
 }  # fmt: skip
 
 
@@ -113,6 +125,13 @@ def test_what_always_fails_has_no_condition():
 def test_without_failing_cases_nothing_is_claimed_of_them():
     when, also = find_condition([], CASES)
     assert sum(map(parse(when), CASES)) == also
+
+
+def test_many_calls_of_one_layer_are_one_thing_to_go_by():
+    failing = [Case.parse(f"in{n}x4x4x2-f3-k2-d2-integers.{n}") for n in range(1, 9)]
+    passing = [case for case in CASES if max(case.geometry.dilation_rate) == 1][:200]
+    passing += [Case.parse(f"in1x4x4x{c}-f{f}-k1-integers.1") for c in (1, 2) for f in range(1, 9)]
+    assert "channels" not in find_condition(failing, passing)[0]
 
 
 FEW = CASES[:120]
