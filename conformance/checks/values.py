@@ -25,6 +25,12 @@ FLOAT32_SUMS = (
     "Capabilities(accumulation='float32')"
 )
 
+HALF_SUMS = (
+    "{0} data give the accuracy of sums in {0}; if that is meant, declare "
+    "Capabilities(accumulation='{0}')"
+)
+_PLAIN_CAUSES = (FLUSHES, FLOAT32_SUMS, *map(HALF_SUMS.format, ("float16", "bfloat16")))
+
 
 @check(applies=lambda trial: is_exact(trial.case), after=TYPED, judges_values=True, diagnosed=True)
 def exact_values(trial: Trial) -> None:
@@ -47,6 +53,8 @@ def bounded_values(trial: Trial) -> float:
             cause = FLUSHES
         elif _is_float32_sum(trial):
             cause = FLOAT32_SUMS
+        elif _is_half_sum(trial):
+            cause = HALF_SUMS.format(trial.case.compute_dtype)
         raise _difference(trial, cause, ratio)
     return ratio
 
@@ -95,6 +103,24 @@ def _is_float32_sum(trial: Trial) -> bool:
     return _would_pass(trial, narrow)
 
 
+def _is_half_sum(trial: Trial) -> bool:
+    """Whether 16-bit data give what sums in their own format could have given.
+
+    Errors of a single rounding are those of another way to round. Roundings of n terms mostly
+    cancel: beyond some square roots of n of them, a structural fault is likelier.
+    """
+    case, fmt = trial.case, trial.expected.fmt
+    if fmt.precision > 11 or case.activation not in (None, "linear") or case.geometry.taps < 2:
+        return False
+    narrow = replace(trial.info.declared, accumulation=fmt.name, algorithm="direct")
+    want = expected(case, trial.data, narrow, kept_sums)
+    worst = error_ratio(trial.output, want).max(initial=0.0)
+    if not worst <= min(1.0, 4 / np.sqrt(case.geometry.taps + 2)):
+        return False
+    error = np.abs(trial.output.astype(np.float64) - want.value)
+    return bool((error > 4 * fmt.unit_roundoff * np.abs(want.value)).any())
+
+
 def _would_pass(trial: Trial, declared: Capabilities) -> bool:
     want = expected(trial.case, trial.data, declared, kept_sums)
     return not (error_ratio(trial.output, want) > 1).any()
@@ -110,7 +136,7 @@ def _difference(trial: Trial, cause: str, ratio: float | None = None) -> CheckFa
     severity = np.where(np.isnan(error), np.inf, error) if want.exact else ratios
     worst = np.unravel_index(int(severity.argmax()), got.shape)
     finite = np.isfinite(got)
-    if cause in (FLUSHES, FLOAT32_SUMS):
+    if cause in _PLAIN_CAUSES:
         pass
     elif not finite.any():
         cause = "returns nothing but NaN or infinity"

@@ -19,6 +19,7 @@ from conformance.capabilities import EVERYTHING, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.checks.life import RULES
+from conformance.faults import FAULTS
 from conformance.implementations import wrap
 from conformance.results import Status
 
@@ -398,3 +399,20 @@ def test_float64_that_is_worse_than_float32_has_another_cause():
 
     made = judged(conv2d, replace(BOUNDED, dtype="float64"))["bounded_values"]
     assert made.cause == "errors exceed the derived bound"
+
+
+@pytest.mark.parametrize(
+    ("fault", "case", "named"),
+    [
+        ("sums_in_float16", "in1x5x6x8-f3-k3x2-float16-normal.1", True),
+        ("results_truncated", "in1x5x6x8-f3-k3x2-bfloat16-normal.1", False),
+        ("groups_interleaved", "in2x5x6x4-f4-k3x2-g2-float16-normal.1", False),
+    ],
+)
+def test_16_bits_summed_in_16_bits_are_named_with_what_to_declare(
+    fault: str, case: str, named: bool
+):
+    made = judged(FAULTS[fault].function(), Case.parse(case))["bounded_values"]
+    assert made.status is Status.FAILED
+    assert made.cause.startswith("float16 data give the accuracy of sums in float16") is named
+    assert ("Capabilities(accumulation='float16')" in made.cause) is named
