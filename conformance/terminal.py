@@ -106,8 +106,8 @@ def _about(result: ImplementationResult) -> Iterator[tuple[str, bool]]:
     if len(result.unsupported) > MOST_REASONS:
         more = plural(len(result.unsupported) - MOST_REASONS, "more reason")
         yield f"unsupported for {more}", False
-    for note in result.notes:
-        yield note, False
+    for line in (*result.weak, *result.notes):
+        yield line, False
 
 
 # How far it is ------------------------------------------------------------------------------------
