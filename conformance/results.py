@@ -81,6 +81,14 @@ class Evidence:
         judgement: one sentence: who is right about it.
         size: (height, width) of the input of the case; window: input rows and columns that the
             worst element reads as ((top, bottom), (left, right)), beyond the input in the padding.
+        input, kernel: one sample of one channel that these values come of, and its weights, where
+            both are small; None elsewhere.
+        bias: of that filter, None where there is none.
+        channel: number of that channel, and of how many of its group.
+        pads: rows and columns of padding around the input, as ((top, bottom), (left, right)).
+        wrong: (row, column) of each wrong value within `got`, where the shapes agree.
+        reads: input rows and columns that the first of these reads, below 0 and beyond the input
+            in the padding.
     """
 
     expected: list[list[float | None]] | None = None
@@ -95,6 +103,13 @@ class Evidence:
     judgement: str = ""
     size: tuple[int, int] | None = None
     window: tuple[tuple[int, int], tuple[int, int]] | None = None
+    input: list[list[float | None]] | None = None
+    kernel: list[list[float | None]] | None = None
+    bias: float | None = None
+    channel: tuple[int, int] = (0, 1)
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    wrong: list[tuple[int, int]] = field(default_factory=list)
+    reads: tuple[list[int], list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +130,8 @@ class Finding:
         reproducer: Python source that shows the failure without this suite.
         reason, link: of the expected failure, else empty.
         evidence: what the smallest case shows.
+        larger_case: a case like the smallest with an output of about 5 x 5 that fails alike, or
+            empty; larger: what it shows.
         when: a condition on the case, as in an expected-failure file, that holds on all failing
             cases and on `also_passing` of those that pass; empty where nothing tells them apart.
     """
@@ -134,6 +151,8 @@ class Finding:
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    larger_case: str = ""
+    larger: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,8 @@ def _about(result: ImplementationResult) -> Iterator[tuple[str, bool]]:
     if len(result.unsupported) > MOST_REASONS:
         more = plural(len(result.unsupported) - MOST_REASONS, "more reason")
         yield f"unsupported for {more}", False
-    for line in (*result.weak, *result.notes):
+    whole = result.plan.get("parts", {}).get("ladders")  # a part of a plan is weak by itself
+    for line in (*(result.weak if whole else ()), *result.notes):
         yield line, False
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from conformance.report.html import write_html
@@ -17,7 +16,7 @@ from conformance.results import Listing, Report
 MOST_OF_A_JOB = 2**20  # bytes; GitHub drops a summary that is larger
 
 PAGE = "report.html"
-FILES: dict[str, Callable[[Report, Path], None]] = {
+FILES: dict[str, Callable[..., None]] = {
     "results.json": Report.write_json,
     "junit.xml": write_junit,
     "summary.md": write_markdown,
@@ -41,10 +40,12 @@ def write_all(report: Report, directory: Path, listing: Listing | None = None) -
         if (directory / name).is_dir():
             raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
     beside = {name: directory / f".{name}.{os.getpid()}" for name in FILES}
-    writers = FILES | {PAGE: partial(write_html, listing=listing)}
     try:
-        for name, write in writers.items():
-            write(report, beside[name])
+        for name, write in FILES.items():
+            if name == PAGE:
+                write(report, beside[name], listing)
+            else:
+                write(report, beside[name])
             _bring_to_disk(beside[name])
         for name, path in beside.items():
             path.replace(directory / name)

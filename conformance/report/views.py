@@ -43,6 +43,7 @@ class Told:
     replay: str
     link: str
     maps: Maps | None
+    larger: Maps | None
     window: Markup | None
     window_text: str
 
@@ -323,6 +324,7 @@ def _told(
 ) -> Told:
     evidence = finding.evidence
     drawn = evidence is not None and (evidence.expected or evidence.got)
+    alone = evidence is not None and not evidence.input  # else the input itself is drawn
     return Told(
         id=identify(f"finding-{finding.check}", finding.check, finding.cause, finding.status),
         finding=finding,
@@ -330,7 +332,8 @@ def _told(
         replay=replay_command(finding.minimal_case, result.given_name, named=result.named),
         link=finding.link if re.match(r"https?://", finding.link) else "",
         maps=heatmaps.draw(evidence, side) if evidence is not None and drawn else None,
-        window=heatmaps.draw_window(evidence) if evidence is not None else None,
+        larger=heatmaps.draw(finding.larger, side) if finding.larger is not None else None,
+        window=heatmaps.draw_window(evidence) if evidence is not None and alone else None,
         window_text=heatmaps.window_text(evidence) if evidence is not None else "",
     )
 

@@ -630,6 +630,74 @@ class TestSize:
             assert f"[{worst[0]}, {worst[1]}] 0" in maps.maps[0].svg
 
 
+class TestPicture:
+    SHOWN = Evidence(
+        expected=[[1.0, -2.0], [0.0, 123456.789]],
+        got=[[1.0, -0.000123456], [0.0, None]],
+        worst=(1, 1),
+        element=(0, 1, 1, 0),
+        input=[[1.0, 2.0], [3.0, 4.0]],
+        kernel=[[1.0, -1.0]],
+        bias=3.0,
+        channel=(0, 2),
+        pads=((0, 0), (0, 1)),
+        wrong=[(0, 1), (1, 1)],
+        reads=([0], [1, 2]),
+    )
+
+    def drawn(self) -> dict[str, str]:
+        return {one.name: str(one.svg) for one in heatmaps.draw(self.SHOWN, 12).maps}
+
+    def test_has_input_kernel_expected_got_and_difference(self) -> None:
+        assert list(self.drawn()) == [
+            "Input, channel 0 of 2",
+            "Kernel, channel 0 of 2, bias 3",
+            "Expected",
+            "Got",
+            "Got − expected",
+        ]
+
+    def test_outlines_what_is_wrong_and_what_it_reads(self) -> None:
+        drawn = self.drawn()
+        outlined = {
+            name: re.findall('class="(wrong|worst|read)"', svg) for name, svg in drawn.items()
+        }
+        assert outlined["Input, channel 0 of 2"] == ["read", "read"]
+        assert outlined["Got"] == outlined["Got − expected"] == ["wrong", "worst"]
+        assert outlined["Expected"] == ["worst"]
+
+    def test_hatches_padding_and_writes_every_value(self) -> None:
+        drawn = self.drawn()
+        padded = drawn["Input, channel 0 of 2"]
+        assert re.findall(r"<title>\[(\d, 2)\] padding", padded) == ["0, 2", "1, 2"]
+        assert padded.count('class="void"') == 2
+        assert re.findall("<text[^>]*>([^<]*)<", padded) == ["1", "2", "3", "4"]
+        assert re.findall("<text[^>]*>([^<]*)<", drawn["Expected"]) == ["1", "−2", "0", "1.2e5"]
+        assert re.findall("<text[^>]*>([^<]*)<", drawn["Got"]) == ["1", "−1e−4", "0", "×"]
+
+    @pytest.mark.parametrize("side", [3, 12])
+    @pytest.mark.parametrize("value", [-123.456, 1e-30, -9.99e20, 0.5, -0.0625, 7.0])
+    def test_numbers_fit_their_cells(self, value: float, side: int) -> None:
+        grid: list[list[float | None]] = [[value] * side for _ in range(side)]
+        (one,) = heatmaps.draw(Evidence(expected=grid), side).maps
+        cell = int(re.findall(r'width="(\d+)"', str(one.svg))[1])
+        (text,) = {*re.findall("<text[^>]*>([^<]*)<", str(one.svg))}
+        assert text
+        assert len(text) * 6 <= cell + 8
+
+    def test_the_larger_case_stands_on_the_card(self, tmp_path: Path) -> None:
+        larger = "in1x2x2x2-f1-k1x2-same-small.0"
+        finding = samples.value_finding(larger=self.SHOWN, larger_case=larger)
+        page = written(samples.report(samples.failing(findings=[finding])), tmp_path)
+        assert "Where the pattern shows" in page.sections["findings"]
+        assert larger in page.sections["findings"]
+        labels = [a.get("aria-label", "") for tag, a in page.tags if tag == "svg"]
+        assert (
+            "Input, channel 0 of 2, 2 by 3 values, padding included; "
+            "the first wrong value reads the outlined ones"
+        ) in labels
+
+
 class TestHistogram:
     @pytest.mark.parametrize("below", [[], [2]])
     def test_puts_every_count_between_its_edges(self, below: list[int]) -> None:
