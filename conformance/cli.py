@@ -175,7 +175,7 @@ def _campaign(settings: Any, out: Path) -> int:
         decided = any(result.cases for result in campaign.report.implementations)
         if campaign.interrupted and not decided and (out / "results.json").exists():
             return _nothing_decided(out)
-        code = _publish(campaign.report, out, exit_code(campaign))
+        code = _publish(campaign.report, out, exit_code(campaign), [out])
         if campaign.trouble and code != Exit.TROUBLE:
             say(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
             return Exit.TROUBLE
@@ -209,14 +209,18 @@ def _nothing_decided(out: Path) -> int:
     return Exit.INTERRUPTED
 
 
-def _publish(report: Any, out: Path, code: int) -> int:
-    """Print what was found and write the report to `out`; the exit code, `code` if that works."""
+def _publish(report: Any, out: Path, code: int, journals: list[Path | None]) -> int:
+    """Print what was found and write the report to `out`; the exit code, `code` if that works.
+
+    The page lists all results that are in the journals, which lie in one folder a run.
+    """
+    from conformance.campaign.listing import listing
     from conformance.report import append_to_job, write_all
     from conformance.terminal import first_replay, tell
 
     tell(report)
     try:
-        page = write_all(report, out)
+        page = write_all(report, out, listing(report, journals))
         append_to_job(report)
     except OSError as error:
         say(f"cannot write the report to {out}: {error.strerror or error}", err=True)
@@ -235,6 +239,7 @@ def merge(
     out: Out = LATEST,
 ) -> None:
     """Make one report of several runs, of other implementations or in other environments."""
+    from conformance.campaign.listing import folders_of
     from conformance.folder import claimed
     from conformance.merging import merged
     from conformance.reading import read
@@ -244,8 +249,10 @@ def merge(
         raise UsageError(f"--out {out} holds one of the reports to merge; name another folder")
     words = ["conv2d-conformance", "merge", *map(str, directories), "--out", str(out)]
     with claimed(out):
-        report = merged([read(path) for path in directories], command=shlex.join(words))
-        raise typer.Exit(_publish(report, out, Exit[overall(report).name]))
+        reports = [read(path) for path in directories]
+        report = merged(reports, command=shlex.join(words))
+        journals = folders_of(reports, directories)
+        raise typer.Exit(_publish(report, out, Exit[overall(report).name], journals))
 
 
 @app.command()

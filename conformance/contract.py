@@ -5,11 +5,9 @@ Everything on the page comes from checks and variations, so that it cannot say w
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 
-from conformance.checks import Check
 from conformance.checks.life import RULES
 from conformance.variations import VARIATIONS, Stage
 
@@ -77,12 +75,7 @@ def _rules() -> Iterator[str]:
     yield "## Rules\n"
     for check in RULES:
         yield f"### {check.name}\n"
-        yield f"{_text(check)}\n"
-
-
-def _text(check: Check) -> str:
-    paragraphs = inspect.cleandoc(check.function.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(p.split()) for p in paragraphs)
+        yield f"{check.text}\n"
 
 
 def _own_rules() -> Iterator[str]:

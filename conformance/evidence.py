@@ -17,6 +17,7 @@ from reference_impl import activations
 from reference_impl.exact import Index, exact_sum, terms
 
 LARGEST_PICTURE = 24
+MOST_DRAWN = 24  # rows or columns of an input, padding included, and of a kernel
 
 
 def explain(trial: Trial, check: str) -> Evidence:
@@ -38,7 +39,11 @@ def explain(trial: Trial, check: str) -> Evidence:
     row, column = worst[2:4] if first else worst[1:3]
     plane = (n, f) if first else (n, slice(None), slice(None), f)
     rows, columns = _crop(row, got[plane].shape[0]), _crop(column, got[plane].shape[1])
-    text = _exact_text(trial.case, trial.data, worst, float(want.value[worst]), float(got[worst]))
+    ratio = error_ratio(got, want)[plane][rows, columns]
+    wrong = [(int(r), int(col)) for r, col in np.argwhere(ratio > 1)]
+    text: dict[str, Any] = _exact_text(
+        trial.case, trial.data, worst, float(want.value[worst]), float(got[worst])
+    )
     return Evidence(
         expected=_nested(want.value[plane][rows, columns]),
         got=_nested(got[plane][rows, columns]),
@@ -49,8 +54,40 @@ def explain(trial: Trial, check: str) -> Evidence:
         bound="0 (exact data)" if want.exact else f"{want.bound[worst]:.3g}",
         size=trial.case.geometry.size,
         window=_window(trial.case, row, column),
+        wrong=wrong,
+        **_source(trial, n, f, [(r + rows.start, col + columns.start) for r, col in wrong[:1]]),
         **text,
     )
+
+
+def _source(trial: Trial, n: int, f: int, first: list[tuple[int, int]]) -> dict[str, Any]:
+    """Input and weights of the first channel behind filter `f` of sample `n`, if both are small.
+
+    `first` is the first wrong element of that plane, if there is one.
+    """
+    g = trial.case.geometry
+    padded = [size + sum(around) for size, around in zip(g.size, g.pads, strict=True)]
+    if max(*padded, *g.kernel_size) > MOST_DRAWN:
+        return {}
+    depth = g.channels // g.groups
+    channel = f // (trial.case.filters // g.groups) * depth
+    image, bias = trial.data.x[n], trial.data.bias
+    x = image[channel] if g.data_format == "channels_first" else image[..., channel]
+    found: dict[str, Any] = {
+        "input": _nested(x.astype(np.float64)),
+        "kernel": _nested(trial.data.kernel[..., 0, f].astype(np.float64)),
+        "bias": None if bias is None else _nested(bias[None, f : f + 1].astype(np.float64))[0][0],
+        "channel": (0, depth),
+        "pads": g.pads,
+    }
+    for element in first:
+        found["reads"] = tuple(
+            [o * s - before + tap * d for tap in range(k)]
+            for o, s, k, d, (before, _) in zip(
+                element, g.strides, g.kernel_size, g.dilation_rate, g.pads, strict=True
+            )
+        )
+    return found
 
 
 def _exact_text(

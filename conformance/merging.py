@@ -17,6 +17,7 @@ class _Run:
 
     implementations: list[ImplementationResult]
     rules: dict[str, str]
+    contract: dict[str, str]
     about: MergedRun
 
 
@@ -41,6 +42,7 @@ def merged(reports: Sequence[Report], *, command: str) -> Report:
         settings={**_common([one.settings for one in about]), "command": command},
         plan={name: v for name, v in _common([o.plan for o in about]).items() if v is not None},
         rules={check: rule for run in runs for check, rule in run.rules.items()},
+        contract={check: text for run in runs for check, text in run.contract.items()},
         headline=[],
         implementations=results,
         witness=witness,
@@ -67,7 +69,10 @@ def _runs_of(report: Report) -> list[_Run]:
         )
     ]
     results = iter(own)
-    return [_Run(list(islice(results, len(one.columns))), report.rules, one) for one in about]
+    return [
+        _Run(list(islice(results, len(one.columns))), report.rules, report.contract, one)
+        for one in about
+    ]
 
 
 def _why_stopped(result: ImplementationResult, report: Report) -> str:

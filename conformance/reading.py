@@ -18,6 +18,7 @@ from conformance.errors import UsageError
 from conformance.results import SCHEMA, Count, Evidence, ImplementationResult, Ratios, Report
 
 MOST_BYTES = 2**26  # a results.json of all adapters has 1 MB
+MOST_PADDING = 24  # rows or columns that are drawn around an input
 _MOST_DIGITS = 18  # of a whole number: what fits into 64 bits
 _LENIENT = with_config({"extra": "ignore"})
 
@@ -167,8 +168,10 @@ def _check_result(result: ImplementationResult) -> None:
     if not all(cause.findings for cause in result.causes):
         raise ValueError("causes: one has no finding")
     for number, finding in enumerate(result.findings):
-        if finding.evidence is not None and not _can_be_drawn(finding.evidence):
-            raise ValueError(f"findings.{number}.evidence: cannot be drawn")
+        for name in ("evidence", "larger"):
+            evidence = getattr(finding, name)
+            if evidence is not None and not _can_be_drawn(evidence):
+                raise ValueError(f"findings.{number}.{name}: cannot be drawn")
 
 
 def _is_distribution(ratios: Ratios) -> bool:
@@ -180,6 +183,9 @@ def _is_distribution(ratios: Ratios) -> bool:
 
 
 def _can_be_drawn(evidence: Evidence) -> bool:
-    grids = (evidence.expected or [], evidence.got or [])
-    rectangular = all(len({len(row) for row in grid}) <= 1 for grid in grids)
-    return rectangular and min((0, *(evidence.worst or ()), *(evidence.element or ()))) == 0
+    grids = [evidence.expected, evidence.got, evidence.input, evidence.kernel]
+    rectangular = all(len({len(row) for row in grid or []}) <= 1 for grid in grids)
+    pads = [*evidence.pads[0], *evidence.pads[1]]
+    places = [place for pair in evidence.wrong for place in pair]
+    least = min((0, *(evidence.worst or ()), *(evidence.element or ()), *places, *pads))
+    return rectangular and least == 0 and max(pads) <= MOST_PADDING

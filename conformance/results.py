@@ -81,6 +81,14 @@ class Evidence:
         judgement: one sentence: who is right about it.
         size: (height, width) of the input of the case; window: input rows and columns that the
             worst element reads as ((top, bottom), (left, right)), beyond the input in the padding.
+        input, kernel: one sample of one channel that these values come of, and its weights, where
+            both are small; None elsewhere.
+        bias: of that filter, None where there is none.
+        channel: number of that channel, and of how many of its group.
+        pads: rows and columns of padding around the input, as ((top, bottom), (left, right)).
+        wrong: (row, column) of each wrong value within `got`, where the shapes agree.
+        reads: input rows and columns that the first of these reads, below 0 and beyond the input
+            in the padding.
     """
 
     expected: list[list[float | None]] | None = None
@@ -95,6 +103,13 @@ class Evidence:
     judgement: str = ""
     size: tuple[int, int] | None = None
     window: tuple[tuple[int, int], tuple[int, int]] | None = None
+    input: list[list[float | None]] | None = None
+    kernel: list[list[float | None]] | None = None
+    bias: float | None = None
+    channel: tuple[int, int] = (0, 1)
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    wrong: list[tuple[int, int]] = field(default_factory=list)
+    reads: tuple[list[int], list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +130,8 @@ class Finding:
         reproducer: Python source that shows the failure without this suite.
         reason, link: of the expected failure, else empty.
         evidence: what the smallest case shows.
+        larger_case: a case like the smallest with an output of about 5 x 5 that fails alike, or
+            empty; larger: what it shows.
         when: a condition on the case, as in an expected-failure file, that holds on all failing
             cases and on `also_passing` of those that pass; empty where nothing tells them apart.
     """
@@ -134,6 +151,8 @@ class Finding:
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    larger_case: str = ""
+    larger: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +220,8 @@ class ImplementationResult:
             versions.
         unsupported: what it does not do.
         coverage: argument -> value -> status -> cases.
+        classes: kind of class -> class -> status -> cases; a class that it could have been asked
+            for has no counts where no case was of it. Empty for recorded results.
         plan: what of the plan was met, as `plan.coverage.coverage` returns it, and ``parts``: how
             many configurations of each part were run. Empty for recorded results.
         ratios: error over bound, by output dtype.
@@ -211,6 +232,7 @@ class ImplementationResult:
         area: ``claimed`` of ``total`` combinations of what a case can need, and ``missing``: what
             is not claimed.
         notes: what else was noticed, one sentence each.
+        weak: what makes a pass weak, one sentence each: what was not met, or not supported.
         named: whether ``--impl`` finds it by its name; False for an object given to `check`.
         impl: the name as given to ``--impl`` where `name` is longer, to tell it from another run's
             in a merged report; else empty.
@@ -241,6 +263,8 @@ class ImplementationResult:
     stopped: str = ""
     open: dict[str, dict[str, Count]] = field(default_factory=dict)
     causes: list[Cause] = field(default_factory=list)
+    classes: dict[str, dict[str, dict[str, Count]]] = field(default_factory=dict)
+    weak: list[str] = field(default_factory=list)
 
     @property
     def given_name(self) -> str:
@@ -274,6 +298,7 @@ class Report:
         settings: ``seed``, ``examples``, ``profile``, ``max_time`` and ``command``.
         plan: ``version`` of the plan and of Hypothesis, which draws its last part.
         rules: what each check demands, in one sentence.
+        contract: what the contract of the layer says, by check: the paragraphs of docs/contract.md.
         headline: the first lines of the report: verdict, disagreements, who judged.
         implementations: what was measured.
         witness: real Keras on a sample of the same cases when something else is measured, or None.
@@ -290,6 +315,7 @@ class Report:
     run: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     runs: list[MergedRun] = field(default_factory=list)
+    contract: dict[str, str] = field(default_factory=dict)
 
     @property
     def witnesses(self) -> list[ImplementationResult]:
@@ -306,6 +332,43 @@ class Report:
 
     def write_json(self, path: Path) -> None:
         path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Checks of one case that ended alike: a row of the list of all results.
+
+    Attributes:
+        implementation, case: who, and the case string.
+        status: how they ended.
+        checks: which.
+        cause: why, or empty.
+    """
+
+    implementation: str
+    case: str
+    status: Status
+    checks: tuple[str, ...]
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All results of a campaign, or as many as a page holds.
+
+    Attributes:
+        rows: in the order in which they were tried.
+        of: how many there are; where these are more, `rows` has the failures first of all.
+        classes: kind of class -> its classes.
+        levels: case -> for each kind the number of its class, None where it has none.
+        without: implementations of whom no journal is at hand.
+    """
+
+    rows: list[Listed]
+    of: Count
+    classes: dict[str, tuple[str, ...]]
+    levels: dict[str, tuple[int | None, ...]]
+    without: list[str] = field(default_factory=list)
 
 
 def overall(report: Report) -> Verdict:

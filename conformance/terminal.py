@@ -106,8 +106,9 @@ def _about(result: ImplementationResult) -> Iterator[tuple[str, bool]]:
     if len(result.unsupported) > MOST_REASONS:
         more = plural(len(result.unsupported) - MOST_REASONS, "more reason")
         yield f"unsupported for {more}", False
-    for note in result.notes:
-        yield note, False
+    whole = result.plan.get("parts", {}).get("ladders")  # a part of a plan is weak by itself
+    for line in (*(result.weak if whole else ()), *result.notes):
+        yield line, False
 
 
 # How far it is ------------------------------------------------------------------------------------

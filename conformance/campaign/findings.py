@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -19,6 +19,7 @@ from conformance.expectations import Expectation
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Asked, Example, smallest
+from conformance.plan.growing import grown
 from conformance.results import Cause, Evidence, Finding, Status
 
 MOST_SHRUNK = 12
@@ -202,6 +203,7 @@ class _Shrinker:
         shows = self.team is not None and not note
         evidence = self._evidence(cases, outcome) if shows else None
         diagnosis = self._diagnosis(cases, group, outcome) if shows else None
+        larger_case, larger = self._larger(cases, outcome) if shows and attempts else ("", None)
         return Finding(
             check=outcome.check,
             cause=outcome.reason or outcome.cause,
@@ -226,6 +228,8 @@ class _Shrinker:
             reason=outcome.reason,
             link=outcome.link,
             evidence=evidence,
+            larger_case=larger_case,
+            larger=larger,
         )
 
     @property
@@ -323,3 +327,28 @@ class _Shrinker:
         if like.foreign_memory:
             return None  # it is chance
         return self._child.explain(cases, like.check)
+
+    def _larger(self, cases: Example, like: Outcome) -> tuple[str, Evidence | None]:
+        """A case like the smallest one on which the same check fails and a pattern shows."""
+        shown = CHECKS[like.check].judges_values and like.status is Status.FAILED
+        if not shown or len(cases) > 1 or self._budget.over:
+            return "", None
+        may_ask = Asked.of(self.tally.info).may_ask
+        candidates = tuple(case for case in grown(cases[0]) if may_ask(case))
+        for case, outcome in zip(candidates, self._outcomes(candidates, like.check), strict=True):
+            if outcome is not None and outcome.status is Status.FAILED:
+                evidence = self._child.explain((case,), like.check)
+                if evidence is not None and evidence.wrong and evidence.input:
+                    return str(case), evidence
+        return "", None
+
+    def _outcomes(self, cases: Example, check: str) -> Iterator[Outcome | None]:
+        """What becomes of `check` on each of the cases, as they are asked for."""
+        assert self.team is not None
+        for case, reply in zip(
+            cases, self._child.run(cases, self.checks, again=False), strict=True
+        ):
+            outcomes = outcomes_of(
+                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+            )
+            yield next((o for o in outcomes if o.check == check), None)

@@ -10,9 +10,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from conformance.campaign.outcomes import Outcome
 from conformance.case import Case
@@ -141,3 +143,33 @@ def _written(outcome: Outcome) -> dict[str, Any]:
 
 def _read(given: dict[str, Any], case: Case, at: int) -> Outcome:
     return Outcome(case=case, at=at, **{**given, "status": Status(given["status"])})
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """What the journal of a folder says of its campaign; nothing where it cannot be read."""
+    try:
+        with closing(_opened(folder)) as db:
+            facts = db.execute("SELECT name, value FROM campaign").fetchall()
+            return {name: json.loads(value) for name, value in facts}
+    except (sqlite3.Error, ValueError):
+        return {}
+
+
+def written(folder: Path) -> Iterator[tuple[str, str, str, list[dict[str, Any]]]]:
+    """(implementation, part, case, outcomes) of each decided case, as they stand in the journal.
+
+    Raises:
+        sqlite3.Error: there is no journal in the folder, or none that can be read.
+    """
+    with closing(_opened(folder)) as db:
+        rows = db.execute(
+            'SELECT implementation, part, "case", outcomes FROM tried '
+            "WHERE outcomes IS NOT NULL ORDER BY id"
+        )
+        for implementation, part, case, outcomes in rows:
+            yield implementation, part, case, json.loads(outcomes)
+
+
+def _opened(folder: Path) -> sqlite3.Connection:
+    """Without making a file where there is none."""
+    return sqlite3.connect(f"file:{quote(str(Path(folder, NAME).absolute()))}?mode=rw", uri=True)

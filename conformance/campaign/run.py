@@ -22,6 +22,7 @@ from conformance.campaign.session import Session, Team, available_cores
 from conformance.campaign.summary import summary
 from conformance.campaign.tally import Tally
 from conformance.checks import CHECKS
+from conformance.checks.life import RULES
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
 from conformance.headline import headline
@@ -262,6 +263,7 @@ class _Campaign:
             },
             plan={"version": PLAN_VERSION, "hypothesis": importlib.metadata.version("hypothesis")},
             rules={name: check.rule for name, check in CHECKS.items()},
+            contract={check.name: check.text for check in RULES},
             headline=[
                 *headline(
                     results,

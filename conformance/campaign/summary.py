@@ -14,6 +14,7 @@ from conformance.campaign.tally import Tally
 from conformance.capabilities import area, every_need, wording
 from conformance.checks import CHECKS, concerning
 from conformance.plan import Asked
+from conformance.plan.classes import CLASSES, classes_for
 from conformance.plan.coverage import coverage
 from conformance.results import (
     BAD,
@@ -24,6 +25,7 @@ from conformance.results import (
     Verdict,
 )
 
+MOST_NAMED = 6  # popular layers
 RATIO_EDGES = [2.0**e for e in range(-12, 5)]
 _FIELDS = {name: axis.field for axis in AXES for name in axis.covered}
 NOT_SEEN = {"function": ("activation",), "layer": ("kernel_view", "bias_view")}
@@ -45,6 +47,7 @@ def summary(tally: Tally, found: Found, *, strict: bool = False) -> Implementati
         causes=found.causes,
         unsupported=_unsupported(tally),
         coverage=_coverage(tally),
+        classes={} if info.recorded else _classes(tally),
         plan=plan,
         ratios={dtype: _distribution(v) for dtype, v in sorted(tally.ratios.items())},
         accumulation=info.declared.accumulation or "float64",
@@ -52,7 +55,8 @@ def summary(tally: Tally, found: Found, *, strict: bool = False) -> Implementati
         declared=None if info.capabilities is None else asdict(info.capabilities),
         capabilities=tally.probed,
         area=_area(tally),
-        notes=_notes(tally, plan),
+        notes=_notes(tally),
+        weak=_weak(tally, plan),
         named=info.named,
         open=_open(tally),
     )
@@ -75,10 +79,9 @@ def _area(tally: Tally) -> dict[str, Any]:
     return {"claimed": claimed, "total": len(combinations), "missing": missing}
 
 
-def _notes(tally: Tally, plan: dict[str, Any]) -> list[str]:
+def _notes(tally: Tally) -> list[str]:
     works = [c.need for c in tally.probed if c.claimed is False and c.works]
     notes = [f"Not claimed, but works on the smallest case: {', '.join(works)}."] if works else []
-    notes += _unanswered(plan)
     notes += [
         f"Passes in {number} case{'s' * (number != 1)} where a failure is expected: "
         f"{reason.rstrip('.')}."
@@ -98,19 +101,38 @@ def _notes(tally: Tally, plan: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _unanswered(plan: dict[str, Any]) -> list[str]:
-    """What of a whole plan got no answer, in words; a part of a plan says nothing of the rest."""
-    if not plan.get("parts", {}).get("ladders"):
+def _weak(tally: Tally, plan: dict[str, Any]) -> list[str]:
+    """What makes a pass weak, in words; a plan that somebody gave is as strong as they want it."""
+    if not set(plan.get("parts", ())) - {"given"}:
         return []
-    notes = []
-    if plan["levels"]:
-        notes.append(f"Refused or not met: {', '.join(plan['levels'])}.")
-    if plan["refused"]:
-        parts = [f"{r['level']} (in {r['refused']} of {r['of']} cases)" for r in plan["refused"]]
-        notes.append(f"Refused in part: {', '.join(parts)}.")
-    if plan["popular"]["missing"]:
-        notes.append(f"Popular layers refused or not met: {', '.join(plan['popular']['missing'])}.")
-    return notes
+    lines = []
+    if missing := plan["popular"]["missing"]:
+        named = ", ".join(missing[:MOST_NAMED])
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        lines.append(
+            f"{len(missing)} of {plan['popular']['of']} popular layers refused or not met: "
+            f"{named}{more}."
+        )
+    apart = [
+        f"{-(1000 * (met - of) // of) / 10} % of {name}"
+        for name in ("pairs", "triples")
+        for met, of in [(plan[name]["met"], plan[name]["of"])]
+        if met < of
+    ]
+    if apart:
+        lines.append(f"Not met of the levels that are claimed: {' and '.join(apart)}.")
+    results = sum(tally.counts.values())
+    refused = sum(n for (_, status), n in tally.counts.items() if status is Status.UNSUPPORTED)
+    if refused:
+        share = 100 * refused // results
+        lines.append(f"Unsupported: {f'{share} %' if share else 'less than 1 %'} of its results.")
+    if plan["parts"].get("ladders"):  # a part of a plan says nothing of the rest
+        if plan["levels"]:
+            lines.append(f"Refused or not met: {', '.join(plan['levels'])}.")
+        if plan["refused"]:
+            told = [f"{r['level']} (in {r['refused']} of {r['of']} cases)" for r in plan["refused"]]
+            lines.append(f"Refused in part: {', '.join(told)}.")
+    return lines
 
 
 def _verdict(tally: Tally, *, strict: bool) -> Verdict:
@@ -157,6 +179,20 @@ def _coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
         for argument, v in tally.coverage.items()
         if _FIELDS[argument] not in NOT_SEEN[tally.info.kind]
     }
+
+
+def _classes(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
+    """Classes of cases that it could be asked for, those without a case too."""
+    asked = classes_for(Asked.of(tally.info))
+    found = {
+        kind: {
+            name: dict(sorted(tally.classes.get((kind, name), {}).items()))
+            for name in names
+            if name in asked.get(kind, ()) or (kind, name) in tally.classes
+        }
+        for kind, names in CLASSES.items()
+    }
+    return {kind: classes for kind, classes in found.items() if classes}
 
 
 def _natural(item: tuple[str, object]) -> tuple[list[int], str]:

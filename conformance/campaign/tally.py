@@ -22,6 +22,7 @@ from conformance.checks import CHECKS
 from conformance.checks.claims import claimed_capability
 from conformance.implementations.info import Info
 from conformance.plan import VARIATIONS, Example, Planned
+from conformance.plan.classes import classes_of
 from conformance.results import BAD, Capability, Status
 
 MOST_KEPT = 20_000
@@ -99,6 +100,7 @@ class Tally:
         passes: reason to unexpected passes.
         entries: which entries of expected failures met something.
         coverage: argument to value to status to number of cases.
+        classes: kind and class, as in `plan.classes`, to status to number of cases.
         ratios: error over bound, by dtype.
         seen: what is not judged, and what became of it, to number of cases.
         probed: what became of the probe of each capability.
@@ -124,6 +126,9 @@ class Tally:
     coverage: dict[str, dict[str, Counter[str]]] = field(
         default_factory=lambda: {name: defaultdict(Counter) for name in COVERED}
     )
+    classes: dict[tuple[str, str], Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
     ratios: dict[str, array[float]] = field(default_factory=dict)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     probed: list[Capability] = field(default_factory=list)
@@ -141,12 +146,15 @@ class Tally:
             return
         self.cases += 1
         self._count(before, outcomes)
+        worst = _worst(outcomes)
+        for found in classes_of(case).items():
+            self.classes[found][worst] += 1
         if case.asks == "life":
-            self.coverage[VARIED][COVERED[VARIED](case)][_worst(outcomes)] += 1
+            self.coverage[VARIED][COVERED[VARIED](case)][worst] += 1
             return
         statuses = {outcome.status for outcome in outcomes}
         for argument, values in self.coverage.items():
-            values[COVERED[argument](case)][_worst(outcomes)] += 1
+            values[COVERED[argument](case)][worst] += 1
         text = str(case)
         kept = self.declined if Status.UNSUPPORTED in statuses else self.answered
         kept.add(text, case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,12 @@ class Check:
     def rule(self) -> str:
         """The rule in one sentence."""
         return (self.function.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def text(self) -> str:
+        """The whole docstring, one line a paragraph, as docs/contract.md has it."""
+        paragraphs = inspect.cleandoc(self.function.__doc__ or "").split("\n\n")
+        return "\n\n".join(" ".join(p.split()) for p in paragraphs)
 
 
 def check(

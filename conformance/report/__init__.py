@@ -11,20 +11,23 @@ from conformance.report.html import write_html
 from conformance.report.junit import write_junit
 from conformance.report.markdown import render as in_markdown
 from conformance.report.markdown import write_markdown
-from conformance.results import Report
+from conformance.results import Listing, Report
 
 MOST_OF_A_JOB = 2**20  # bytes; GitHub drops a summary that is larger
 
-FILES: dict[str, Callable[[Report, Path], None]] = {
+PAGE = "report.html"
+FILES: dict[str, Callable[..., None]] = {
     "results.json": Report.write_json,
     "junit.xml": write_junit,
     "summary.md": write_markdown,
-    "report.html": write_html,
+    PAGE: write_html,
 }
 
 
-def write_all(report: Report, directory: Path) -> Path:
+def write_all(report: Report, directory: Path, listing: Listing | None = None) -> Path:
     """Write results.json, junit.xml, summary.md and report.html into `directory`; returns the last.
+
+    The page has all results where there is a `listing`.
 
     Each file is written beside its place, brought to the disk and moved there whole, so that an
     earlier report stays as it is where there is no room for a new one.
@@ -39,14 +42,17 @@ def write_all(report: Report, directory: Path) -> Path:
     beside = {name: directory / f".{name}.{os.getpid()}" for name in FILES}
     try:
         for name, write in FILES.items():
-            write(report, beside[name])
+            if name == PAGE:
+                write(report, beside[name], listing)
+            else:
+                write(report, beside[name])
             _bring_to_disk(beside[name])
         for name, path in beside.items():
             path.replace(directory / name)
     finally:
         for path in beside.values():
             path.unlink(missing_ok=True)
-    return directory / "report.html"
+    return directory / PAGE
 
 
 def append_to_job(report: Report) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -15,10 +16,12 @@ Grid = list[list[float | None]]
 
 STEPS = 6  # colours on each side of zero; style.css has the classes d0 to d12
 CELLS_OF_A_PAGE = 20_000  # keeps a page with hundreds of findings at a few megabytes
-LARGEST_SIDE = 24
+LARGEST_SIDE = 12
 SMALLEST_SIDE = 3
-_SIDE = 216  # of a drawing, in pixels
-_LARGEST_CELL = 36
+_SIDE = 252  # of a drawing, in pixels, where cells need not be smaller than a number
+_SMALLEST_CELL, _LARGEST_CELL = 28, 36
+_STRENGTH = {4: ' class="mid"', 5: ' class="on"', 6: ' class="on"'}
+_CHARACTER = 6.4  # pixels of a digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ def side_of_maps(report: Report) -> int:
         grid
         for result in results
         for finding in result.findings
-        if finding.evidence is not None
-        for grid in (finding.evidence.expected, finding.evidence.got, finding.evidence.got)
+        for shown in (finding.evidence, finding.larger)
+        if shown is not None
+        for grid in (shown.expected, shown.got, shown.got)
         if grid is not None
     ]
     side = LARGEST_SIDE
@@ -56,9 +60,8 @@ def side_of_maps(report: Report) -> int:
 
 
 def draw(evidence: Evidence, side: int) -> Maps:
-    """Expected and got on one scale and, where their shapes agree, the difference on its own."""
+    """Input and kernel, expected and got, and the difference, the middle two on one scale."""
     expected, got, worst = evidence.expected, evidence.got, evidence.worst
-    grids = {"Expected": expected, "Got": got}
     difference = None
     if expected and got and _shape(expected) == _shape(got):
         difference = [
@@ -66,10 +69,40 @@ def draw(evidence: Evidence, side: int) -> Maps:
             for row, other in zip(expected, got, strict=True)
         ]
     top = _scale([grid for grid in (expected, got) if grid])
-    maps = [_map(name, grid, worst, side, top) for name, grid in grids.items() if grid]
+    wrong = {*evidence.wrong}
+    maps = list(_source(evidence))
+    if expected:
+        maps.append(_map("Expected", expected, worst, side, top))
+    if got:
+        maps.append(_map("Got", got, worst, side, top, wrong))
     if difference:
-        maps.append(_map("Got − expected", difference, worst, side, _scale([difference])))
+        maps.append(_map("Got − expected", difference, worst, side, _scale([difference]), wrong))
     return Maps(maps, _remark(evidence, side))
+
+
+def _source(evidence: Evidence) -> Iterator[Map]:
+    """The padded input, with what the first wrong value reads, and the kernel."""
+    if evidence.input and evidence.kernel:
+        channel, depth = evidence.channel
+        of = f", channel {channel} of {depth}" if depth > 1 else ""
+        (top, bottom), (left, right) = evidence.pads
+        width = left + _shape(evidence.input)[1] + right
+        padded: Grid = [[None] * width for _ in range(top)]
+        padded += [[*[None] * left, *row, *[None] * right] for row in evidence.input]
+        padded += [[None] * width for _ in range(bottom)]
+        rows, columns = evidence.reads or ([], [])
+        read = {(row + top, column + left) for row in rows for column in columns}
+        # Hatched is what is padding; within the input, what is not finite.
+        inner = {
+            (row + top, column + left)
+            for row in range(_shape(evidence.input)[0])
+            for column in range(_shape(evidence.input)[1])
+        }
+        scale = _scale([evidence.input])
+        yield _map(f"Input{of}", padded, None, len(padded) + width, scale, read=read, inner=inner)
+        kernel = evidence.kernel
+        bias = "" if evidence.bias is None else f", bias {number(evidence.bias)}"
+        yield _map(f"Kernel{of}{bias}", kernel, None, sum(_shape(kernel)), _scale([kernel]))
 
 
 def draw_window(evidence: Evidence) -> Markup | None:
@@ -118,20 +151,54 @@ def _span(noun: str, first: int, last: int) -> str:
     return f"{noun}s {number(first)} to {number(last)}"
 
 
-def _map(name: str, grid: Grid, worst: tuple[int, int] | None, side: int, top: float) -> Map:
+def _map(
+    name: str,
+    grid: Grid,
+    worst: tuple[int, int] | None,
+    side: int,
+    top: float,
+    wrong: Collection[tuple[int, int]] = (),
+    *,
+    read: Collection[tuple[int, int]] = (),
+    inner: Collection[tuple[int, int]] | None = None,
+) -> Map:
+    """One grid.
+
+    Args:
+        name: its caption.
+        grid: values; None where there is none, or one that is not finite.
+        worst: the place of the worst value, which is outlined and stays in sight.
+        side: rows and columns that are drawn at most.
+        top: the value of the strongest colour.
+        wrong: places that are outlined as wrong.
+        read: places that are outlined as read.
+        inner: places of the input, where there is padding around it.
+    """
     rows, columns = _window(_shape(grid), worst, side)
-    cell = min(_LARGEST_CELL, max(8, _SIDE // max(len(columns), len(rows), 1)))
-    shown = [[grid[r][c] for c in columns] for r in rows]
-    texts = [[_short(value) for value in row] for row in shown]
-    labelled = cell >= 26 and max((len(t) for row in texts for t in row), default=0) * 6 < cell
-    parts = list(_rects(shown, rows.start, columns.start, cell, top))
-    if labelled:
-        parts.extend(_labels(shown, texts, cell, top))
-    if worst is not None and worst[0] in rows and worst[1] in columns:
-        parts.append(
-            f'<rect class="worst" x="{(worst[1] - columns.start) * cell + 1}" '
-            f'y="{(worst[0] - rows.start) * cell + 1}" width="{cell}" height="{cell}"/>'
-        )
+    cell = min(_LARGEST_CELL, max(_SMALLEST_CELL, _SIDE // max(len(columns), len(rows), 1)))
+    parts = []
+    outlines = []
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            place, value = (row, column), grid[row][column]
+            x, y = j * cell + 1, i * cell + 1
+            box = f'x="{x}" y="{y}" width="{cell}" height="{cell}"'
+            outside = inner is not None and place not in inner
+            text = "padding" if outside else "not finite" if value is None else number(value)
+            parts.append(
+                f'<rect class="{_colour(value, top)}" {box}>'
+                f"<title>[{row}, {column}] {text}</title></rect>"
+            )
+            if not outside:
+                strong = _STRENGTH.get(abs(_step(value, top) or 0), "")
+                parts.append(
+                    f'<text{strong} x="{x + cell // 2}" y="{y + cell // 2}">'
+                    f"{_fitting(value, cell)}</text>"
+                )
+            kind = "worst" if place == worst else "wrong" if place in wrong else ""
+            kind = "read" if place in read else kind
+            if kind:
+                outlines.append(f'<rect class="{kind}" {box}/>')
     w, h = len(columns) * cell + 2, len(rows) * cell + 2
     height, width = _shape(grid)
     label = f"{name}, {height} by {width} values"
@@ -139,32 +206,15 @@ def _map(name: str, grid: Grid, worst: tuple[int, int] | None, side: int, top: f
         value = grid[worst[0]][worst[1]]
         shown_value = "not finite" if value is None else number(value)
         label += f"; worst at row {worst[0]}, column {worst[1]}: {shown_value}"
+    if inner is not None:
+        label += ", padding included" if len(inner) < height * width else ""
+        label += "; the first wrong value reads the outlined ones" if read else ""
     svg = Markup(
         f'<svg class="heat" role="img" aria-label="{label}" width="{w}" height="{h}" '
-        f'viewBox="0 0 {w} {h}">{"".join(parts)}</svg>'
+        f'viewBox="0 0 {w} {h}">{"".join((*parts, *outlines))}</svg>'
     )
+    shown = [[grid[r][c] for c in columns] for r in rows]
     return Map(name, svg, _legend(shown, top))
-
-
-def _rects(shown: Grid, row0: int, column0: int, cell: int, top: float) -> Iterator[str]:
-    for i, row in enumerate(shown):
-        for j, value in enumerate(row):
-            text = "not finite" if value is None else number(value)
-            yield (
-                f'<rect class="{_colour(value, top)}" x="{j * cell + 1}" y="{i * cell + 1}" '
-                f'width="{cell}" height="{cell}">'
-                f"<title>[{row0 + i}, {column0 + j}] {text}</title></rect>"
-            )
-
-
-def _labels(shown: Grid, texts: list[list[str]], cell: int, top: float) -> Iterator[str]:
-    for i, row in enumerate(shown):
-        for j, value in enumerate(row):
-            step = _step(value, top)
-            strength = {4: ' class="mid"', 5: ' class="on"', 6: ' class="on"'}
-            strong = strength.get(abs(step or 0), "")
-            x, y = j * cell + cell // 2 + 1, i * cell + cell // 2 + 1
-            yield f'<text{strong} x="{x}" y="{y}">{texts[i][j]}</text>'
 
 
 def _legend(shown: Grid, top: float) -> Markup:
@@ -239,10 +289,18 @@ def _colour(value: float | None, top: float) -> str:
     return "void" if step is None else f"d{step + STEPS}"
 
 
-def _short(value: float | None) -> str:
+def _fitting(value: float | None, cell: int) -> str:
+    """`value` in as many digits as a cell holds, the sign and the exponent at least."""
     if value is None or not _finite(value):
         return "×"
-    return f"{value:.3g}".replace("-", "−")
+    most, text = int((cell - 2) / _CHARACTER), ""
+    for form in (".4g", ".3g", ".2g", ".1g", ".0e"):
+        text = format(value, form)
+        text = re.sub(r"e([+-])0*", lambda e: "e" + e[1].strip("+"), text)
+        text = re.sub(r"^(-?)0\.", r"\1.", text).replace("-", "−")
+        if len(text) <= most:
+            break
+    return text
 
 
 def _finite(value: float | None) -> bool:

@@ -13,15 +13,15 @@ from markupsafe import Markup
 
 from conformance.differences import Differences
 from conformance.report import text, verdict, views
-from conformance.results import Report, overall
+from conformance.results import Listing, Report, overall
 
 
-def write_html(report: Report, path: Path) -> None:
-    """Write `report` to `path` as one file that needs nothing else."""
-    path.write_text(render(report), encoding="utf-8", newline="\n")
+def write_html(report: Report, path: Path, listing: Listing | None = None) -> None:
+    """Write `report` to `path` as one file that needs nothing else, with all results if given."""
+    path.write_text(render(report, listing), encoding="utf-8", newline="\n")
 
 
-def render(report: Report) -> str:
+def render(report: Report, listing: Listing | None = None) -> str:
     """The page. Equal reports give equal pages."""
     style, script = _part("report.css"), _part("report.js")
     page = (
@@ -29,7 +29,7 @@ def render(report: Report) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
-            page=views.arrange(report),
+            page=views.arrange(report, listing),
             title=verdict.title(report),
             overall=overall(report),
             style=Markup(style),

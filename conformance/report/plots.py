@@ -7,17 +7,14 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from conformance.report.text import STATUS_LABELS, plural
-from conformance.results import BAD, Ratios, Status
-
-AMBER = (Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS, Status.FLAKY)
+from conformance.report.text import plural
+from conformance.results import Ratios
 
 _WIDTH, _HEIGHT = 440, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 22, 34
 _BASE = _HEIGHT - _BOTTOM
 _EXACT = 34  # width of the bar for ratios of 0, which have no place on a logarithmic axis
 _GAP = 24
-_BAR = 120
 
 
 def histogram(dtype: str, ratios: Ratios) -> Markup:
@@ -51,33 +48,6 @@ def histogram(dtype: str, ratios: Ratios) -> Markup:
     return Markup(
         f'<svg class="histogram" role="img" aria-label="{label}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(parts)}</svg>'
-    )
-
-
-def share_bar(counts: dict[str, int], widest: int) -> Markup:
-    """Cases by status in one bar, as long as its share of `widest`."""
-    groups = {
-        "fail": sum(counts.get(s, 0) for s in BAD),
-        "warn": sum(counts.get(status, 0) for status in AMBER),
-        "pass": counts.get(Status.PASSED, 0),
-        "hatch": counts.get(Status.UNSUPPORTED, 0),
-    }
-    x, parts = 0.0, []
-    for kind, number in groups.items():
-        if number:
-            # At least two pixels: one failure in a thousand must be seen.
-            width = max(2.0, number / max(widest, 1) * (_BAR - 6))
-            parts.append(f'<rect class="{kind}" x="{x:.1f}" y="0" width="{width:.1f}" height="8"/>')
-            x += width
-    words = ", ".join(
-        f"{counts[status]:,} {label}"
-        for status, label in STATUS_LABELS.items()
-        if counts.get(status, 0)
-    )
-    return Markup(
-        f'<svg class="share" role="img" aria-label="{words or "no cases"}" width="{_BAR}" '
-        f'height="8" viewBox="0 0 {_BAR} 8"><title>{words or "no cases"}</title>'
-        f"{''.join(parts)}</svg>"
     )
 
 

@@ -11,22 +11,24 @@ from markupsafe import Markup
 
 from conformance.causes import expected, members, shown, unexpected
 from conformance.condition import in_words
-from conformance.report import claims, heatmaps, plots
+from conformance.report import claims, heatmaps, matrix, plots
 from conformance.report.claims import Claim
 from conformance.report.heatmaps import Maps
 from conformance.report.issue import issue
+from conformance.report.listing import packed
 from conformance.report.text import (
     STATUS_LABELS,
     WHERE_LABELS,
     capitalized,
+    clean,
     entries,
     number,
     percent,
     replay_command,
 )
-from conformance.results import BAD, Cause, Finding, ImplementationResult, Report, Status
+from conformance.results import BAD, Cause, Finding, ImplementationResult, Listing, Report, Status
 
-_VALUES_OF_AN_ARGUMENT = 24
+_POPULAR, _VARIED = "popular layer", ("call to refuse", "varied")  # kinds of class
 _MOST_SPACIOUS = 5  # implementations; with more of them the tables are set closely
 _UNTESTED = frozenset({Status.UNSUPPORTED, Status.HARNESS_ERROR})
 
@@ -41,6 +43,7 @@ class Told:
     replay: str
     link: str
     maps: Maps | None
+    larger: Maps | None
     window: Markup | None
     window_text: str
 
@@ -88,27 +91,6 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One value of an argument."""
-
-    name: str
-    counts: dict[str, int]
-    total: int
-    failed: int
-    bar: Markup
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """The values of one argument, and how many more there are than are shown."""
-
-    name: str
-    values: list[Value]
-    more: int
-    more_cases: int
-
-
-@dataclass(frozen=True, slots=True)
 class Distribution:
     """Error over bound of one dtype; no plot when nothing was compared."""
 
@@ -132,12 +114,16 @@ class Subject:
     expected: list[Card]
     cells: dict[str, Cell]
     distributions: list[Distribution]
-    coverage: list[Argument]
     claims: dict[str, Claim]
     area: str
     short_area: str
     declarations: list[str]
     held_to: dict[str, str]
+
+    @property
+    def query(self) -> str:
+        """The term that finds its results."""
+        return matrix.term("impl", clean(self.result.name))
 
     @property
     def findings(self) -> int:
@@ -175,8 +161,27 @@ class Page:
     subjects: list[Subject]
     witnesses: list[Subject]
     checks: list[str]
+    contract: list[str]
     rules: dict[str, str]
     needs: list[str]
+    groups: list[matrix.Group]
+    listing: Listing | None
+    packed: Markup
+
+    @property
+    def popular(self) -> list[matrix.Group]:
+        """Popular layers."""
+        return [group for group in self.groups if group.name == _POPULAR]
+
+    @property
+    def varied(self) -> list[matrix.Group]:
+        """What cases vary that are no plain Conv2D."""
+        return [group for group in self.groups if group.name in _VARIED]
+
+    @property
+    def arguments(self) -> list[matrix.Group]:
+        """Every other kind of class."""
+        return [group for group in self.groups if group.name not in (_POPULAR, *_VARIED)]
 
     @property
     def dense(self) -> bool:
@@ -205,8 +210,8 @@ class Page:
         return [*self.subjects, *self.witnesses]
 
 
-def arrange(report: Report) -> Page:
-    """The view of `report`."""
+def arrange(report: Report, listing: Listing | None = None) -> Page:
+    """The view of `report`, with all results where there is a `listing`."""
     side = heatmaps.side_of_maps(report)
     subjects = [
         _subject(result, report, side, f"findings-{number}")
@@ -222,7 +227,21 @@ def arrange(report: Report) -> Page:
     made = list(dict.fromkeys(check for result in results for check in result.checks))
     checks = [*(c for c in report.rules if c in made), *(c for c in made if c not in report.rules)]
     needs = list(dict.fromkeys(c.need for result in results for c in result.capabilities))
-    return Page(subjects, witnesses, checks, report.rules, needs)
+    return Page(
+        subjects=subjects,
+        witnesses=witnesses,
+        checks=[check for check in checks if check not in report.contract],
+        contract=[c for c in checks if c in report.contract and _is_met(c, results)],
+        rules=report.rules,
+        needs=needs,
+        groups=matrix.groups(report.implementations),
+        listing=listing,
+        packed=Markup("" if listing is None else packed(listing)),
+    )
+
+
+def _is_met(check: str, results: list[ImplementationResult]) -> bool:
+    return any(sum(result.checks.get(check, {}).values()) for result in results)
 
 
 def _subject(
@@ -250,7 +269,6 @@ def _subject(
             for check, counts in result.checks.items()
         },
         distributions=list(_distributions(result)),
-        coverage=[_argument(name, values) for name, values in result.coverage.items()],
         claims=claims.claims_of(result, anchors),
         area=claims.area(result),
         short_area=claims.short_area(result),
@@ -306,6 +324,7 @@ def _told(
 ) -> Told:
     evidence = finding.evidence
     drawn = evidence is not None and (evidence.expected or evidence.got)
+    alone = evidence is not None and not evidence.input  # else the input itself is drawn
     return Told(
         id=identify(f"finding-{finding.check}", finding.check, finding.cause, finding.status),
         finding=finding,
@@ -313,7 +332,8 @@ def _told(
         replay=replay_command(finding.minimal_case, result.given_name, named=result.named),
         link=finding.link if re.match(r"https?://", finding.link) else "",
         maps=heatmaps.draw(evidence, side) if evidence is not None and drawn else None,
-        window=heatmaps.draw_window(evidence) if evidence is not None else None,
+        larger=heatmaps.draw(finding.larger, side) if finding.larger is not None else None,
+        window=heatmaps.draw_window(evidence) if evidence is not None and alone else None,
         window_text=heatmaps.window_text(evidence) if evidence is not None else "",
     )
 
@@ -350,25 +370,3 @@ def _distributions(result: ImplementationResult) -> Iterator[Distribution]:
             largest=ratios.largest,
             p99=ratios.p99,
         )
-
-
-def _argument(name: str, values: dict[str, dict[str, int]]) -> Argument:
-    totals = {value: sum(counts.values()) for value, counts in values.items()}
-    shown = list(values)[:_VALUES_OF_AN_ARGUMENT]
-    hidden = list(values)[_VALUES_OF_AN_ARGUMENT:]
-    widest = max(totals.values(), default=0)
-    return Argument(
-        name=name,
-        values=[
-            Value(
-                name=value,
-                counts=values[value],
-                total=totals[value],
-                failed=sum(values[value].get(status, 0) for status in BAD),
-                bar=plots.share_bar(values[value], widest),
-            )
-            for value in shown
-        ],
-        more=len(hidden),
-        more_cases=sum(totals[value] for value in hidden),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from conformance.results import (
     Evidence,
     Finding,
     ImplementationResult,
+    Listed,
+    Listing,
     Ratios,
     Report,
     Status,
@@ -65,6 +68,68 @@ def counts(**numbers: int) -> dict[str, int]:
     return {str(status): numbers.get(status, 0) for status in Status}
 
 
+# Kind of class -> its classes, a part of those there are.
+CLASSES = {
+    "popular layer": ("3x3 stride 2 same", "3x3 same", "7x7 stride 2 same"),
+    "padding": ("valid", "same, even", "same, odd h"),
+    "dtype": ("float32", "float16", "bfloat16", "float64"),
+    "varied": ("strides", "input"),
+}
+
+
+def classes(**changes: dict[str, int] | None) -> dict[str, dict[str, dict[str, int]]]:
+    """All classes passed, but for those in `changes` (``same_odd_h``); None: it has no such one."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for number, (kind, names) in enumerate(CLASSES.items()):
+        for place, name in enumerate(names):
+            key = re.sub(r"\W+", "_", name)
+            met = changes.get(
+                f"_{key}" if key[0].isdigit() else key, {"passed": 90 + number - place}
+            )
+            if met is not None:
+                found.setdefault(kind, {})[name] = met
+    return found
+
+
+def listing(*rows: Listed, **changes: Any) -> Listing:
+    """A list of `rows`, by default of four that differ in status."""
+    case = "in1x{}x3x1-f1-k3x2-same-integers.{}"
+    given = rows or (
+        Listed(
+            implementation="mylib:conv2d",
+            case=case.format(4, 1),
+            status=Status.PASSED,
+            checks=("output_shape", "exact_values"),
+        ),
+        Listed(
+            implementation="mylib:conv2d",
+            case=case.format(5, 2),
+            status=Status.PASSED,
+            checks=("output_shape",),
+        ),
+        Listed(
+            implementation="mylib:conv2d",
+            case=case.format(5, 2),
+            status=Status.FAILED,
+            checks=("exact_values",),
+            cause="values differ <b>here</b>",
+        ),
+        Listed(
+            implementation="keras-tensorflow",
+            case=case.format(4, 1),
+            status=Status.UNSUPPORTED,
+            checks=("output_shape", "exact_values"),
+            cause="no\x1b[2J half",
+        ),
+    )
+    levels: dict[str, tuple[int | None, ...]] = {
+        row.case: (1, int("x5x" in row.case) + 1, 0, None) for row in given
+    }
+    return replace(
+        Listing(rows=list(given), of=len(given), classes=CLASSES, levels=levels), **changes
+    )
+
+
 def capabilities(claimed: tuple[str, ...] | None, **notes: str) -> list[Capability]:
     """Probes of what is `claimed` (None: nothing is declared); those with a note do not work."""
     reasons = {need: notes.get(need.replace(" ", "_"), "") for need in NEEDS}
@@ -92,21 +157,8 @@ def conforming(name: str = "keras-tensorflow", **changes: Any) -> Implementation
         checks={check: counts(passed=600) for check in CHECKS},
         findings=[],
         unsupported=[],
-        coverage={
-            "padding": {"valid": counts(passed=310), "same": counts(passed=290)},
-            "kernel_size": {f"{k}": counts(passed=20 * (9 - k)) for k in range(1, 8)},
-            "dtype": {
-                "float16": counts(passed=150),
-                "bfloat16": counts(passed=130),
-                "float32": counts(passed=220),
-                "float64": counts(passed=100),
-            },
-            "strides": {
-                "1": counts(passed=300),
-                "2": counts(passed=200),
-                "(1, 2)": counts(passed=100),
-            },
-        },
+        coverage={"padding": {"valid": counts(passed=310), "same": counts(passed=290)}},
+        classes=classes(),
         ratios={
             "float32": Ratios(
                 edges=EDGES,
@@ -298,15 +350,16 @@ def failing(name: str = "mylib:conv2d", **changes: Any) -> ImplementationResult:
             ),
             Unsupported(reason="float64", count=5, example="in1x3x3x1-f1-k1-float64-integers.0"),
         ],
-        coverage={
-            "padding": {"valid": counts(passed=310), "same": counts(passed=256, failed=34)},
-            "groups": {
-                "1": counts(passed=500, failed=42, expected_failure=16),
-                "2": counts(unsupported=40),
-                "7": counts(),
-            },
-            "input height": {f"{n}": counts(passed=n) for n in range(1, 40)},
-        },
+        coverage={"padding": {"valid": counts(passed=310), "same": counts(passed=256, failed=34)}},
+        classes=classes(
+            _3x3_same={"passed": 30, "failed": 4},
+            _7x7_stride_2_same={},
+            same_odd_h={"failed": 30, "crashed": 1, "passed": 2, "unsupported": 6},
+            float64={"unsupported": 45},
+            bfloat16=None,
+            same_even={"passed": 40, "expected_failure": 16},
+        ),
+        weak=["1 of 3 popular layers refused or not met: 7x7 stride 2 same."],
         ratios={
             "float32": Ratios(
                 edges=EDGES,
@@ -437,6 +490,7 @@ def inconclusive(name: str = "empty:conv2d") -> ImplementationResult:
             Unsupported(reason="not written yet", count=9, example="in1x1x1x1-f1-k1-integers.0")
         ],
         coverage={},
+        classes={},
         ratios={},
         interrupted=True,
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import xml.etree.ElementTree as ET
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,8 @@ from conformance.causes import grouped, members
 from conformance.condition import in_words
 from conformance.expectations import load
 from conformance.implementations.info import Info
+from conformance.plan import plan
+from conformance.plan.classes import CLASSES, classes_of
 from conformance.report import claims, heatmaps, plots, write_html, write_junit
 from conformance.report.text import (
     clean,
@@ -28,10 +34,10 @@ from conformance.report.text import (
     plural,
     replay_command,
 )
-from conformance.results import Evidence, Ratios, Report, Status, Verdict
+from conformance.results import Evidence, Listed, Listing, Ratios, Report, Status, Verdict
 
 WRONG = "mylib:conv2d is wrong: the process was killed, where batch: == 0; and 6 more causes"
-VOID = {"meta", "br", "wbr", "link", "img", "hr"}
+VOID = {"meta", "br", "wbr", "link", "img", "hr", "input"}
 REPORTS = {
     "conforming": samples.report(samples.conforming()),
     "failing": samples.report(samples.failing(), witness=samples.conforming()),
@@ -96,8 +102,8 @@ def page(tmp_path: Path, request: pytest.FixtureRequest) -> Document:
     return written(REPORTS[request.param], tmp_path)
 
 
-def written(report: Report, folder: Path) -> Document:
-    write_html(report, folder / "report.html")
+def written(report: Report, folder: Path, listing: Listing | None = None) -> Document:
+    write_html(report, folder / "report.html", listing)
     return Document((folder / "report.html").read_text(encoding="utf-8"))
 
 
@@ -121,7 +127,7 @@ class TestEveryPage:
         assert len(page.ids) == len(set(page.ids))
 
     def test_sections_come_in_reading_order(self, page: Document) -> None:
-        order = ["verdict", "checks", "findings", "ratios", "coverage", "capabilities"]
+        order = ["verdict", "matrix", "checks", "capabilities", "findings", "results", "ratios"]
         order += ["unsupported", "provenance", "method"]
         assert [i for i in page.ids if i in order] == order
 
@@ -269,7 +275,7 @@ class TestFailingPage:
         assert "https://example.org/mylib/issues/12" in page.links
 
     def test_unsupported_is_not_passed(self, page: Document) -> None:
-        assert page.count("td", "unsupported") == 1
+        assert page.count("td", "unsupported") == 2  # a check, and a class of cases
         assert "0 % tested" in page.sections["checks"]
         assert "92 % tested" in page.sections["checks"]
         assert "groups > 1 <not yet> 40 cases" in page.sections["unsupported"]
@@ -291,8 +297,152 @@ class TestFailingPage:
         assert "largest ∞, 99th percentile 0.9, 212 of 477 cases exact, 3 above the limit" in text
         assert "Nothing was compared." in text
 
-    def test_long_arguments_are_cut_short(self, page: Document) -> None:
-        assert "and 15 more values in 480 cases" in page.sections["coverage"]
+
+class TestMatrix:
+    """Classes of cases by implementation."""
+
+    def cells(self, page: Document, name: str) -> list[str]:
+        """Tone and text of the cells in the row of a class."""
+        found = re.search(rf'scope="row">{re.escape(name)}</th>(.*?)</tr>', page.source)
+        assert found is not None
+        return [
+            f"{tone}: {re.sub('<[^>]*>', '', text)}"
+            for tone, text in re.findall('<td class="([^"]*)">(.*?)</td>', found[1])
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "cells"),
+        [
+            ("3x3 stride 2 same", ["pass: 90 passed", "pass: 90 passed"]),
+            ("3x3 same", ["pass: 89 passed", "fail: 4 of 34 failed"]),
+            ("7x7 stride 2 same", ["pass: 88 passed", "undrawn: 0 not drawn"]),
+            ("same, odd h", ["pass: 89 passed", "fail most: 31 of 33 failed"]),
+            ("same, even", ["pass: 90 passed", "warn: 16 of 56 known to fail"]),
+            ("float64", ["pass: 89 passed", "unsupported: 45 refused"]),
+            ("bfloat16", ["pass: 90 passed", "empty: – not claimed"]),
+        ],
+    )
+    def test_says_what_became_of_each_class(
+        self, name: str, cells: list[str], tmp_path: Path
+    ) -> None:
+        page = written(samples.report(samples.conforming(), samples.failing()), tmp_path)
+        assert self.cells(page, name) == cells
+
+    def test_links_to_results_where_they_are_listed(self, tmp_path: Path) -> None:
+        report = samples.report(samples.failing())
+        assert "data-q" not in written(report, tmp_path).source.partition("<script>")[0]
+        page = written(report, tmp_path, samples.listing())
+        queries = [a.get("data-q") for _, a in page.tags]
+        for query in (
+            'impl:"mylib:conv2d"',
+            'padding:"same, odd h"',
+            'check:"value"',
+            'popular-layer:"3x3 same"',
+            "status:crashed,failed,harness_error,timed_out",
+        ):
+            assert query in queries
+
+    def test_folds_what_has_no_failure(self, tmp_path: Path) -> None:
+        page = written(samples.report(samples.failing()), tmp_path)
+        popular, arguments, varied = re.findall(
+            '<details class="fold"( open)?>\\s*<summary>([^<]*class[^<]*)</summary>', page.source
+        )
+        assert popular == (" open", "3 classes, 1 with failures, 1 not drawn")
+        assert arguments == (" open", "6 classes, 1 with failures")
+        assert varied == ("", "2 classes")
+
+    def test_a_rule_of_the_layer_leads_to_its_paragraph(self, tmp_path: Path) -> None:
+        text = "A layer refuses what Keras does.\n\nSource: Keras' own tests."
+        result = samples.conforming(checks={"refusals": samples.counts(passed=3)})
+        page = written(samples.report(result, contract={"refusals": text}), tmp_path)
+        assert "#rule-refusals" in page.links
+        assert "rule-refusals" in page.ids
+        for part in (*text.split("\n\n"), "docs/contract.md#refusals"):
+            assert part in page.sections["rules"]
+        assert "refusals" not in page.sections["checks"]
+
+    def test_an_older_report_has_none(self, tmp_path: Path) -> None:
+        page = written(samples.report(samples.conforming(classes={})), tmp_path)
+        assert "does not tell classes of cases apart" in page.sections["checks"]
+
+    def test_what_makes_a_pass_weak_stands_in_the_verdict(self, tmp_path: Path) -> None:
+        for reports in (REPORTS["failing"], REPORTS["compatibility"]):
+            text = written(reports, tmp_path).sections["verdict"]
+            assert "What makes a pass weak" in text
+            assert "1 of 3 popular layers refused or not met: 7x7 stride 2 same." in text
+        assert "weak" not in written(REPORTS["conforming"], tmp_path).sections["verdict"]
+
+
+class TestAllResults:
+    def unpacked(self, page: Document) -> dict[str, Any]:
+        found = re.search('<script type="application/json" id="packed">(.*?)</script>', page.source)
+        assert found is not None
+        content: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+        return content
+
+    def test_come_back_as_they_were(self, tmp_path: Path) -> None:
+        page = written(samples.report(samples.failing()), tmp_path, samples.listing())
+        data = self.unpacked(page)
+        cases = data["cases"].split("\n")
+        rows = [
+            (
+                data["implementations"][name],
+                cases[case],
+                data["statuses"][status][0],
+                tuple(data["checks"][checks].split(",")),
+                data["causes"][cause],
+            )
+            for name, case, status, checks, cause in zip(*data["rows"], strict=True)
+        ]
+        given = samples.listing().rows
+        assert rows == [
+            (r.implementation, r.case, str(r.status), r.checks, clean(r.cause)) for r in given
+        ]
+        classes, levels = data["kinds"]["popular-layer"]
+        assert [classes[ord(level) - 48] for level in levels] == ["3x3 same"] * len(cases)
+        classes, levels = data["kinds"]["padding"]
+        assert [classes[ord(level) - 48] for level in levels] == ["same, even", "same, odd h"]
+        assert data["kinds"]["varied"][1] == "--"
+
+    def test_without_a_journal_the_page_says_so(self, tmp_path: Path) -> None:
+        page = written(REPORTS["failing"], tmp_path)
+        assert "no journal of the run is at hand" in page.sections["results"]
+        assert 'id="packed"' not in page.source
+
+    def test_says_what_is_left_out(self, tmp_path: Path) -> None:
+        listing = samples.listing(of=61_203, without=["lib@2"])
+        text = written(REPORTS["failing"], tmp_path, listing).sections["results"]
+        assert "Listed are 4 of 61,203 rows: first all that did not pass" in text
+        assert "No journal is at hand of lib@2." in text
+
+    def test_need_a_script_and_say_so(self, tmp_path: Path) -> None:
+        page = written(REPORTS["failing"], tmp_path, samples.listing())
+        assert "This list needs JavaScript" in page.sections["results"]
+        assert re.search('<div id="list" hidden>', page.source)
+
+    def test_many_stay_small(self, tmp_path: Path) -> None:
+        """Twenty thousand rows of a real plan, with the classes of its cases."""
+        cases = [case for planned in islice(plan(0), 800) for case in planned.example]
+        rows = [
+            Listed(
+                implementation=f"keras-backend-{number}",
+                case=str(case),
+                status=Status.PASSED,
+                checks=("output_shape", "exact_values"),
+            )
+            for number in range(14)
+            for case in cases
+        ][:20_000]
+        levels = {}
+        for case in cases:
+            met = classes_of(case)
+            levels[str(case)] = tuple(
+                names.index(met[kind]) if kind in met else None for kind, names in CLASSES.items()
+            )
+        listing = samples.listing(*rows, of=90_000, classes=CLASSES, levels=levels)
+        page = written(samples.compatibility(), tmp_path, listing)
+        assert len(self.unpacked(page)["rows"][0]) == 20_000
+        assert len(page.source) < 1_500_000
 
 
 @pytest.mark.parametrize("page", ["claiming"], indirect=True)
@@ -364,7 +514,7 @@ class TestManyImplementations:
 
     def test_counts_stay_in_the_table_and_rules_move_out_of_it(self, page: Document) -> None:
         text = page.sections["checks"]
-        assert page.count("table", "dense") == 2
+        assert page.count("table", "dense") == 5
         assert "1,455 passed" in text
         assert "92 % tested" in text
         assert "100 % tested" not in text
@@ -478,6 +628,74 @@ class TestSize:
             assert [m.svg.count("<title>") for m in maps.maps] == [25] * 3
             assert all('class="worst"' in m.svg for m in maps.maps)
             assert f"[{worst[0]}, {worst[1]}] 0" in maps.maps[0].svg
+
+
+class TestPicture:
+    SHOWN = Evidence(
+        expected=[[1.0, -2.0], [0.0, 123456.789]],
+        got=[[1.0, -0.000123456], [0.0, None]],
+        worst=(1, 1),
+        element=(0, 1, 1, 0),
+        input=[[1.0, 2.0], [3.0, 4.0]],
+        kernel=[[1.0, -1.0]],
+        bias=3.0,
+        channel=(0, 2),
+        pads=((0, 0), (0, 1)),
+        wrong=[(0, 1), (1, 1)],
+        reads=([0], [1, 2]),
+    )
+
+    def drawn(self) -> dict[str, str]:
+        return {one.name: str(one.svg) for one in heatmaps.draw(self.SHOWN, 12).maps}
+
+    def test_has_input_kernel_expected_got_and_difference(self) -> None:
+        assert list(self.drawn()) == [
+            "Input, channel 0 of 2",
+            "Kernel, channel 0 of 2, bias 3",
+            "Expected",
+            "Got",
+            "Got − expected",
+        ]
+
+    def test_outlines_what_is_wrong_and_what_it_reads(self) -> None:
+        drawn = self.drawn()
+        outlined = {
+            name: re.findall('class="(wrong|worst|read)"', svg) for name, svg in drawn.items()
+        }
+        assert outlined["Input, channel 0 of 2"] == ["read", "read"]
+        assert outlined["Got"] == outlined["Got − expected"] == ["wrong", "worst"]
+        assert outlined["Expected"] == ["worst"]
+
+    def test_hatches_padding_and_writes_every_value(self) -> None:
+        drawn = self.drawn()
+        padded = drawn["Input, channel 0 of 2"]
+        assert re.findall(r"<title>\[(\d, 2)\] padding", padded) == ["0, 2", "1, 2"]
+        assert padded.count('class="void"') == 2
+        assert re.findall("<text[^>]*>([^<]*)<", padded) == ["1", "2", "3", "4"]
+        assert re.findall("<text[^>]*>([^<]*)<", drawn["Expected"]) == ["1", "−2", "0", "1.2e5"]
+        assert re.findall("<text[^>]*>([^<]*)<", drawn["Got"]) == ["1", "−1e−4", "0", "×"]
+
+    @pytest.mark.parametrize("side", [3, 12])
+    @pytest.mark.parametrize("value", [-123.456, 1e-30, -9.99e20, 0.5, -0.0625, 7.0])
+    def test_numbers_fit_their_cells(self, value: float, side: int) -> None:
+        grid: list[list[float | None]] = [[value] * side for _ in range(side)]
+        (one,) = heatmaps.draw(Evidence(expected=grid), side).maps
+        cell = int(re.findall(r'width="(\d+)"', str(one.svg))[1])
+        (text,) = {*re.findall("<text[^>]*>([^<]*)<", str(one.svg))}
+        assert text
+        assert len(text) * 6 <= cell + 8
+
+    def test_the_larger_case_stands_on_the_card(self, tmp_path: Path) -> None:
+        larger = "in1x2x2x2-f1-k1x2-same-small.0"
+        finding = samples.value_finding(larger=self.SHOWN, larger_case=larger)
+        page = written(samples.report(samples.failing(findings=[finding])), tmp_path)
+        assert "Where the pattern shows" in page.sections["findings"]
+        assert larger in page.sections["findings"]
+        labels = [a.get("aria-label", "") for tag, a in page.tags if tag == "svg"]
+        assert (
+            "Input, channel 0 of 2, 2 by 3 values, padding included; "
+            "the first wrong value reads the outlined ones"
+        ) in labels
 
 
 class TestHistogram:

@@ -10,6 +10,7 @@ import pytest
 import report_samples as samples
 
 from conformance.report import write_html
+from conformance.results import Listed, Status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -61,6 +62,25 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_html(samples.compatibility(), path)
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page with 20,000 results, every fifth of which failed."""
+    rows = [
+        Listed(
+            implementation="mylib:conv2d" if number % 2 else "keras-tensorflow",
+            case=f"in1x{number % 40 + 1}x{number % 7 + 1}x1-f1-k{number % 9 + 1}-integers.{number}",
+            status=Status.PASSED if number % 5 else Status.FAILED,
+            checks=("output_shape", "exact_values") if number % 5 else ("exact_values",),
+            cause="" if number % 5 else "values differ <b>here</b>",
+        )
+        for number in range(20_000)
+    ]
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report = samples.report(samples.failing(), samples.conforming())
+    write_html(report, path, samples.listing(*rows, of=25_000))
     return path.as_uri()
 
 
@@ -196,4 +216,124 @@ def test_reads_without_a_script(browser: Browser, address: str) -> None:
     page.goto(address)
     assert page.locator("article.card").count() == 9
     assert page.locator("button:visible").count() == 0
+    context.close()
+
+
+def results(page: Page, address: str, query: str = "") -> Page:
+    """The page at a query, once its results are there."""
+    page.goto(address + query)
+    page.locator("#listed tr").first.wait_for()
+    return page
+
+
+def test_all_results_are_listed_200_at_a_time(page: Page, listed: str) -> None:
+    results(page, listed)
+    rows = page.locator("#listed tr")
+    assert rows.count() == 200
+    assert page.locator("#found").inner_text() == "20,000 of 20,000 rows, the first 200 are shown"
+    page.get_by_role("button", name="Show 200 more").click()
+    assert rows.count() == 400
+    focused = "document.activeElement === document.getElementById('listed').rows[200].cells[0]"
+    assert page.evaluate(focused)
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ("status:failed", 4_000),
+        ("status:failed impl:mylib check:exact", 2_000),
+        ("-status:failed", 16_000),
+        ("check:exact -check:shape", 4_000),
+        ("k3 status:passed,crashed", 1_778),
+        ('padding:"same, odd h"', 3_285),
+        ("popular-layer:same", 20_000),
+        ("DIFFER", 4_000),
+        ("mylib:conv2d", 10_000),
+        ('"values differ <b>here</b>"', 4_000),
+        ("nothing of the kind", 0),
+    ],
+)
+def test_a_filter_finds_what_matches_all_terms(
+    page: Page, listed: str, query: str, number: int
+) -> None:
+    results(page, listed)
+    page.get_by_role("searchbox", name="Filter").fill(query)
+    page.keyboard.press("Enter")
+    found = page.locator("#found").inner_text()
+    assert found.startswith(f"{number:,} of" if number else "No row of 20,000")
+    assert page.locator("#listed b").count() == 0
+
+
+def test_the_query_stands_in_the_address(page: Page, listed: str) -> None:
+    results(page, listed)
+    page.get_by_role("searchbox", name="Filter").fill('check:"exact_values" status:failed')
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="case", exact=True).click()
+    page.get_by_role("button", name="case", exact=True).click()
+    first = page.locator("#listed tr").first.inner_text()
+    assert page.locator("th[aria-sort=descending]").inner_text() == "case"
+    again = page.context.new_page()
+    results(again, page.url)
+    assert again.get_by_role("searchbox").input_value() == 'check:"exact_values" status:failed'
+    assert again.locator("#listed tr").first.inner_text() == first
+    assert again.locator("#results").bounding_box()["y"] < 100  # type: ignore[index]
+
+
+def test_sorted_rows_are_in_order(page: Page, listed: str) -> None:
+    results(page, listed)
+    page.get_by_role("button", name="status", exact=True).click()
+    assert page.locator("#listed .status").first.inner_text() == "failed"
+    page.get_by_role("button", name="status", exact=True).click()
+    assert page.locator("#listed .status").first.inner_text() == "passed"
+    page.get_by_role("button", name="case", exact=True).click()
+    cases = page.locator("#listed code").all_inner_texts()
+    assert cases == sorted(cases)
+
+
+def test_a_cell_of_the_matrix_leads_to_its_results(page: Page, listed: str) -> None:
+    results(page, listed)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    table = page.get_by_role("region", name="Arguments by implementation")
+    table.get_by_role("link", name="31 of 33 failed").click()
+    assert page.get_by_role("searchbox").input_value() == (
+        'impl:"mylib:conv2d" padding:"same, odd h" status:crashed,failed,harness_error,timed_out'
+    )
+    assert page.locator("#results").bounding_box()["y"] < 100  # type: ignore[index]
+    names = {*page.locator("#listed .a-name").all_inner_texts()}
+    assert names == {"mylib:conv2d"}
+    page.go_back()
+    assert "q=" not in page.url
+
+
+def test_the_list_asks_for_nothing_and_has_names(page: Page, listed: str) -> None:
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    results(page, listed)
+    assert (complaints, requests) == ([], [listed])
+    assert page.evaluate(UNNAMED) == []
+    assert page.get_by_role("search", name="Filter of all results").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1000, 1440])
+def test_the_list_fits_the_screen(page: Page, listed: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    results(page, listed, "#q=status%3Afailed")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 390:
+        rows = page.get_by_role("region", name="Rows of all results")
+        assert rows.evaluate("(e) => e.scrollWidth - e.clientWidth") == 0
+
+
+def test_the_list_says_without_a_script_that_it_needs_one(browser: Browser, listed: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(listed)
+    assert page.get_by_text("This list needs JavaScript").is_visible()
+    assert not page.get_by_label("Filter", exact=True).is_visible()
+    table = page.get_by_role("region", name="Arguments by implementation")
+    assert table.get_by_role("link", name="31 of 33 failed").is_visible()
     context.close()

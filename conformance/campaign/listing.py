@@ -1,0 +1,120 @@
+"""From journals to the list of all results that a page shows."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance.campaign.journal import about, written
+from conformance.campaign.tally import PROBE_CHECK, PROBES, WORST_FIRST
+from conformance.case import Case
+from conformance.plan.classes import CLASSES, classes_of
+from conformance.results import Listed, Listing, Report, Status
+
+MOST_LISTED = 20_000  # rows; some more are a second in a browser, and a megabyte
+_NUMBERS = {
+    kind: {name: number for number, name in enumerate(classes)} for kind, classes in CLASSES.items()
+}
+
+
+def listing(
+    report: Report, folders: Sequence[Path | None], most: int = MOST_LISTED
+) -> Listing | None:
+    """All results of `report`, at most `most` rows; None where no journal is at hand.
+
+    Where there are more, those that did not pass come first, the worst before others, and a sample
+    of the others, the same in every run.
+
+    Args:
+        report: of one run, or of the runs of `folders` merged in their order.
+        folders: where the journals are, one a run, None where a run has none.
+    """
+    rows: list[Listed] = []
+    told: set[str] = set()
+    for folder, names in zip(folders, _names(report), strict=False):
+        if folder is None:
+            continue
+        try:
+            found = list(_rows(folder, names))
+        except (sqlite3.Error, OSError, ValueError, KeyError):
+            continue
+        rows += found
+        told.update(names.values())
+    measured = [result.name for result in (*report.implementations, *report.witnesses)]
+    if not told:
+        return None
+    kept = _kept(rows, most)
+    return Listing(
+        rows=kept,
+        of=len(rows),
+        classes=CLASSES,
+        levels={case: _levels(case) for case in dict.fromkeys(row.case for row in kept)},
+        without=[name for name in measured if name not in told],
+    )
+
+
+def folders_of(reports: Sequence[Report], paths: Sequence[Path]) -> list[Path | None]:
+    """The folder of the journal of each run in `reports`, which were read from `paths`.
+
+    None for the runs of a merged report, and where the journal is that of another run.
+    """
+    found: list[Path | None] = []
+    for report, path in zip(reports, paths, strict=True):
+        folder = path if path.is_dir() else path.parent
+        own = about(folder).get("command") == report.settings.get("command")
+        found += [None] * len(report.runs) or [folder if own else None]
+    return found
+
+
+def _names(report: Report) -> list[dict[str, str]]:
+    """For each run, what its implementations are called there, and in `report`."""
+    if not report.runs:
+        own = (*report.implementations, *report.witnesses)
+        return [{result.given_name: result.name for result in own}]
+    given = {result.name: result.given_name for result in report.implementations}
+    return [{given[name]: name for name in run.columns} for run in report.runs]
+
+
+def _rows(folder: Path, names: Mapping[str, str]) -> Iterator[Listed]:
+    """What the journal of a run says of `names`, checks that ended alike in one row.
+
+    Of probes only what is claimed is listed: the others decide nothing.
+    """
+    for implementation, part, case, outcomes in written(folder):
+        if implementation not in names:
+            continue
+        alike: dict[tuple[str, str], list[str]] = {}
+        for outcome in outcomes:
+            if part != PROBES or outcome["check"] == PROBE_CHECK:
+                key = outcome["status"], outcome.get("reason") or outcome.get("cause", "")
+                alike.setdefault(key, []).append(outcome["check"])
+        for (status, cause), checks in alike.items():
+            yield Listed(
+                implementation=names[implementation],
+                case=case,
+                status=Status(status),
+                checks=tuple(checks),
+                cause=cause,
+            )
+
+
+def _kept(rows: list[Listed], most: int) -> list[Listed]:
+    if len(rows) <= most:
+        return rows
+
+    def order(number: int) -> tuple[int, int, int]:
+        row = rows[number]
+        key = f"{row.implementation} {row.case}".encode("utf-8", "replace")
+        return WORST_FIRST.index(row.status), zlib.crc32(key), number
+
+    return [rows[number] for number in sorted(sorted(range(len(rows)), key=order)[:most])]
+
+
+def _levels(case: str) -> tuple[int | None, ...]:
+    found: dict[str, Any] = classes_of(Case.parse(case))
+    return tuple(
+        numbers[found[kind]] if kind in found else None for kind, numbers in _NUMBERS.items()
+    )
