@@ -130,6 +130,10 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where a case is lost once and not again.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where an earlier run with the same --out was ended."),
+    ] = False,
     out: Out = LATEST,
 ) -> None:
     """Measure implementations and write report.html, results.json, junit.xml and summary.md."""
@@ -157,19 +161,22 @@ def run(
     )
     for target in settings.targets:
         refuse_unknown(target.name)
-    raise typer.Exit(_campaign(settings, out))
+    raise typer.Exit(_campaign(settings, out, resume=resume))
 
 
-def _campaign(settings: Any, out: Path) -> int:
+def _campaign(settings: Any, out: Path, *, resume: bool = False) -> int:
     """Run a campaign, print what was found, write its report to `out`; the exit code."""
+    from conformance.campaign import journal
     from conformance.campaign.run import exit_code
     from conformance.campaign.run import run as run_campaign
     from conformance.folder import claimed
 
     with claimed(out):
+        if resume and not journal.exists(out):
+            say(f"There is nothing to resume in {out}; the run begins anew.", err=True)
         try:
             with _acknowledged(), shown_progress() as progress:
-                campaign = run_campaign(settings, progress, folder=out)
+                campaign = run_campaign(settings, progress, folder=out, resume=resume)
         except KeyboardInterrupt:
             return _nothing_decided(out)
         decided = any(result.cases for result in campaign.report.implementations)

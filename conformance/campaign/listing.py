@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.campaign.journal import about, written
+from conformance.campaign import journal
 from conformance.campaign.tally import PROBE_CHECK, PROBES, WORST_FIRST
 from conformance.case import Case
+from conformance.errors import UsageError
 from conformance.plan.classes import CLASSES, classes_of
 from conformance.results import Listed, Listing, Report, Status
 
 MOST_LISTED = 20_000  # rows; some more are a second in a browser, and a megabyte
+_SETTINGS = ("seed", "examples", "profile", "max_time")
 _NUMBERS = {
     kind: {name: number for number, name in enumerate(classes)} for kind, classes in CLASSES.items()
 }
@@ -39,7 +41,7 @@ def listing(
             continue
         try:
             found = list(_rows(folder, names))
-        except (sqlite3.Error, OSError, ValueError, KeyError):
+        except (UsageError, sqlite3.Error, OSError, ValueError, KeyError):
             continue
         rows += found
         told.update(names.values())
@@ -64,7 +66,8 @@ def folders_of(reports: Sequence[Report], paths: Sequence[Path]) -> list[Path | 
     found: list[Path | None] = []
     for report, path in zip(reports, paths, strict=True):
         folder = path if path.is_dir() else path.parent
-        own = about(folder).get("command") == report.settings.get("command")
+        decided = journal.about(folder)
+        own = decided and all(decided.get(name) == report.settings.get(name) for name in _SETTINGS)
         found += [None] * len(report.runs) or [folder if own else None]
     return found
 
@@ -83,7 +86,7 @@ def _rows(folder: Path, names: Mapping[str, str]) -> Iterator[Listed]:
 
     Of probes only what is claimed is listed: the others decide nothing.
     """
-    for implementation, part, case, outcomes in written(folder):
+    for implementation, part, case, outcomes in journal.told(folder):
         if implementation not in names:
             continue
         alike: dict[tuple[str, str], list[str]] = {}

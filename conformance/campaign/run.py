@@ -15,12 +15,16 @@ from itertools import islice
 from pathlib import Path
 
 from conformance.calls import Kind
+from conformance.campaign import journal as journals
 from conformance.campaign.findings import Found, findings
+from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, versions
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import Limits
+from conformance.campaign.measured import Measured
 from conformance.campaign.session import Session, Team, available_cores
 from conformance.campaign.summary import summary
 from conformance.campaign.tally import Tally
+from conformance.case import format_sequence
 from conformance.checks import CHECKS
 from conformance.checks.life import RULES
 from conformance.errors import UsageError
@@ -121,6 +125,24 @@ class Settings:
     def processes(self) -> int:
         return self.jobs or available_cores()
 
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What decides the cases and verdicts, besides what implementations tell of themselves."""
+        cases = None if self.given is None else digest(map(format_sequence, self.given))
+        return {
+            **versions(),
+            "implementations": self.names,
+            "seed": self.seed,
+            "examples": self.examples,
+            "profile": self.extent,
+            "max_time": self.max_time,
+            "checks": self.checks,
+            "witness": self.witness,
+            "strict": self.strict,
+            "expected failures": digest_of([*self.expectations, *shipped()]),
+            "given cases": cases,
+        }
+
     def command_line(self) -> str:
         """The command line that repeats the campaign."""
         if self.command is not None:
@@ -188,23 +210,30 @@ def run(
     progress: Callable[[Progress], None] = lambda p: None,
     *,
     folder: Path | None = None,
+    resume: bool = False,
 ) -> Campaign:
     """Run a campaign. Ctrl-C ends it early; what was decided until then is in the report.
 
-    With a `folder`, every case is written to a journal there as soon as it is decided.
+    With a `folder`, every case is written to a journal there as soon as it is decided. To `resume`
+    is to go on with the journal that is there, if there is one.
 
     Raises:
-        UsageError: an implementation cannot be measured; nothing was run.
+        UsageError: an implementation cannot be measured, or the journal is that of another
+            campaign; nothing was run.
     """
-    return _Campaign(settings, progress, folder).run()
+    journal = None
+    if folder is not None:
+        resume = resume and journals.exists(folder)
+        journal = Journal(folder, settings.fingerprint, resume=resume)
+    return _Campaign(settings, progress, journal).run()
 
 
 class _Campaign:
     def __init__(
-        self, settings: Settings, progress: Callable[[Progress], None], folder: Path | None
+        self, settings: Settings, progress: Callable[[Progress], None], journal: Journal | None
     ) -> None:
-        self.settings, self.progress, self.folder = settings, progress, folder
-        self.began = time.monotonic()
+        self.settings, self.progress, self.journal = settings, progress, journal
+        self.began = time.monotonic() - (0.0 if journal is None else journal.spent)
         self.interrupted = False
         self.total: int | None = None
         self.lived = False  # whether anybody was asked for the contract of a layer
@@ -218,8 +247,7 @@ class _Campaign:
         results: list[ImplementationResult] = []
         stops: list[str] = []
         witness = None
-        about = {"seed": settings.seed, "command": settings.command_line()}
-        journal = None if self.folder is None else Journal(self.folder, about)
+        journal = self.journal
         session = Session(
             jobs=settings.processes,
             limits=settings.limits.within(settings.max_time),
@@ -234,20 +262,20 @@ class _Campaign:
             for number, team in enumerate(teams, start=1):
                 self.turn, turned = number - 1, time.monotonic()
                 self._set_deadline(team, number, len(teams))
-                tally = self._measure_or_say_why(session, team)
-                self.infos.append(tally.info)
-                self.met |= tally.entries
-                results.append(self._summarise(session, tally, team))
-                self.seconds[team.name] = round(time.monotonic() - turned, 1)
+                measured = self._known(team) or self._measured(session, team, settings.examples)
+                self.infos.append(measured.info)
+                self.met |= set(measured.entries)
+                results.append(measured.result)
+                self.seconds[team.name] = measured.seconds or round(time.monotonic() - turned, 1)
                 if self.interrupted:
                     break
-                if tally.stopped:
-                    stops.append(f"{team.name}: {tally.stopped}; the rest was not run.")
+                if measured.stopped:
+                    stops.append(f"{team.name}: {measured.stopped}; the rest was not run.")
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
                 self.turn = len(teams)
-                tally = self._measure(session, witnesses, sample)
-                witness = self._summarise(session, tally, witnesses)
+                known = self._known(witnesses)
+                witness = (known or self._measured(session, witnesses, sample)).result
         finally:
             session.close()
             if journal is not None:
@@ -292,14 +320,18 @@ class _Campaign:
     def _start_all(self, teams: Sequence[Team]) -> None:
         """Start the first process of every implementation, so that a wrong name is told at once.
 
-        Of many, the adapters are started in their turn: their engines take much memory each.
+        Of many, the adapters are started in their turn: their engines take much memory each. One
+        that a resumed run has measured is started and ended, to see whether it is still the same.
         """
         many = len(teams) > MOST_AT_ONCE
         for team in teams:
-            if many and team.name in ADAPTERS:
+            in_turn = many and team.name in ADAPTERS
+            if in_turn and not (self.journal is not None and self.journal.knows(team.name)):
                 continue
             self._show(team, "starting")
-            team.start()
+            self._start(team)
+            if in_turn:
+                team.stop()
 
     def _unmet(self) -> list[str]:
         """Entries of the given file that matched nothing, each in a sentence."""
@@ -335,19 +367,40 @@ class _Campaign:
         if self.settings.max_time is not None:
             team.budget.deadline = self.began + self.settings.max_time * number / of
 
-    def _measure_or_say_why(self, session: Session, team: Team) -> Tally:
+    def _known(self, team: Team) -> Measured | None:
+        """What is measured already, findings included, in the run that is resumed."""
+        record = None if self.journal is None else self.journal.ended(team.name)
+        if record is None:
+            return None
+        team.stop()
+        known = Measured.from_tree(record)
+        self._meet(team, known.info)
+        return known
+
+    def _measured(self, session: Session, team: Team, limit: int | None) -> Measured:
+        began = time.monotonic()
+        tally = self._measure_or_say_why(session, team, limit)
+        result = self._summarise(session, tally, team)
+        seconds = round(time.monotonic() - began, 1)
+        entries = tuple(sorted(tally.entries))
+        measured = Measured(tally.info, result, tally.stopped, entries, seconds)
+        if self.journal is not None and tally.cases and not self.interrupted:
+            self.journal.ends(team.name, measured.to_tree())
+        return measured
+
+    def _measure_or_say_why(self, session: Session, team: Team, limit: int | None) -> Tally:
         """As `_measure`; one of many that cannot be measured does not end the others."""
         try:
-            return self._measure(session, team, self.settings.examples)
+            return self._measure(session, team, limit)
         except UsageError as error:
-            if len(self.settings.targets) == 1:
+            if len(self.settings.targets) == 1 or team.name not in self.settings.names:
                 raise
             reason = f"cannot be measured ({error})"
             return Tally(Info(name=team.name, kind="function"), stopped=reason)
 
     def _measure(self, session: Session, team: Team, limit: int | None) -> Tally:
-        tally = Tally(team.start())
-        self.lived |= Kind.LIFE in tally.info.answers and team.name in self.settings.names
+        tally = Tally(self._start(team))
+        self._meet(team, tally.info)
         tried = session.try_all(
             team, lambda info: self._planned(info, limit), tally, self.settings.checks
         )
@@ -360,17 +413,30 @@ class _Campaign:
                     if hard is not None and tally.failures:
                         # What is left is for shrinking and showing again.
                         now = time.monotonic()
-                        team.budget.deadline = min(hard, max(now, self._soft(hard, session)))
+                        team.budget.deadline = min(hard, max(now, hard - self._for_findings()))
         except KeyboardInterrupt:
             self.interrupted = True
             tally.stopped = tally.stopped or "interrupted"
+        if hard is not None and self.journal is not None and self.journal.spent:
+            # The time of the run that is resumed may have ended while it looked for findings.
+            hard = max(hard, time.monotonic() + self._for_findings())
         team.budget.deadline = hard
         return tally
 
-    def _soft(self, hard: float, session: Session) -> float:
+    def _start(self, team: Team) -> Info:
+        """Start its first process; refuse to resume what another version was asked."""
+        info = team.start()
+        if self.journal is not None:
+            self.journal.measures(team.name, info)
+        return info
+
+    def _meet(self, team: Team, info: Info) -> None:
+        self.lived |= Kind.LIFE in info.answers and team.name in self.settings.names
+
+    def _for_findings(self) -> float:
+        """Seconds of one implementation that are for its findings, where it has any."""
         assert self.settings.max_time is not None
-        share = self.settings.max_time / len(self.settings.targets)
-        return hard - share * FOR_FINDINGS
+        return self.settings.max_time / len(self.settings.targets) * FOR_FINDINGS
 
     def _planned(self, info: Info, limit: int | None) -> Iterator[Planned]:
         if self.settings.given is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import TracebackType
 
-from conformance.campaign.journal import Entry, Journal
+from conformance.campaign.journal import Entry, Journal, Key
 from conformance.campaign.judges import Judges
 from conformance.campaign.limits import Budget, Limits, Patience
 from conformance.campaign.outcomes import Outcome, outcomes_of
@@ -104,7 +105,7 @@ class Session:
     Attributes:
         limits: what every implementation may take.
         expectations: expected failures besides those that implementations carry.
-        journal: where every case is written, if anywhere.
+        journal: where every case is written, if anywhere; what is decided there is not tried again.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Session:
         self.jobs, self.limits = jobs, limits or Limits()
         self.expectations, self.journal = expectations, journal
         self.judges = Judges(jobs)
+        self.began = time.monotonic() - (0.0 if journal is None else journal.spent)
         self.cpu: Counter[str] = Counter()
         self._teams: list[Team] = []
 
@@ -161,7 +163,7 @@ class Session:
         team.expectations = [*own_expectations(info.name, info.expected_failures)]
         team.expectations += self.expectations
         cases = chain(probes_of(info), planned(info))
-        run = _Run(team, cases, tally, checks, self.journal)
+        run = _Run(team, cases, tally, checks, self.journal, self.began)
         try:
             yield from run.outcomes()
         finally:
@@ -196,7 +198,10 @@ def probes_of(info: Info) -> Iterator[Planned]:
     if info.recorded:
         return iter(())
     cases = dict.fromkeys(probe.case for probe in probes(info.capabilities))
-    return (Planned(PROBES, 0, (case,)) for case in cases)
+    return (Planned(PROBES, 0, (case,), number) for number, case in enumerate(cases, start=1))
+
+
+_LOST = frozenset({Status.CRASHED, Status.TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +210,7 @@ class _Reply:
     at: int
     before: Example
     reply: Reply
-    entry: int
+    row: Key | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +229,10 @@ class _Run:
         tally: Tally,
         checks: tuple[str, ...],
         journal: Journal | None,
+        began: float,
     ) -> None:
         self.team, self.planned, self.tally, self.checks = team, planned, tally, checks
-        self.journal = journal
+        self.journal, self.began = journal, began
         self.queue: queue.SimpleQueue[_Reply | _Ended] = queue.SimpleQueue()
         self.lock = threading.Lock()  # of the plan
         self.stopped = threading.Event()
@@ -237,6 +243,8 @@ class _Run:
         self.refusals: list[UsageError] = []
 
     def outcomes(self) -> Iterator[Tried]:
+        if self.journal is not None:
+            yield from self._known(self.journal)
         waiting = list(self.team.workers)
         able: list[Worker] = []
         while waiting:
@@ -283,8 +291,7 @@ class _Run:
         error: BaseException | None = None
         try:
             while not self._is_over():
-                with self.lock:
-                    planned = next(self.planned, None)
+                planned = self._next()
                 if planned is None:
                     break
                 try:
@@ -298,18 +305,27 @@ class _Run:
             error = None if worker.aborted else raised
         self.queue.put(_Ended(worker, error))
 
+    def _next(self) -> Planned | None:
+        """The next example that is not decided yet."""
+        with self.lock:
+            for planned in self.planned:
+                if self.journal is None or not self.journal.has(self.team.name, planned):
+                    return planned
+        return None
+
     def _example(self, worker: Worker, planned: Planned) -> None:
         numbered = [(at, case) for at, cases in planned.configurations() for case in cases]
         replies = worker.run(tuple(case for _, case in numbered), self.checks)
         for number, (at, case) in enumerate(numbered):
-            entry = 0
+            row = None
             if self.journal is not None:
-                started = Entry(self.team.name, planned.part, at, number, case, None)
-                entry = self.journal.started(started)
+                place = (self.team.name, planned.part, at, number)
+                entry = Entry(*place, case, None, planned.number, len(numbered))
+                row = self.journal.started(entry)
             reply = next(replies)
             if self.team.budget.stop.is_set() or worker.aborted:
                 return  # the process was ended under it
-            self.queue.put(_Reply(planned, at, planned.example[: number + 1], reply, entry))
+            self.queue.put(_Reply(planned, at, planned.example[: number + 1], reply, row))
 
     def _is_over(self) -> bool:
         return self.stopped.is_set() or self.team.budget.over
@@ -322,6 +338,19 @@ class _Run:
             self.planned = chain([first], self.planned)
         return first is not None
 
+    def _known(self, journal: Journal) -> Iterator[Tried]:
+        """What a run that was ended has decided; the last case of each example is told."""
+        for decided in journal.examples(self.team.name):
+            planned = decided.planned
+            for number, outcomes in enumerate(decided.outcomes, start=1):
+                self.tally.add(planned.part, planned.example[:number], outcomes)
+                lost = (
+                    o.status for o in outcomes if o.status in (Status.CRASHED, Status.TIMED_OUT)
+                )
+                self._count(next(lost, None))
+            self.tally.finished(planned.part, decided.configurations)
+            yield Tried(planned, planned.at, planned.example, decided.outcomes[-1])
+
     def _tried(self, message: _Reply) -> Tried:
         case: Case = message.before[-1]
         outcomes = outcomes_of(
@@ -332,21 +361,22 @@ class _Run:
             self.team.expectations,
             self.checks,
         )
-        tried = Tried(message.planned, message.at, message.before, outcomes)
-        self.tally.add(message.planned.part, message.before, outcomes)
+        planned = message.planned
+        tried = Tried(planned, message.at, message.before, outcomes)
+        self.tally.add(planned.part, message.before, outcomes)
         if tried.is_last:
-            self.tally.finished(message.planned)
-        self._count(message.reply)
-        if self.journal is not None:
-            self.journal.decided(message.entry, outcomes)
+            self.tally.finished(planned.part, len(planned.configurations()))
+        self._count(message.reply.status if isinstance(message.reply, Lost) else None)
+        if self.journal is not None and message.row is not None:
+            self.journal.decided(message.row, outcomes, time.monotonic() - self.began)
         return tried
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, lost: Status | None) -> None:
         """Stop where there is nothing more to learn from further cases."""
-        if not isinstance(reply, Lost):
+        if lost is None:
             self.returned += 1
             return
-        self.lost[reply.status] += 1
+        self.lost[lost] += 1
         total, limits = self.lost.total(), self.team.workers[0].observer.limits
         hopeless = not self.returned and total >= limits.lost_at_first
         if hopeless or total >= limits.lost + self.returned:

@@ -21,7 +21,7 @@ from conformance.case import Case
 from conformance.checks import CHECKS
 from conformance.checks.claims import claimed_capability
 from conformance.implementations.info import Info
-from conformance.plan import VARIATIONS, Example, Planned
+from conformance.plan import VARIATIONS, Example
 from conformance.plan.classes import classes_of
 from conformance.results import BAD, Capability, Status
 
@@ -146,13 +146,13 @@ class Tally:
             return
         self.cases += 1
         self._count(before, outcomes)
-        worst = _worst(outcomes)
+        statuses = {outcome.status for outcome in outcomes}
+        worst = str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
         for found in classes_of(case).items():
             self.classes[found][worst] += 1
         if case.asks == "life":
             self.coverage[VARIED][COVERED[VARIED](case)][worst] += 1
             return
-        statuses = {outcome.status for outcome in outcomes}
         for argument, values in self.coverage.items():
             values[COVERED[argument](case)][worst] += 1
         text = str(case)
@@ -162,12 +162,11 @@ class Tally:
         if passed:
             self.passed.add(text, (case, passed))
 
-    def finished(self, planned: Planned) -> None:
-        """All cases of an example were added."""
-        if planned.part != PROBES:
-            number = len(planned.configurations())
-            self.configurations += 0 if planned.part == VARIATIONS else number
-            self.parts[planned.part] += number
+    def finished(self, part: str, configurations: int) -> None:
+        """All cases of an example with so many configurations were added."""
+        if part != PROBES:
+            self.configurations += 0 if part == VARIATIONS else configurations
+            self.parts[part] += configurations
 
     def settle(self) -> None:
         """Judge the probes, once nothing more is added.
@@ -257,11 +256,6 @@ class Failures:
     @property
     def number(self) -> int:
         return self.sample.number
-
-
-def _worst(outcomes: Iterable[Outcome]) -> str:
-    statuses = {outcome.status for outcome in outcomes}
-    return str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
 
 
 def kind_of(outcome: Outcome) -> str:

@@ -48,11 +48,16 @@ class Planned:
         part: one of `PARTS`, or `VARIATIONS`.
         at: number of its first configuration, 1 for the first of the campaign; 0 for a variation.
         example: the cases, as they are asked.
+        number: tells it from the other examples of its part; where it has configurations, `at`.
     """
 
     part: str
     at: int
     example: Example
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "number", self.number or self.at)
 
     def configurations(self) -> list[tuple[int, Example]]:
         """(number, cases) of each configuration."""
@@ -72,7 +77,8 @@ def plan(
     ``night`` never. Equal seeds and equal `asked` give equal examples. Variations of a layer come
     between them, each once, and are no configurations.
     """
-    varied = (Planned(VARIATIONS, 0, (case,)) for case in varied_cases(seed, asked))
+    cases = enumerate(varied_cases(seed, asked), start=1)
+    varied = (Planned(VARIATIONS, 0, (case,), number) for number, case in cases)
     for planned in _numbered(seed, asked, limit, profile):
         yield planned
         yield from islice(varied, VARIED_AT_ONCE)
