@@ -15,6 +15,7 @@ seed. Several cases joined by `+` run in this order in one process. The tokens a
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -33,6 +34,11 @@ _NOT_OF_THE_LAYER = {
     "seed",
     "_kept",
 }
+
+
+LONGEST_SHOWN = 200  # characters of a case string in a message; a long one has 150
+MOST_VALUES = 2**25  # of an array that a case needs; the largest of the plan has under 2**19
+MOST_PRODUCTS = 2**34  # of a case; the costliest of the plan has under 2**23
 
 
 class CaseError(ValueError):
@@ -87,20 +93,26 @@ class Case:
         """The case of a case string.
 
         Raises:
-            CaseError: a token is unknown, doubled, missing, or its value is not allowed.
+            CaseError: a token is unknown, doubled, missing, or its value is not allowed, or the
+                case is too large to be tried.
         """
         values: dict[str, Any] = {}
         for token in text.strip().split("-"):
             name, value = _read_token(token, text)
             if name in values:
-                raise CaseError(f"case {text!r}: token {token!r} gives {name} a second time")
+                raise CaseError(
+                    f"case {_shown(text)}: token {_shown(token)} gives {name} a second time"
+                )
             values[name] = value
         for axis in AXES:
             if axis.example and axis.field not in values:
-                raise CaseError(f"case {text!r}: {axis.field} is missing; it needs {axis.example}")
+                raise CaseError(
+                    f"case {_shown(text)}: {axis.field} is missing; it needs {axis.example}"
+                )
         values["data"], values["seed"] = values["data"]
         case = cls(**values)
         _refuse_impossible(case, text)
+        _refuse_huge(case, text)
         return case
 
     @property
@@ -193,6 +205,10 @@ def format_sequence(cases: tuple[Case, ...]) -> str:
     return "+".join(map(str, cases))
 
 
+def _shown(text: str) -> str:
+    return f"{text!r}" if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}..."
+
+
 _SEED = r"\.([0-9]{1,19})"
 _TOKENS = {
     axis.field: re.compile(axis.pattern + (_SEED if axis.field == "data" else "")) for axis in AXES
@@ -206,9 +222,33 @@ def _read_token(token: str, text: str) -> tuple[str, Any]:
             value = axis.read(match[1])
             return axis.field, (value, int(match[2])) if axis.field == "data" else value
     raise CaseError(
-        f"case {text!r}: cannot read token {token!r}; tokens look like in2x8x9x3 f16 k3x2 s2 d1x2 "
-        f"same g2 cf a.relu nobias float16 view.sliced integers.7, and sizes are at least 1"
+        f"case {_shown(text)}: cannot read token {_shown(token)}; "
+        "tokens look like in2x8x9x3 f16 k3x2 s2 d1x2 "
+        "same g2 cf a.relu nobias float16 view.sliced integers.7, and sizes are at least 1"
     )
+
+
+def _refuse_huge(case: Case, text: str) -> None:
+    """Refuse what would take minutes and the whole memory, before anything is drawn for it."""
+    geometry = case.geometry
+    around = [size + sum(pads) for size, pads in zip(geometry.size, geometry.pads, strict=True)]
+    values = {
+        "the input with its padding": geometry.batch * math.prod(around) * geometry.channels,
+        "the kernel": math.prod(case.kernel_shape),
+        "the output": math.prod(geometry.output_shape),
+    }
+    for array, number in values.items():
+        if number > MOST_VALUES:
+            raise CaseError(
+                f"case {_shown(text)}: {array} would have {number} values; "
+                f"at most {MOST_VALUES} can be tried"
+            )
+    products = values["the output"] * geometry.taps
+    if products > MOST_PRODUCTS:
+        raise CaseError(
+            f"case {_shown(text)}: it takes {products} products; "
+            f"at most {MOST_PRODUCTS} can be tried"
+        )
 
 
 def _refuse_impossible(case: Case, text: str) -> None:
@@ -217,12 +257,12 @@ def _refuse_impossible(case: Case, text: str) -> None:
     channels = case.input_shape[channel_axis(case.data_format or "channels_last")]
     if channels % groups or case.filters % groups:
         raise CaseError(
-            f"case {text!r}: groups={groups} must divide the {channels} channels "
+            f"case {_shown(text)}: groups={groups} must divide the {channels} channels "
             f"and the {case.filters} filters"
         )
     try:
         case.geometry  # noqa: B018 - computed for its refusals
     except ValueError as error:
-        raise CaseError(f"case {text!r}: {error}") from None
+        raise CaseError(f"case {_shown(text)}: {error}") from None
     if case.but in REFUSALS and not REFUSALS[case.but].applies(case.geometry):
-        raise CaseError(f"case {text!r}: but.{case.but} needs {REFUSALS[case.but].needs}")
+        raise CaseError(f"case {_shown(text)}: but.{case.but} needs {REFUSALS[case.but].needs}")

@@ -26,7 +26,6 @@ that equal runs give equal reports.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -34,6 +33,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from conformance import files
 from conformance.case import Case
 from conformance.checks import CHECKS, claims, state, values
 from conformance.condition import Predicate, parse
@@ -41,6 +41,7 @@ from conformance.errors import UsageError
 from conformance.implementations.info import Info
 
 T = TypeVar("T")
+MOST_BYTES = 2**19  # of a file; an entry has some hundred
 
 
 # What comes of memory that is not its own is anybody's guess for these.
@@ -141,16 +142,13 @@ def load(path: Path) -> list[Expectation]:
     Raises:
         UsageError: the file cannot be read, or an entry is not understood.
     """
-    try:
-        return _read(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
+    return _read(files.text(path, MOST_BYTES), files.shown(path))
 
 
 def _read(text: str, source: str) -> list[Expectation]:
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = files.toml_data(text)
+    except ValueError as error:
         raise UsageError(f"{source} is not TOML: {error}") from None
     entries = document.get("expected_failure", [])
     if set(document) - {"expected_failure"} or not isinstance(entries, list):
@@ -160,12 +158,12 @@ def _read(text: str, source: str) -> list[Expectation]:
 
 def _entry(entry: Any, where: str) -> Expectation:
     if not isinstance(entry, dict):
-        raise UsageError(f"{where}: {entry!r} is not a table; write [[expected_failure]]")
+        raise UsageError(f"{where}: {entry!r:.100} is not a table; write [[expected_failure]]")
     switches = {key: entry.get(key, False) for key in ("strict", "foreign_memory")}
     known = {"check", "implementation", "version", "when", "reason", "link", *switches}
     if set(entry) - known:
         raise UsageError(
-            f"{where}: unknown key {sorted(set(entry) - known)[0]!r}; "
+            f"{where}: unknown key {sorted(set(entry) - known)[0]!r:.100}; "
             f"allowed are {', '.join(sorted(known))}"
         )
     checks = entry.get("check", "")
@@ -174,7 +172,7 @@ def _entry(entry: Any, where: str) -> Expectation:
     texts |= {key: entry.get(key, "*") for key in ("implementation", "version")}
     for key, text in [*texts.items(), *(("check", check) for check in checks)]:
         if not isinstance(text, str):
-            raise UsageError(f"{where}: {key} must be text, not {text!r}")
+            raise UsageError(f"{where}: {key} must be text, not {text!r:.100}")
     foreign = switches["foreign_memory"] is True
     if foreign and not any(checks):
         checks = []
@@ -184,10 +182,10 @@ def _entry(entry: Any, where: str) -> Expectation:
             raise UsageError(f"{where}: {key} is missing")
     for check in checks:
         if check not in CHECKS:
-            raise UsageError(f"{where}: no check {check!r}; checks are {', '.join(CHECKS)}")
+            raise UsageError(f"{where}: no check {check!r:.100}; checks are {', '.join(CHECKS)}")
     for key, switch in switches.items():
         if not isinstance(switch, bool):
-            raise UsageError(f"{where}: {key} must be true or false, not {switch!r}")
+            raise UsageError(f"{where}: {key} must be true or false, not {switch!r:.100}")
     if all(switches.values()):
         raise UsageError(f"{where}: with foreign_memory a pass is chance, so it cannot be strict")
     when = entry.get("when", {})

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import lzma
+import math
+import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from tokenize import TokenError
+from typing import IO, Any, NoReturn
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from conformance.calls import Kind
 from conformance.case import Case
 from conformance.data import Arrays
-from conformance.errors import Crashed, Unsupported, UsageError, first_line
+from conformance.errors import Crashed, Unsupported, UsageError, describe
+from conformance.files import opened, shown
 from conformance.implementations.base import FunctionCall, Implementation
 from conformance.implementations.index import (
     OUTPUT_ARCHIVE,
@@ -22,10 +30,19 @@ from conformance.implementations.index import (
     index,
     output_name,
 )
-from conformance.implementations.records import ANSWER_SIZE, Header, RecordError, check_magic
+from conformance.implementations.records import (
+    ANSWER_SIZE,
+    Header,
+    RecordError,
+    check_magic,
+    most_values,
+)
 from reference_impl.dtypes import as_dtype
 
 VECTORS = "vectors:"
+LONGEST_ID = 9  # digits
+MOST_HEADER = 1000  # bytes of an ``.npy`` file; one of numbers has 128
+MOST_ITEM = 32  # bytes of a value
 
 Output = NDArray[Any] | Exception
 
@@ -57,7 +74,7 @@ class RecordedOutputs(Implementation):
         self.missing = len(cases) - len(outputs)
         self.stopped_at: str | None = None
         after = max(outputs, default=-1) + 1
-        if (directory / OUTPUTS).exists() and after < len(cases):
+        if os.path.exists(directory / OUTPUTS) and after < len(cases):
             self.stopped_at = str(cases[after])
             self._outputs[self.stopped_at] = Crashed(
                 f"{OUTPUTS} ends with {len(outputs)} answers to {len(cases)} cases: the program "
@@ -91,55 +108,62 @@ class _RecordedCall(FunctionCall):
 def _outputs(directory: Path, cases: list[Case]) -> dict[int, Output]:
     """The answers by id of their case."""
     readers = {OUTPUTS: _binary, OUTPUT_ARCHIVE: _archive, OUTPUT_FILES: _files}
-    given = [name for name in readers if (directory / name).exists()]
+    given = [name for name in readers if os.path.exists(directory / name)]
     if not given:
         raise UsageError(
-            f"{directory} holds no results: expected {OUTPUTS}, {OUTPUT_ARCHIVE}, or one file for "
-            f"each case such as {output_name(0)}"
+            f"{shown(directory)} holds no results: expected {OUTPUTS}, {OUTPUT_ARCHIVE}, or one "
+            f"file for each case such as {output_name(0)}"
         )
     if len(given) > 1:
-        raise UsageError(f"{directory} holds both {' and '.join(given)}; keep the one to judge")
-    try:
-        return readers[given[0]](directory / given[0], cases)
-    except OSError as error:
-        raise UsageError(f"cannot read {directory / given[0]}: {first_line(error)}") from None
+        raise UsageError(
+            f"{shown(directory)} holds both {' and '.join(given)}; keep the one to judge"
+        )
+    return readers[given[0]](directory / given[0], cases)
 
 
 def _binary(path: Path, cases: list[Case]) -> dict[int, Output]:
     """The answer records of a file; an incomplete one at its end does not count."""
-    data = memoryview(path.read_bytes())
     found: dict[int, Output] = {}
     at = 0
-    try:
-        while at < len(data):
-            check_magic(data[at:])
-            if len(data) - at < ANSWER_SIZE:
+    with opened(path) as file:
+        while head := file.read(ANSWER_SIZE):
+            try:
+                check_magic(head)
+                if len(head) < ANSWER_SIZE:
+                    break
+                header = Header.read(head)
+                _refuse_id(header.number, found, cases, f"{shown(path)}, byte {at}")
+                header.refuse_more(_most_values(cases[header.number]))
+            except RecordError as error:
+                raise UsageError(f"{shown(path)}, byte {at}: {error}") from None
+            payload = file.read(header.length - ANSWER_SIZE)
+            if len(payload) < header.length - ANSWER_SIZE:
                 break
-            header = Header.read(data[at : at + ANSWER_SIZE])
-            _refuse_id(header.number, found, cases, f"{path}, byte {at}")
-            if len(data) - at < header.length:
-                break
-            payload = data[at + ANSWER_SIZE : at + header.length]
             try:
                 found[header.number] = header.result(payload)
             except (Unsupported, RuntimeError) as error:
                 found[header.number] = error
             at += header.length
-    except RecordError as error:
-        raise UsageError(f"{path}, byte {at}: {error}") from None
     return found
 
 
 def _archive(path: Path, cases: list[Case]) -> dict[int, Output]:
     """The arrays of an ``outputs.npz``, named by id."""
     found: dict[int, Output] = {}
-    try:
-        with path.open("rb") as data, np.load(data, allow_pickle=False) as archive:
-            for name in archive.files:
-                number = _number(name, found, cases, f"{path}, array {name!r}")
-                found[number] = _in_dtype(archive[name], cases[number])
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        _unreadable(path, "an archive of numerical arrays as numpy.savez writes it", error)
+    wanted = "an archive of numerical arrays as numpy.savez writes it"
+    with opened(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+            _unreadable(path, wanted, error)
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            number = _number(name, found, cases, f"{shown(path)}, array {name!r:.100}")
+            try:
+                with archive.open(member) as stored:
+                    found[number] = _array(stored, cases[number])
+            except (*_UNREADABLE, *_UNPACKED) as error:
+                _unreadable(path, wanted, error)
     return found
 
 
@@ -147,26 +171,76 @@ def _files(path: Path, cases: list[Case]) -> dict[int, Output]:
     """The ``.npy`` files of a folder, named by id."""
     found: dict[int, Output] = {}
     for file in _array_files(path):
-        number = _number(file.stem, found, cases, str(file))
-        try:
-            with file.open("rb") as data:
-                array = np.load(data, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            _unreadable(file, "one numerical array as numpy.save writes it", error)
-        if not isinstance(array, np.ndarray):
-            raise UsageError(f"{file}: expected one array, got an archive of several")
-        found[number] = _in_dtype(array, cases[number])
+        number = _number(file.stem, found, cases, shown(file))
+        with opened(file) as stored:
+            try:
+                found[number] = _array(stored, cases[number])
+            except _UNREADABLE as error:
+                _unreadable(file, "one numerical array as numpy.save writes it", error)
     return found
 
 
 def _array_files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        raise UsageError(f"{path}: expected a folder with files such as {output_name(0)}")
-    yield from sorted(path.glob("*.npy"))
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(".npy"))
+    except OSError:
+        raise UsageError(
+            f"{shown(path)}: expected a folder with files such as {output_name(0)}"
+        ) from None
+    for name in names:
+        yield path / name
+
+
+# What readers of headers and of compressed data raise.
+_UNREADABLE = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    TokenError,
+)
+_UNPACKED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError)
+
+
+def _array(file: IO[bytes], case: Case) -> NDArray[Any]:
+    """The array of an ``.npy`` file; its header is believed only within what `case` can have.
+
+    Raises:
+        ValueError: it is none, and others of `_UNREADABLE`.
+    """
+    head = file.read(12)
+    if head.startswith(b"PK"):
+        raise ValueError("got an archive of several")
+    long = head[6:7] != b"\1"  # versions 2 and 3 have four bytes for the length
+    size = (
+        12 + int.from_bytes(head[8:12], "little")
+        if long
+        else 10 + int.from_bytes(head[8:10], "little")
+    )
+    if size > MOST_HEADER:
+        raise ValueError(f"a header of {size} bytes")
+    header = io.BytesIO(head + file.read(size - len(head)))
+    version = npy.read_magic(header)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, is_fortran, dtype = read(header, MOST_HEADER)
+    count, most = math.prod(shape), _most_values(case)
+    if min(shape, default=0) < 0 or count > most:
+        raise ValueError(f"{count} values of shape {shape!s:.100} where at most {most} make sense")
+    if dtype.hasobject or dtype.itemsize > MOST_ITEM:
+        raise ValueError(f"values of dtype {dtype!s:.100}")
+    data = bytearray(file.read(count * dtype.itemsize))
+    array = np.frombuffer(data, dtype, count).reshape(shape, order="F" if is_fortran else "C")
+    return _in_dtype(array, case)
+
+
+def _most_values(case: Case) -> int:
+    return most_values(case.input_shape, case.kernel_shape, case.geometry.output_shape)
 
 
 def _number(name: str, found: dict[int, Output], cases: list[Case], where: str) -> int:
-    if not (name.isascii() and name.isdigit()):
+    if not (name.isascii() and name.isdigit() and len(name) <= LONGEST_ID):
         raise UsageError(f"{where}: expected the id of a case as the name, 0 to {len(cases) - 1}")
     _refuse_id(int(name), found, cases, where)
     return int(name)
@@ -189,4 +263,4 @@ def _in_dtype(array: NDArray[Any], case: Case) -> NDArray[Any]:
 
 
 def _unreadable(path: Path, wanted: str, error: Exception) -> NoReturn:
-    raise UsageError(f"{path}: expected {wanted} ({type(error).__name__}: {error})") from None
+    raise UsageError(f"{shown(path)}: expected {wanted} ({describe(error)})") from None

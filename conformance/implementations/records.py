@@ -28,6 +28,8 @@ ANSWER_SIZE = 10 * 8
 DTYPES = {"float32": 1, "float64": 2, "float16": 3, "bfloat16": 4}
 DATA_FORMATS = {"channels_last": 0, "channels_first": 1}
 PADDINGS = {"valid": 0, "same": 1}
+ALWAYS_TOLD = 2**20
+MOST_WORDS = 2**16  # bytes of a message
 
 Data = bytes | bytearray | memoryview
 
@@ -95,6 +97,22 @@ class Header:
             )
         return cls(length, number, Answer(status), names.get(code, ""), tuple(shape), message)
 
+    def refuse_more(self, most: int) -> None:
+        """Refuse what announces more than an answer to its case may have.
+
+        Raises:
+            RecordError: there would be more than `most` values, or a message of `MOST_WORDS`.
+        """
+        count = math.prod(self.shape)
+        if self.status == Answer.RESULT and count > most:
+            raise RecordError(
+                f"{count} values of shape {self.shape} where at most {most} make sense"
+            )
+        if self.status != Answer.RESULT and self.message > MOST_WORDS:
+            raise RecordError(
+                f"a message of {self.message} bytes where at most {MOST_WORDS} are read"
+            )
+
     def result(self, payload: Data) -> NDArray[Any]:
         """The values in `payload`, what follows the header; a view of it where possible.
 
@@ -108,6 +126,14 @@ class Header:
         if self.status == Answer.UNSUPPORTED:
             raise Unsupported(text or "no reason given")
         raise RuntimeError(text or "no reason given")
+
+
+def most_values(*shapes: Sequence[int]) -> int:
+    """How many values an answer may have, by the shapes of all arrays of a case.
+
+    Some faults return more than they should, as where strides are ignored.
+    """
+    return 16 * max(map(math.prod, shapes)) + ALWAYS_TOLD
 
 
 def case_record(

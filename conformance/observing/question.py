@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance.calls import Call
 from conformance.case import Case
 from conformance.data import Arrays
+from conformance.implementations.records import most_values
 from conformance.observing.memory import Memory
 
 NAMES = ("x", "kernel", "bias")
-ALWAYS_TOLD = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,9 @@ class Question:
 
     @property
     def most(self) -> int:
-        """How many elements an array may have to be told whole; of others only shape and dtype.
-
-        Some faults return more than they should, as where strides are ignored.
-        """
-        sizes = [memory.shape for memory in self.memory if memory is not None]
-        return 16 * max(map(_size, (self.case.geometry.output_shape, *sizes))) + ALWAYS_TOLD
+        """How many elements an array may have to be told whole; of others only shape and dtype."""
+        shapes = [memory.shape for memory in self.memory if memory is not None]
+        return most_values(self.case.geometry.output_shape, *shapes)
 
 
 def asked(
@@ -46,10 +42,3 @@ def asked(
     """The question about `case` with its arrays `data`."""
     bias = None if data.bias is None else Memory.of(data.bias)
     return Question(case, calls, (Memory.of(data.x), Memory.of(data.kernel), bias), upstream)
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size

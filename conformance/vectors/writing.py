@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
@@ -19,16 +20,15 @@ from conformance.case import Case
 from conformance.criteria import Expected, expected
 from conformance.data import SPECIAL_KINDS, Arrays
 from conformance.errors import UsageError, first_line
-from conformance.implementations.index import INDEX, output_name
+from conformance.implementations.index import INDEX, arrays_name, output_name
 from conformance.implementations.records import expected_record
 from conformance.vectors.folder import (
     CASES,
     EXPECTED,
     MANIFEST,
     SCHEMA,
-    arrays_name,
+    SUMMED,
     case_records,
-    sha256,
 )
 
 FORMAT = "FORMAT.md"
@@ -100,7 +100,7 @@ def _write(directory: Path, cases: list[Case]) -> None:
                 "arrays": arrays_name(number),
                 "output": output_name(number),
                 "offset": {CASES: asked.tell(), EXPECTED: wanted.tell()},
-                "sha256": sha256(path),
+                "sha256": _sha256(path),
             }
             index.write(json.dumps(line) + "\n")
             asked.write(record)
@@ -129,9 +129,14 @@ def _manifest(directory: Path, count: int, settings: Mapping[str, Any]) -> str:
         "made_by": {name: _version(name) for name in PACKAGES},
         "settings": dict(settings),
         "cases": count,
-        "sha256": {name: sha256(directory / name) for name in (INDEX, CASES, EXPECTED)},
+        "sha256": {name: _sha256(directory / name) for name in SUMMED},
     }
     return json.dumps(manifest, indent=2) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(package: str) -> str:

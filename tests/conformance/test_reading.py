@@ -174,7 +174,7 @@ def make_sparse(path: Path) -> None:
         (make_fifo, "no regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
         (lambda path: path.symlink_to(path.name), "cannot read"),
-        (make_sparse, "is larger than 64 MiB"),
+        (make_sparse, "is larger than 16 MiB"),
         (lambda path: path.write_bytes(b"\xff"), "can't decode"),
     ],
 )
