@@ -104,7 +104,7 @@ def test_merged_runs_have_the_names_of_the_merged_report(done: tuple[Report, Pat
 
 def test_a_run_without_its_journal_is_named(done: tuple[Report, Path], tmp_path: Path):
     report, folder = done
-    lost = replace(report, settings=report.settings | {"command": "another run"})
+    lost = replace(report, settings=report.settings | {"seed": 99})
     both = merged([report, lost], command="merge")
     folders = folders_of([report, lost, both], [folder, folder, folder])
     assert folders == [folder, None, None, None]
