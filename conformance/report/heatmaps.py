@@ -76,7 +76,8 @@ def draw(evidence: Evidence, side: int) -> Maps:
     if got:
         maps.append(_map("Got", got, worst, side, top, wrong))
     if difference:
-        maps.append(_map("Got − expected", difference, worst, side, _scale([difference]), wrong))
+        top = _scale([difference])
+        maps.append(_map("Got − expected", difference, worst, side, top, wrong, zeros=False))
     return Maps(maps, _remark(evidence, side))
 
 
@@ -133,7 +134,7 @@ def draw_window(evidence: Evidence) -> Markup | None:
     label = f"Input of {height} by {width}; the worst element reads {window_text(evidence)}"
     return Markup(
         f'<svg class="geometry" role="img" aria-label="{label}" width="{w}" height="{h}" '
-        f'viewBox="0 0 {w} {h}"><title>{label}</title>{"".join(parts)}</svg>'
+        f'viewBox="0 0 {w} {h}">{"".join(parts)}</svg>'
     )
 
 
@@ -161,6 +162,7 @@ def _map(
     *,
     read: Collection[tuple[int, int]] = (),
     inner: Collection[tuple[int, int]] | None = None,
+    zeros: bool = True,
 ) -> Map:
     """One grid.
 
@@ -173,6 +175,7 @@ def _map(
         wrong: places that are outlined as wrong.
         read: places that are outlined as read.
         inner: places of the input, where there is padding around it.
+        zeros: whether a 0 is written into its cell.
     """
     rows, columns = _window(_shape(grid), worst, side)
     cell = min(_LARGEST_CELL, max(_SMALLEST_CELL, _SIDE // max(len(columns), len(rows), 1)))
@@ -189,7 +192,7 @@ def _map(
                 f'<rect class="{_colour(value, top)}" {box}>'
                 f"<title>[{row}, {column}] {text}</title></rect>"
             )
-            if not outside:
+            if not outside and (zeros or value != 0):
                 strong = _STRENGTH.get(abs(_step(value, top) or 0), "")
                 parts.append(
                     f'<text{strong} x="{x + cell // 2}" y="{y + cell // 2}">'
