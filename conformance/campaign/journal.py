@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from conformance.campaign.outcomes import Outcome
 from conformance.case import Case
@@ -172,4 +171,4 @@ def written(folder: Path) -> Iterator[tuple[str, str, str, list[dict[str, Any]]]
 
 def _opened(folder: Path) -> sqlite3.Connection:
     """Without making a file where there is none."""
-    return sqlite3.connect(f"file:{quote(str(Path(folder, NAME).absolute()))}?mode=rw", uri=True)
+    return sqlite3.connect(f"{Path(folder, NAME).absolute().as_uri()}?mode=rw", uri=True)
