@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from conformance.axes import AXES, AsList, Written, pair_of
@@ -216,11 +217,9 @@ _TOKENS = {
 
 
 def _read_token(token: str, text: str) -> tuple[str, Any]:
-    for axis in AXES:
-        match = _TOKENS[axis.field].fullmatch(token)
-        if match:
-            value = axis.read(match[1])
-            return axis.field, (value, int(match[2])) if axis.field == "data" else value
+    found = _token(token)
+    if found is not None:
+        return found
     raise CaseError(
         f"case {_shown(text)}: cannot read token {_shown(token)}; "
         "tokens look like in2x8x9x3 f16 k3x2 s2 d1x2 "
@@ -249,6 +248,17 @@ def _refuse_huge(case: Case, text: str) -> None:
             f"case {_shown(text)}: it takes {products} products; "
             f"at most {MOST_PRODUCTS} can be tried"
         )
+
+
+@lru_cache(maxsize=10_000)
+def _token(token: str) -> tuple[str, Any] | None:
+    """Field and value of a token; the data first, of which nearly every one is new."""
+    for axis in reversed(AXES):
+        match = _TOKENS[axis.field].fullmatch(token)
+        if match:
+            value = axis.read(match[1])
+            return axis.field, (value, int(match[2])) if axis.field == "data" else value
+    return None
 
 
 def _refuse_impossible(case: Case, text: str) -> None:

@@ -7,11 +7,10 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -167,47 +166,26 @@ def run(
 def _campaign(settings: Any, out: Path, *, resume: bool = False) -> int:
     """Run a campaign, print what was found, write its report to `out`; the exit code."""
     from conformance.campaign import journal
+    from conformance.campaign.ending import ENDING
     from conformance.campaign.run import exit_code
     from conformance.campaign.run import run as run_campaign
     from conformance.folder import claimed
 
-    with claimed(out):
+    with claimed(out), ENDING.handled():
         if resume and not journal.exists(out):
             say(f"There is nothing to resume in {out}; the run begins anew.", err=True)
         try:
-            with _acknowledged(), shown_progress() as progress:
+            with shown_progress() as progress:
                 campaign = run_campaign(settings, progress, folder=out, resume=resume)
         except KeyboardInterrupt:
             return _nothing_decided(out)
-        decided = any(result.cases for result in campaign.report.implementations)
-        if campaign.interrupted and not decided and (out / "results.json").exists():
+        if campaign.interrupted and not campaign.decided:
             return _nothing_decided(out)
         code = _publish(campaign.report, out, exit_code(campaign), [out])
         if campaign.trouble and code != Exit.TROUBLE:
             say(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
             return Exit.TROUBLE
-        return code
-
-
-@contextlib.contextmanager
-def _acknowledged() -> Iterator[None]:
-    """Say at once that Ctrl-C or SIGTERM was understood; what was decided is still written."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, signal.default_int_handler)
-        with contextlib.suppress(OSError):
-            os.write(2, b"\nInterrupted: writing what was decided. Again to leave at once.\n")
-        raise KeyboardInterrupt
-
-    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for name in before:
-            signal.signal(name, interrupt)
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+        return Exit.INTERRUPTED if ENDING.asked and code != Exit.TROUBLE else code
 
 
 def _nothing_decided(out: Path) -> int:
@@ -558,6 +536,12 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except OSError as error:
         _give_up(error)
+    if code == Exit.INTERRUPTED:
+        from conformance.campaign.ending import ENDING
+
+        if ENDING.asked:  # a further signal while Python ends would change the exit code
+            sys.stdout.flush()
+            os._exit(code)
     sys.exit(code)
 
 

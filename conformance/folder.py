@@ -32,6 +32,9 @@ def claimed(folder: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UsageError(f"cannot write to --out {folder}: {error.strerror or error}") from None
+    for left in folder.glob(".*.*.[0-9]*"):  # half a file of one who was killed while it wrote
+        with contextlib.suppress(OSError):
+            left.unlink()
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
+from conformance.campaign.ending import ENDING
 from conformance.campaign.limits import Budget
 from conformance.campaign.outcomes import Outcome, outcomes_of
 from conformance.campaign.reproducer import Shown, script
@@ -36,10 +37,14 @@ FRESH_ATTEMPTS, COSTLY_FRESH_ATTEMPTS = 40, 4
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a tally: the findings in the order in which they were met, and their causes."""
+    """What came of a tally: the findings in the order in which they were met, and their causes.
+
+    `interrupted` where Ctrl-C left some of them as they were met.
+    """
 
     findings: list[Finding]
     causes: list[Cause]
+    interrupted: bool = False
 
 
 def findings(
@@ -64,8 +69,16 @@ def findings(
         attempts = ATTEMPTS.get(first.status, 0) if shrinks else 0
         if not tally.passed.number and first.status in (Status.CRASHED, Status.TIMED_OUT):
             attempts = 0  # it fails everywhere, on the smallest case too
-        found.append(shrinker.finding(group, attempts))
-    return _with_causes(found, groups, tally, () if team is None else team.expectations)
+        try:
+            with ENDING.may_leave():
+                one = shrinker.finding(group, attempts)
+        except KeyboardInterrupt:
+            shrinker.team = None
+            one = shrinker.finding(group, 0)
+        found.append(one)
+    expectations = () if team is None else team.expectations
+    told = _with_causes(found, groups, tally, expectations)
+    return replace(told, interrupted=shrinker.team is not team)
 
 
 def _first(group: Failures) -> Failure:

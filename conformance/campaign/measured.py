@@ -24,6 +24,7 @@ class Measured:
         stopped: why not everything planned was run, or empty.
         entries: which entries of expected failures met something.
         seconds: what it took.
+        decided: whether anything of the plan was decided, not only of the probes.
     """
 
     info: Info
@@ -31,6 +32,7 @@ class Measured:
     stopped: str = ""
     entries: tuple[str, ...] = ()
     seconds: float = 0.0
+    decided: bool = True
 
     def to_tree(self) -> dict[str, Any]:
         """This as numbers, texts and lists of them."""

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from conformance.calls import Kind
 from conformance.campaign import journal as journals
-from conformance.campaign.findings import Found, findings
+from conformance.campaign.ending import ENDING, INTERRUPTED
+from conformance.campaign.findings import findings
 from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, versions
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import Limits
@@ -197,12 +198,14 @@ class Campaign:
         interrupted: whether Ctrl-C ended it early.
         cpu: processor seconds of its processes, by what they do.
         trouble: why the journal could not be written, or empty.
+        decided: whether anything of the plan was, not only of the probes.
     """
 
     report: Report
     interrupted: bool
     cpu: dict[str, float]
     trouble: str = ""
+    decided: bool = True
 
 
 def run(
@@ -213,6 +216,8 @@ def run(
     resume: bool = False,
 ) -> Campaign:
     """Run a campaign. Ctrl-C ends it early; what was decided until then is in the report.
+
+    Before the first implementation is ready, Ctrl-C is raised as KeyboardInterrupt.
 
     With a `folder`, every case is written to a journal there as soon as it is decided. To `resume`
     is to go on with the journal that is there, if there is one.
@@ -238,21 +243,16 @@ class _Campaign:
         self.total: int | None = None
         self.lived = False  # whether anybody was asked for the contract of a layer
         self.turn, self.turns = 0, len(settings.targets)  # whose turn it is, the witness included
-        self.seconds: dict[str, float] = {}
-        self.met: set[str] = set()  # entries of expected failures that met something
-        self.infos: list[Info] = []
 
     def run(self) -> Campaign:
         settings, started = self.settings, datetime.now(UTC)
-        results: list[ImplementationResult] = []
-        stops: list[str] = []
-        witness = None
-        journal = self.journal
+        done: list[Measured] = []
+        witness: Measured | None = None
         session = Session(
             jobs=settings.processes,
             limits=settings.limits.within(settings.max_time),
             expectations=[*settings.expectations, *shipped()],
-            journal=journal,
+            journal=self.journal,
         )
         try:
             teams = [session.team(target) for target in settings.targets]
@@ -260,28 +260,27 @@ class _Campaign:
             self.turns = len(teams) + bool(witnesses)
             self._start_all([*teams, *([witnesses] if witnesses else [])])
             for number, team in enumerate(teams, start=1):
-                self.turn, turned = number - 1, time.monotonic()
+                self.turn = number - 1
                 self._set_deadline(team, number, len(teams))
-                measured = self._known(team) or self._measured(session, team, settings.examples)
-                self.infos.append(measured.info)
-                self.met |= set(measured.entries)
-                results.append(measured.result)
-                self.seconds[team.name] = measured.seconds or round(time.monotonic() - turned, 1)
+                done.append(self._measured(session, team, settings.examples))
                 if self.interrupted:
                     break
-                if measured.stopped:
-                    stops.append(f"{team.name}: {measured.stopped}; the rest was not run.")
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
                 self.turn = len(teams)
-                known = self._known(witnesses)
-                witness = (known or self._measured(session, witnesses, sample)).result
+                witness = self._measured(session, witnesses, sample)
+        except KeyboardInterrupt:  # while a process was started
+            if not done:
+                raise
+            self.interrupted = True
         finally:
             session.close()
-            if journal is not None:
-                journal.close()
+            if self.journal is not None:
+                self.journal.close()
+        results = [measured.result for measured in done]
+        seen = None if witness is None else witness.result
         report = Report(
-            environment=environment(self.infos),
+            environment=environment([measured.info for measured in done]),
             settings={
                 "seed": settings.seed,
                 "examples": settings.examples,
@@ -295,24 +294,29 @@ class _Campaign:
             headline=[
                 *headline(
                     results,
-                    witness,
+                    seen,
                     measures_keras=KERAS in settings.names,
                     keras_installed=keras_is_installed(),
                 ),
-                *stops,
-                *(() if self.interrupted else self._unmet()),
+                *(
+                    f"{measured.result.name}: {measured.stopped}; the rest was not run."
+                    for measured in done
+                    if measured.stopped and not (self.interrupted and measured is done[-1])
+                ),
+                *(() if self.interrupted else self._unmet(done)),
             ],
             implementations=results,
-            witness=witness,
+            witness=seen,
             run={
                 "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
                 "seconds": round(time.monotonic() - self.began, 1),
                 "jobs": settings.processes,
-                "seconds_each": self.seconds,
+                "seconds_each": {measured.result.name: measured.seconds for measured in done},
             },
         )
-        trouble = "" if journal is None else journal.trouble
-        return Campaign(report, self.interrupted, dict(session.cpu), trouble)
+        trouble = "" if self.journal is None else self.journal.trouble
+        decided = any(measured.decided for measured in done)
+        return Campaign(report, self.interrupted, dict(session.cpu), trouble, decided)
 
     def _wants_witness(self) -> bool:
         return self.settings.witness and KERAS not in self.settings.names and keras_is_installed()
@@ -333,16 +337,16 @@ class _Campaign:
             if in_turn:
                 team.stop()
 
-    def _unmet(self) -> list[str]:
+    def _unmet(self, done: Sequence[Measured]) -> list[str]:
         """Entries of the given file that matched nothing, each in a sentence."""
         lines = []
         for entry in self.settings.expectations:
-            if entry.where in self.met:
+            if any(entry.where in measured.entries for measured in done):
                 continue
             named = [
-                info
-                for info in self.infos
-                if any(fnmatchcase(name, entry.implementation) for name in info.names)
+                measured.info
+                for measured in done
+                if any(fnmatchcase(name, entry.implementation) for name in measured.info.names)
             ]
             if not named:
                 why = f"nothing that was measured is called {entry.implementation}"
@@ -378,12 +382,15 @@ class _Campaign:
         return known
 
     def _measured(self, session: Session, team: Team, limit: int | None) -> Measured:
-        began = time.monotonic()
+        """What comes of one implementation, from the journal where it is done already."""
+        known, began = self._known(team), time.monotonic()
+        if known is not None:
+            return known
         tally = self._measure_or_say_why(session, team, limit)
         result = self._summarise(session, tally, team)
         seconds = round(time.monotonic() - began, 1)
-        entries = tuple(sorted(tally.entries))
-        measured = Measured(tally.info, result, tally.stopped, entries, seconds)
+        entries, decided = tuple(sorted(tally.entries)), not tally.only_probes
+        measured = Measured(tally.info, result, tally.stopped, entries, seconds, decided)
         if self.journal is not None and tally.cases and not self.interrupted:
             self.journal.ends(team.name, measured.to_tree())
         return measured
@@ -425,7 +432,8 @@ class _Campaign:
 
     def _start(self, team: Team) -> Info:
         """Start its first process; refuse to resume what another version was asked."""
-        info = team.start()
+        with ENDING.may_leave():
+            info = team.start()
         if self.journal is not None:
             self.journal.measures(team.name, info)
         return info
@@ -455,16 +463,13 @@ class _Campaign:
         return planned
 
     def _summarise(self, session: Session, tally: Tally, team: Team) -> ImplementationResult:
-        found = Found([], [])
-        if not self.interrupted:
-            self._show(team, "shrinking", tally.configurations, tally.configurations)
-            confirming = session.another(team)
-            try:
-                found = findings(tally, team, confirming=confirming, checks=self.settings.checks)
-            except KeyboardInterrupt:
-                self.interrupted = True
         if self.interrupted:
             found = findings(tally, None, checks=self.settings.checks)
+        else:
+            self._show(team, "shrinking", tally.configurations, tally.configurations)
+            confirming = session.another(team)
+            found = findings(tally, team, confirming=confirming, checks=self.settings.checks)
+            self.interrupted = found.interrupted
         team.stop()
         return summary(tally, found, strict=self.settings.strict)
 
@@ -477,7 +482,7 @@ def keras_is_installed() -> bool:
 def exit_code(campaign: Campaign) -> int:
     """0 conforms, 1 something does not, 3 nothing could be decided, 130 interrupted."""
     if campaign.interrupted:
-        return 130
+        return INTERRUPTED
     codes = {Verdict.CONFORMS: 0, Verdict.FAILS: 1, Verdict.INCONCLUSIVE: 3}
     return codes[overall(campaign.report)]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import TracebackType
 
+from conformance.campaign.ending import ENDING
 from conformance.campaign.journal import Entry, Journal, Key
 from conformance.campaign.judges import Judges
 from conformance.campaign.limits import Budget, Limits, Patience
@@ -253,7 +254,8 @@ class _Run:
                 self._start(worker)
             waiting = []
             while running:
-                message = self.queue.get()
+                with ENDING.may_leave():
+                    message = self.queue.get()
                 if isinstance(message, _Reply):
                     yield self._tried(message)
                     continue

@@ -108,6 +108,7 @@ class Tally:
         refusal: which processes could not be started, and why, or empty.
         memory_restarts: how often a process was restarted because its memory had grown.
         stopped: why not everything planned was run, or empty.
+        only_probes: whether nothing else was run.
     """
 
     info: Info
@@ -136,6 +137,7 @@ class Tally:
     refusal: str = ""
     memory_restarts: int = 0
     stopped: str = ""
+    only_probes: bool = False
     _probes: dict[Case, list[Outcome]] = field(default_factory=dict)
 
     def add(self, part: str, before: Example, outcomes: Sequence[Outcome]) -> None:
@@ -196,7 +198,7 @@ class Tally:
             )
             if probe.claimed or (probe.claimed is None and not self.cases):
                 broken[probe.case] = found
-        nothing_else = not self.cases
+        self.only_probes = nothing_else = not self.cases
         if nothing_else:
             self.cases = self.configurations = len(outcomes)
         for case, found in broken.items():

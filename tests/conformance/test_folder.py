@@ -156,7 +156,7 @@ def command(
 
 def interrupted(*_: Any, **__: Any) -> Campaign:
     empty = samples.conforming("a", cases=0, configurations=0, interrupted=True)
-    return Campaign(samples.report(empty), True, {})
+    return Campaign(samples.report(empty), True, {}, decided=False)
 
 
 def interrupt(*_: Any, **__: Any) -> Campaign:

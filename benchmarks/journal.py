@@ -1,0 +1,128 @@
+"""What a long campaign costs besides its cases: a million results recorded, read and reported.
+
+The cases are those of the plan with ever new seeds; one in a hundred fails with a message of its
+own. Nothing is measured but the journal, the tally that is made of it, and the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from conformance.campaign.findings import findings
+from conformance.campaign.journal import FILES, Entry, Journal
+from conformance.campaign.outcomes import Outcome
+from conformance.campaign.summary import summary
+from conformance.campaign.tally import Tally
+from conformance.case import Case
+from conformance.implementations.info import Info
+from conformance.plan import Asked, Planned, plan
+from conformance.report import write_all
+from conformance.results import Report, Status
+
+NAME = "module:conv2d"
+PASSED = ("output_shape", "output_dtype", "own_memory", "repeated_call", "unchanged_inputs")
+FAILS_EVERY = 100
+
+
+def examples() -> Iterator[Planned]:
+    """The plan over and over, each time with other seeds."""
+    whole = list(plan(0, Asked("function"), profile="default"))
+    at = 1
+    for turn in count():
+        for planned in whole:
+            cases = tuple(replace(case, seed=case.seed + turn * 10_000) for case in planned.example)
+            one = Planned(planned.part, at, cases)
+            at += len(one.configurations())
+            yield one
+
+
+def outcomes(case: Case, at: int, number: int) -> list[Outcome]:
+    """What a run would have found."""
+    value = "exact_values" if case.data == "integers" else "bounded_values"
+    ratio = None if value == "exact_values" else number % 997 / 1000
+    found = [Outcome(check=name, case=case, at=at, status=Status.PASSED) for name in PASSED]
+    if number % FAILS_EVERY:
+        return [*found, Outcome(check=value, case=case, at=at, status=Status.PASSED, ratio=ratio)]
+    message = (
+        f"element (0, 0, 0, 0): expected {number}, got {number + 1}; 1 of 4 elements are wrong"
+    )
+    wrong = {"status": Status.FAILED, "cause": "values differ from the exact result"}
+    return [*found, Outcome(check=value, case=case, at=at, message=message, ratio=ratio, **wrong)]
+
+
+def record(folder: Path, results: int) -> tuple[int, int]:
+    """A journal with so many results; how many cases, and how many results they are."""
+    journal = Journal(folder)
+    journal.measures(NAME, Info(name=NAME, kind="function"))
+    cases = written = 0
+    for planned in examples():
+        numbered = [(at, case) for at, part in planned.configurations() for case in part]
+        for position, (at, case) in enumerate(numbered):
+            place = (NAME, planned.part, at, position)
+            row = journal.started(Entry(*place, case, None, planned.number, len(numbered)))
+            found = outcomes(case, at, cases)
+            journal.decided(row, found, cases / 100)
+            cases, written = cases + 1, written + len(found)
+        if written >= results:
+            break
+    journal.close()
+    assert not journal.trouble, journal.trouble
+    return cases, written
+
+
+def tallied(folder: Path) -> Tally:
+    """The tally of what the journal has."""
+    journal, tally = Journal(folder, resume=True), Tally(Info(name=NAME, kind="function"))
+    for decided in journal.examples(NAME):
+        for number, found in enumerate(decided.outcomes, start=1):
+            tally.add(decided.planned.part, decided.planned.example[:number], found)
+        tally.finished(decided.planned.part, decided.configurations)
+    tally.settle()
+    journal.close()
+    return tally
+
+
+def report(tally: Tally, folder: Path) -> None:
+    """The files of a report."""
+    result = summary(tally, findings(tally, None))
+    write_all(
+        Report(
+            environment={}, settings={"seed": 0}, rules={}, headline=[], implementations=[result]
+        ),
+        folder,
+    )
+
+
+def memory() -> str:
+    """The most that was held so far."""
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=int, default=1_000_000)
+    asked = parser.parse_args().results
+    with tempfile.TemporaryDirectory() as name:
+        folder, began = Path(name), time.perf_counter()
+        cases, results = record(folder, asked)
+        print(f"recorded  {time.perf_counter() - began:6.1f} s  {memory()}", flush=True)
+        size = sum(Path(folder, f).stat().st_size for f in FILES if Path(folder, f).exists())
+        began = time.perf_counter()
+        tally = tallied(folder)
+        print(f"read      {time.perf_counter() - began:6.1f} s  {memory()}", flush=True)
+        began = time.perf_counter()
+        report(tally, folder)
+        print(f"reported  {time.perf_counter() - began:6.1f} s  {memory()}")
+        assert tally.cases == cases
+        print(f"{results} results of {cases} cases; journal {size / 2**20:.0f} MiB on disk")
+
+
+if __name__ == "__main__":
+    main()
