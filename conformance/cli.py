@@ -48,7 +48,7 @@ def _whole_number(least: int) -> Callable[[str], int]:
         with contextlib.suppress(ValueError):
             if int(text) >= least:
                 return int(text)
-        raise typer.BadParameter(f"{text!r} is not a whole number of at least {least}")
+        raise typer.BadParameter(f"{text!r:.100} is not a whole number of at least {least}")
 
     return read
 
@@ -144,7 +144,7 @@ def run(
         raise UsageError("--all measures everything, so it cannot stand beside --impl")
     if everyone:
         impl = known_names()
-    if max_time is not None and not max_time > 0:
+    if max_time is not None and not 0 < max_time < float("inf"):
         raise UsageError(f"--max-time must be a number of seconds above 0, not {max_time:g}")
     settings = Settings(
         implementations=tuple(map(Target, _distinct(impl or []))),

@@ -7,13 +7,13 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import threading
 import zlib
 from typing import Any
 
 import psutil
 
+from conformance.campaign.children import Child
 from conformance.campaign.messages import HarnessError
 from conformance.campaign.process import import_path
 from conformance.case import Case
@@ -62,8 +62,7 @@ class _JudgeProcess:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.used = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log: Any = None
+        self._process: Child | None = None
 
     @property
     def is_running(self) -> bool:
@@ -104,17 +103,14 @@ class _JudgeProcess:
                 stream.close()  # type: ignore[union-attr]
         process.kill()
         process.wait()
-        self._log.close()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Child:
         if self._process is None:
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-            self._process = subprocess.Popen(
+            self._process = Child(
                 [sys.executable, "-P", "-m", "conformance.campaign.judge"],
+                {**os.environ, "PYTHONPATH": import_path()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._log,
-                env={**os.environ, "PYTHONPATH": import_path()},
-                start_new_session=True,
+                stderr=subprocess.DEVNULL,
             )
         return self._process

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
+from statistics import median
+
+MOST_JOBS = 1000  # two processes each
+PACE_CASES = 8  # whose median is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +24,8 @@ class Limits:
         memory: by how much one case may make a process grow.
         growth: by how much a process may have grown until it is restarted.
         watch: how often a process is looked at.
+        slow, slower: a process whose cases take longer than this and than so many times what its
+            first ones took is restarted.
         lost: where lost cases outnumber the others by so many, the rest is not run.
         lost_at_first: the same until something has been returned.
         second_tries: after so many lost cases that were lost again, none is tried again.
@@ -31,6 +38,8 @@ class Limits:
     memory: int = 2 * 2**30
     growth: int = 2 * 2**30
     watch: float = 0.2
+    slow: float = 0.25
+    slower: float = 10.0
     lost: int = 10
     lost_at_first: int = 4
     second_tries: int = 3
@@ -73,6 +82,48 @@ class Patience:
         if self.slowest:
             least = max(self.limits.least, self.limits.patience * self.slowest)
             self.seconds = min(self.seconds, least)
+
+
+@dataclass(slots=True)
+class Pace:
+    """Whether a process becomes slower and slower, as one with more and more threads does.
+
+    Its last cases are compared with its first ones. A restart that does not help is the last.
+
+    Attributes:
+        limits: how much slower it may become.
+        restarts: how often a fresh process was faster again.
+    """
+
+    limits: Limits
+    restarts: int = 0
+    _first: list[float] = field(default_factory=list)
+    _last: deque[float] = field(default_factory=lambda: deque(maxlen=PACE_CASES))
+    _slow: float | None = None
+    _hopeless: bool = False
+
+    def returned(self, seconds: float) -> bool:
+        """A case took so long; whether the process should be restarted."""
+        self._last.append(seconds)
+        if len(self._first) < PACE_CASES:
+            self._first.append(seconds)
+            if len(self._first) == PACE_CASES and self._slow is not None:
+                helped = median(self._first) * 2 < self._slow
+                self.restarts += helped
+                self._hopeless = not helped
+                self._slow = None
+            return False
+        now = median(self._last)
+        allowed = max(self.limits.slow, self.limits.slower * median(self._first))
+        if self._hopeless or now <= allowed:
+            return False
+        self._slow = now
+        return True
+
+    def restarted(self) -> None:
+        """The next case is the first of a fresh process."""
+        self._first.clear()
+        self._last.clear()
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -20,7 +19,8 @@ from typing import Any
 import psutil
 
 import conformance
-from conformance.campaign.limits import Limits, Patience
+from conformance.campaign.children import Child
+from conformance.campaign.limits import Limits, Pace, Patience
 from conformance.campaign.messages import Observe, ProcessorTime, Start
 from conformance.errors import UsageError
 from conformance.implementations import Target
@@ -28,6 +28,7 @@ from conformance.implementations.info import Info
 from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, length_of, opened
 from conformance.observing.question import Question
 from conformance.results import Status
+from conformance.tail import Tail
 
 CLOSE_LIMIT = 5.0
 MOST_BYTES = 2**31  # of one answer
@@ -56,6 +57,7 @@ class ObserverProcess:
     Attributes:
         info: who is measured, once started.
         memory_restarts: how often it was restarted because its memory had grown.
+        pace: whether it becomes slower and slower, and how often a restart helped.
         aborted: whether it has been told to stop for good.
         cpu: processor seconds of finished children; `setup_cpu` the part before the first case.
     """
@@ -69,11 +71,11 @@ class ObserverProcess:
         self.patience = patience or Patience(self.limits)
         self.info: Info | None = None
         self.memory_restarts = 0
+        self.pace = Pace(self.limits)
         self.cpu = self.setup_cpu = 0.0
         self.aborted = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log: Any = None
-        self._said: list[str] = []
+        self._process: Child | None = None
+        self._said: Tail | None = None
         self._deadline, self._late = math.inf, False
         self._memory: psutil.Process | None = None
         self._grown_from = self._before_case = 0
@@ -93,18 +95,19 @@ class ObserverProcess:
         if self.aborted:
             raise UsageError(f"{self.name!r} was stopped")
         self._ready = False
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-        self._process = subprocess.Popen(
+        self.pace.restarted()
+        self._process = Child(
             # -P: only what the parent imports from, not a source tree that happens to be here.
             [sys.executable, "-P", "-m", "conformance.campaign.observer"],
+            {**os.environ, "PYTHONPATH": import_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, "PYTHONPATH": import_path()},
-            start_new_session=True,  # so that what it starts ends with it
+            stderr=subprocess.PIPE,
         )
+        assert self._process.stderr is not None
+        self._said = Tail(self._process.stderr)
         if self.aborted:  # while it was started
-            _kill(self._process)
+            self._process.end()
         with contextlib.suppress(psutil.Error):
             self._memory = psutil.Process(self._process.pid)
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
@@ -147,20 +150,19 @@ class ObserverProcess:
             if answer.status is Status.TIMED_OUT:
                 self.patience.lose()
             return answer
-        self.patience.returned(time.monotonic() - began)
-        if self._used() - self._grown_from > self.limits.growth:
+        seconds = time.monotonic() - began
+        self.patience.returned(seconds)
+        if self.pace.returned(seconds):
+            self.stop()
+        elif self._used() - self._grown_from > self.limits.growth:
             self.memory_restarts += 1
             self.stop()
         return answer
 
     def printed(self) -> list[str]:
         """The last lines that the child wrote to stdout and stderr."""
-        if self._log.closed:
-            return self._said
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(self._log.tell() - 20000, 0))
-        lines: list[str] = self._log.read().decode(errors="replace").splitlines()
-        return lines[-MOST_LINES:]
+        said = b"" if self._said is None else self._said.last()
+        return said.decode(errors="replace").splitlines()[-MOST_LINES:]
 
     def stop(self) -> None:
         """End the child; the next request starts another one."""
@@ -179,6 +181,7 @@ class ObserverProcess:
         process = self._process
         if process is None or process.stdin is None:
             return
+        process.look()
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             process.stdin.close()
             process.wait(CLOSE_LIMIT)
@@ -188,19 +191,19 @@ class ObserverProcess:
         self.aborted = True
         process = self._process
         if process is not None:
-            _kill(process)
+            process.end()
 
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        _kill(process)
+        process.end()
         process.wait()
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
-        self._said = self.printed()
-        self._log.close()
+        assert self._said is not None
+        self._said.close()
 
     def _send(self, request: Any) -> None:
         assert self._process is not None
@@ -279,7 +282,7 @@ class ObserverProcess:
                     total += child.memory_info().rss
         return total
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: Child) -> None:
         """Kill the child when a reply is overdue or it takes too much memory; in a thread.
 
         When it ends, what it has started is ended too.
@@ -294,7 +297,7 @@ class ObserverProcess:
                 if self._late or self._bloated:
                     break
             time.sleep(self.limits.watch)
-        _kill(process)  # also what it has started, which may hold the pipe open
+        process.end()  # also what it has started, which may hold the pipe open
 
     def _last_words(self) -> tuple[str, str]:
         """What Python said of its end, and the last line before that; each may be empty."""
@@ -303,15 +306,6 @@ class ObserverProcess:
         # Below the line of Python stands where it happened, not why.
         before = lines[: fatal[-1]] if fatal else lines
         return lines[fatal[-1]] if fatal else "", before[-1][:LAST_WORDS] if before else ""
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the child and whatever it has started."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
 
 
 def _exit_text(code: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import platform
 import shlex
 import time
@@ -20,7 +21,7 @@ from conformance.campaign.ending import ENDING, INTERRUPTED
 from conformance.campaign.findings import findings
 from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, versions
 from conformance.campaign.journal import Journal
-from conformance.campaign.limits import Limits
+from conformance.campaign.limits import MOST_JOBS, Limits
 from conformance.campaign.measured import Measured
 from conformance.campaign.session import Session, Team, available_cores
 from conformance.campaign.summary import summary
@@ -95,10 +96,12 @@ class Settings:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(
-                    f"{name} must be a whole number of at least {least}, not {value!r}"
+                    f"{name} must be a whole number of at least {least}, not {value!r:.100}"
                 )
+        if self.jobs is not None and self.jobs > MOST_JOBS:
+            raise UsageError(f"jobs must be at most {MOST_JOBS}, not {self.jobs!r:.100}")
         limit = self.max_time
-        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+        if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
             raise UsageError(f"max_time must be a number of seconds above 0, not {limit!r}")
         if self.profile is not None and self.profile not in PROFILES:
             raise UsageError(f"profile {self.profile!r}: allowed are {', '.join(PROFILES)}")

@@ -283,6 +283,7 @@ class _Run:
             if isinstance(message, _Reply):
                 self._tried(message)
         self.tally.memory_restarts = sum(w.observer.memory_restarts for w in self.team.workers)
+        self.tally.slow_restarts = sum(w.observer.pace.restarts for w in self.team.workers)
 
     def _start(self, worker: Worker) -> None:
         thread = threading.Thread(target=self._work, args=(worker,), daemon=True)

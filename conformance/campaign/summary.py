@@ -98,6 +98,11 @@ def _notes(tally: Tally) -> list[str]:
             f"Memory grew by 2 GiB; its process was restarted {tally.memory_restarts} "
             f"time{'s' * (tally.memory_restarts != 1)}."
         )
+    if tally.slow_restarts:
+        notes.append(
+            f"It became slower and slower; its process was restarted {tally.slow_restarts} "
+            f"time{'s' * (tally.slow_restarts != 1)}, after which it was fast again."
+        )
     return notes
 
 

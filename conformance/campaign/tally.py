@@ -107,6 +107,7 @@ class Tally:
         flaky: cause to number of cases.
         refusal: which processes could not be started, and why, or empty.
         memory_restarts: how often a process was restarted because its memory had grown.
+        slow_restarts: how often because it had become slow, and the fresh one was not.
         stopped: why not everything planned was run, or empty.
         only_probes: whether nothing else was run.
     """
@@ -136,6 +137,7 @@ class Tally:
     flaky: Counter[str] = field(default_factory=Counter)
     refusal: str = ""
     memory_restarts: int = 0
+    slow_restarts: int = 0
     stopped: str = ""
     only_probes: bool = False
     _probes: dict[Case, list[Outcome]] = field(default_factory=dict)

@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -24,7 +23,10 @@ from conformance.implementations.records import (
     RecordError,
     case_record,
     check_magic,
+    most_values,
 )
+from conformance.tail import Tail
+from reference_impl.geometry import Geometry
 
 PROGRAM = "cmd:"
 CHUNK = 1 << 20
@@ -71,8 +73,8 @@ def conv2d(x, kernel, bias, *, strides, padding, data_format, dilation_rate, gro
 class ProgramImplementation(Implementation):
     """A program that is kept running for many cases; records as in conformance/vectors/FORMAT.md.
 
-    It runs in the process group of this process and shares its stderr. One that ends, or answers
-    with something that is no answer, is started again for the next case.
+    It runs in the process group of this process, which passes on what it writes to stderr. One that
+    ends, or answers with something that is no answer, is started again for the next case.
     """
 
     runs_own_process = True
@@ -135,10 +137,12 @@ class ProgramImplementation(Implementation):
             Crashed: it ends, cannot be started, or writes something else than an answer.
         """
         record = case_record(self._asked, x, kernel, bias, **arguments)
+        shape = Geometry.of(x.shape, kernel.shape, **arguments).output_shape
+        most = most_values(x.shape, kernel.shape, shape)
         if self._running is None:
             self._running = _Running(self._command)
         try:
-            header, payload = self._running.ask(record, self._asked)
+            header, payload = self._running.ask(record, self._asked, most)
         except BaseException:
             self._running.kill()
             self._running = None
@@ -154,22 +158,28 @@ class _Running:
     def __init__(self, command: list[str]) -> None:
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
             )
         except OSError as error:
             raise Crashed(f"cannot be started: {error.strerror}") from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._input, self._output = self._process.stdin, self._process.stdout
+        self._said = Tail(self._process.stderr, copy_to=2)
         self._writer: threading.Thread | None = None
 
-    def ask(self, record: bytes, number: int) -> tuple[Header, bytearray]:
-        """The answer to a case record: its header and what follows it.
+    def ask(self, record: bytes, number: int, most: int) -> tuple[Header, bytearray]:
+        """The answer to a case record: its header and what follows it, at most `most` values.
 
         Raises:
             Crashed: as `ProgramImplementation.conv2d`.
         """
-        before = _log_size()
+        before = self._said.size
         # In a thread: a program may answer before it has read everything.
         self._writer = threading.Thread(target=self._write, args=(record,), daemon=True)
         self._writer.start()
@@ -179,12 +189,13 @@ class _Running:
             header = Header.read(received)
             if header.number != number:
                 raise RecordError(f"case {header.number} where the answer to {number} is expected")
+            header.refuse_more(most)
             self._read(received, header.length)
         except RecordError as error:
             raise Crashed(f"answers with {error}") from None
         except EOFError:
             middle = " in the middle of its answer" if received else ""
-            raise Crashed(f"{self._ending()}{middle}{_last_words(before)}") from None
+            raise Crashed(f"{self._ending()}{middle}{self._last_words(before)}") from None
         self._writer.join()
         return header, received[ANSWER_SIZE:]
 
@@ -200,6 +211,7 @@ class _Running:
         self._process.kill()
         self._process.wait()
         self._output.close()
+        self._said.close(0.1)
         if self._writer is not None:
             self._writer.join(GRACE)
         if self._writer is None or not self._writer.is_alive():  # a child of it may hold the pipe
@@ -239,25 +251,8 @@ class _Running:
             return f"ends with {signal.Signals(-code).name}"
         return f"ends with signal {-code}"
 
-
-def _log_size() -> int | None:
-    """How much stderr holds, where it is a file as in a worker process."""
-    try:
-        status = os.fstat(2)
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) and hasattr(os, "pread") else None
-
-
-def _last_words(start: int | None) -> str:
-    """The last line that went to stderr from `start` on, where it can be read."""
-    if start is None:
-        return ""
-    try:
-        size = os.fstat(2).st_size
-        start = max(start, size - 4096)
-        text = os.pread(2, size - start, start).decode(errors="replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f" ({lines[-1][:200]})" if lines else ""
+    def _last_words(self, start: int) -> str:
+        """The last line that it wrote to stderr from `start` on."""
+        text = self._said.last(start).decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return f" ({lines[-1][:200]})" if lines else ""

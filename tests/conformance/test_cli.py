@@ -111,6 +111,15 @@ REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "examples that are no number": (("run", *RIGHT, "--examples", "many"), ["--examples", "many"]),
     "negative time": (("run", *RIGHT, "--max-time", "-1"), ["--max-time", "-1"]),
     "time that is no number": (("run", *RIGHT, "--max-time", "nan"), ["--max-time", "nan"]),
+    "time without end": (("run", *RIGHT, "--max-time", "inf"), ["--max-time", "inf"]),
+    "a thousand million processes": (
+        ("run", *RIGHT, "--jobs", "1000000000"),
+        ["jobs", "at most 1000", "1000000000"],
+    ),
+    "more processes than there are numbers": (
+        ("selftest", "--jobs", "1" + "0" * 5000),
+        ["--jobs", "whole number"],
+    ),
     "negative seed": (("run", *RIGHT, "--seed", "-7"), ["--seed", "-7"]),
     "no processes": (("run", *RIGHT, "--jobs", "0"), ["--jobs", "0"]),
     "option that does not exist": (("run", "--example", "3"), ["--example"]),

@@ -240,7 +240,7 @@ def test_a_folder_in_place_of_a_file_is_told_with_exit_code_4(tmp_path: Path, na
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
 
 
-@pytest.mark.parametrize("descriptors", [7, 10])
+@pytest.mark.parametrize("descriptors", [7, 10, 12])
 def test_no_free_descriptors_are_told_in_one_sentence(tmp_path: Path, descriptors: int):
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))

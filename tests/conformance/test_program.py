@@ -189,6 +189,16 @@ CRASHES = [
         "answers with record length 80 where 4835703278458516698824784 is expected",
     ),
     (
+        "read(); fields = 80 + 2**50, h[2], 0, 1, 2**48, 1, 1, 1, 0\n"
+        "write(struct.pack('<8s9q', b'C2DANSW1', *fields)); time.sleep(60)",
+        "answers with 281474976710656 values of shape (281474976710656, 1, 1, 1) where at most",
+    ),
+    (
+        "read(); fields = 80 + 2**31, h[2], 1, *[0] * 5, 2**31\n"
+        "write(struct.pack('<8s9q', b'C2DANSW1', *fields)); time.sleep(60)",
+        "answers with a message of 2147483648 bytes where at most 65536 are read",
+    ),
+    (
         "read(); h = (*h[:2], 5, *h[3:]); message(1, 'no')",
         "answers with case 5 where the answer to 0 is expected",
     ),
