@@ -46,7 +46,7 @@ OWN_RULES: tuple[tuple[str, str], ...] = (
     ("an eager call with an empty output raises", "refusals (call)"),
     ("LoRA: weights, dtypes, output unchanged", "weights_contract and varied_output"),
     ("LoRA: kernel + alpha / rank * a @ b", "varied_output"),
-    ("LoRA: saved and loaded", "not checked: a saved LoRA model is a matter of its file format"),
+    ("LoRA: saved and loaded", "`mode.saved_lora` in modes_agree"),
     ("LoRA: paths of the variables", "weights_contract, for names"),
     ("values of six configurations", "exact_values and bounded_values, on thousands"),
     ("constraints sit on the variables", "constraints"),

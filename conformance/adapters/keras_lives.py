@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from conformance.adapters.keras_modes import traced
+from conformance.errors import Unsupported
 
 Way = Callable[[Any, Any, NDArray[Any]], Any]  # keras, a built layer, the input
 
@@ -51,10 +52,15 @@ def _serialized(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
 
 
 def _with_weights_of(layer: Any, other: Any, x: NDArray[Any]) -> Any:
+    return _like(layer, other, x)(x)
+
+
+def _like(layer: Any, other: Any, x: NDArray[Any]) -> Any:
+    """`other`, built and with the weights of `layer`."""
     if not other.built:
         other.build(x.shape)
     other.set_weights(layer.get_weights())
-    return other(x)
+    return other
 
 
 def _copied(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
@@ -79,6 +85,18 @@ def _saved(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
         return keras.saving.load_model(Path(folder) / "model.keras")(x)
 
 
+def _saved_lora(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """What the layer gives, and what saving changes of a tuned one like it."""
+    if not hasattr(layer, "enable_lora"):
+        raise Unsupported("a layer without enable_lora")
+    tuned = _like(layer, type(layer).from_config(layer.get_config()), x)
+    if not tuned.lora_enabled:
+        tuned.enable_lora(1)
+    for weight in (tuned.lora_kernel_a, tuned.lora_kernel_b):
+        weight.assign(keras.ops.ones_like(weight))
+    return layer(x) + (_saved(keras, tuned, x) - tuned(x))
+
+
 def _reloaded(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     other = _model(keras, type(layer).from_config(layer.get_config()), x)
     with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +117,7 @@ WAYS: dict[str, Way] = {
     "copied_apart": _copied_apart,
     "pickled": _pickled,
     "saved": _saved,
+    "saved_lora": _saved_lora,
     "reloaded": _reloaded,
 }
 OF_TENSORFLOW: dict[str, Way] = {

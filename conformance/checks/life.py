@@ -353,6 +353,10 @@ def constraints(trial: Trial) -> None:
     wanted, got = trial.wanted_life[Stage.CONSTRAIN], _at(_life(trial), Stage.CONSTRAIN)
     if not isinstance(got, list):
         return
+    if len(got) != len(wanted):
+        raise CheckFailure(
+            "has another number of weights after a call", f"{len(got)}, should be {len(wanted)}"
+        )
     for number, (found, value) in enumerate(zip(got, wanted, strict=True)):
         if (found is None) != (value is None):
             verb = "has no constraint" if found is None else "has a constraint that was not given"

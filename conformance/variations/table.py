@@ -458,7 +458,7 @@ _GLOBAL: tuple[Row, ...] = (
 )
 MODES = (
     *("graph", "xla", "predict", "sequential", "functional", "stateless", "revived"),
-    *("serialized", "copied", "copied_apart", "pickled", "saved", "reloaded"),
+    *("serialized", "copied", "copied_apart", "pickled", "saved", "saved_lora", "reloaded"),
 )
 
 _STAGES: tuple[tuple[str, Stage, tuple[Row, ...]], ...] = (

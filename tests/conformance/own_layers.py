@@ -37,6 +37,15 @@ class Swapped(keras.layers.Conv2D):
         super().__init__(*given, strides=strides, **arguments)
 
 
+class ForgetsLora(keras.layers.Conv2D):
+    """Saves the weights of `build` and not what LoRA has added to them."""
+
+    def save_own_variables(self, store: Any) -> None:
+        store["0"] = keras.ops.convert_to_numpy(self._kernel)
+        if self.bias is not None:
+            store["1"] = keras.ops.convert_to_numpy(self.bias)
+
+
 class Operations(keras.Layer):
     """Written with ``keras.ops``; leaves its shapes to Keras."""
 

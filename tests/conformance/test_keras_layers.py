@@ -102,6 +102,12 @@ def test_a_wrong_subclass_is_found():
     assert found["output_shape"] is Status.FAILED
 
 
+def test_what_lora_has_added_is_saved():
+    text = "in1x4x4x2-f3-k2-but.mode.saved_lora-integers.1"
+    assert statuses("own_layers:ForgetsLora", text)["modes_agree"] is Status.FAILED
+    assert set(statuses("own_layers:Plain", text).values()) == {Status.PASSED}
+
+
 def test_a_layer_in_numpy_computes_and_is_told_what_keras_cannot_infer():
     found = {j.check: j for j in judged(Case.parse(CASES[0]), measured("own_layers:InNumPy"))}
     lacking = found.pop("compute_output_shape")
