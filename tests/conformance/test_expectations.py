@@ -549,6 +549,29 @@ def test_a_shipped_entry_covers_the_case_it_was_found_on(
     assert any(e.reason.startswith(reason) for e in covering)
 
 
+def test_the_document_of_findings_has_every_entry_with_a_case_that_it_covers():
+    """A row for each entry, and none without one; issues are the links of entries."""
+    text = (Path(__file__).parents[2] / "docs" / "findings.md").read_text("utf-8")
+    rows = [
+        [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        for line in text.partition("| implementation |")[2].partition("\n\n")[0].splitlines()[2:]
+    ]
+    engines = ("keras-tensorflow", "TensorFlow 2.21.0"), ("keras-torch", "PyTorch 2.13.0+cpu")
+    versions = {name: version for name, version, *_ in OF_ENGINES} | {
+        name: f"{KERAS}, {engine}" for name, engine in engines
+    }
+    named = set()
+    for name, case, check, _, issue in rows:
+        info = Info(name=name, kind="layer", version=versions[name], onednn=True, isa="avx512")
+        covering = [e for e in shipped() if e.covers(check, info, Case.parse(case))]
+        assert covering, case
+        named |= {e.where for e in covering}
+        links = {e.link for e in covering} - {""}
+        assert {issue} == {"none known"} if not links else any(link in issue for link in links)
+    missing = {e.where: e.reason for e in shipped() if e.where not in named}
+    assert all(reason.startswith("correlate2d") for reason in missing.values()), missing
+
+
 def test_windows_of_onnxruntime_are_shifted_where_the_padding_is_negative():
     worker = Worker("onnxruntime", Limits(case=60))
     try:

@@ -295,6 +295,7 @@ def test_a_cell_of_the_matrix_leads_to_its_results(page: Page, listed: str) -> N
     page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
     table = page.get_by_role("region", name="Arguments by implementation")
     table.get_by_role("link", name="31 of 33 failed").click()
+    page.wait_for_function("document.getElementById('query').value !== ''")
     assert page.get_by_role("searchbox").input_value() == (
         'impl:"mylib:conv2d" padding:"same, odd h" status:crashed,failed,harness_error,timed_out'
     )
