@@ -14,8 +14,8 @@ cl_khr_fp16; see `Steps`). Formulas that lose less than the published one, such 
 ``log1p(exp(-|z|)) + max(z, 0)``, are within its bound. Rows are of first order; lemma 3.1 of the
 same book makes them rigorous: dividing by ``1 - n u``, for at most `Steps.path` roundoffs in a row.
 What a step gives below the normal range may be 0, and the next one multiplies that by at most
-``1 + |z|``; in softmax, whose sum is at least 1, by at most 2: where ``exp`` is scaled by ``2^n``
-in the two steps ``2^(n-1)`` and 2, as oneDNN does so as not to overflow, the first may be 0.
+``1 + |z|``, or 1 in softmax. It is twice that, since ``exp`` may be scaled by ``2^n`` in the two
+steps ``2^(n-1)`` and 2, as oneDNN does so as not to overflow: the first one may be 0.
 
 On top of that come rules that hold for every formula, however it rounds, because each of its steps
 is monotone: the range of the activation (softplus is never negative), and its sign. Because the
@@ -220,6 +220,11 @@ def image(name: str, z: Reals, error: Reals, fmt: FloatFormat) -> Image:
         return _elementwise(name, z, error, fmt, u)
 
 
+def _flushed(fmt: FloatFormat) -> float:
+    """What a step may lose below the normal range."""
+    return 2 * 2.0**fmt.min_exponent
+
+
 def _elementwise(name: str, z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
     formula, function, steps = FORMULAS[name], activations.get(name), STEPS[fmt.name]
     value = function(z)
@@ -232,7 +237,7 @@ def _elementwise(name: str, z: Reals, error: Reals, fmt: FloatFormat, u: float) 
         lost: Reals | float = 0.0
         if formula.loss is not None:
             lost = u * formula.loss(point, f, steps)
-            lost = lost + 2.0**fmt.min_exponent * (1 + np.abs(point))
+            lost = lost + _flushed(fmt) * (1 + np.abs(point))
         low, high = np.minimum(low, f - lost), np.maximum(high, f + lost)
     bound = np.maximum(high - value, value - low)
     unknown = ~np.isfinite(error) | np.isnan(bound)  # nan where exp overflows float64
@@ -270,7 +275,7 @@ def _softmax(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
     below, off, value = _along(z, error)
     each, total = _of_weights(below, value, STEPS[fmt.name])
     lost = u * (each + total + STEPS[fmt.name].divide)
-    bound = value * np.expm1(off + lost) + 2 * 2.0**fmt.min_exponent
+    bound = value * np.expm1(off + lost) + _flushed(fmt)
     return _around(value, np.minimum(bound, 1.0), 0.0, 1.0)
 
 
@@ -281,7 +286,7 @@ def _log_softmax(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
     steps = STEPS[fmt.name]
     _, total = _of_weights(below, weights, steps)
     lost = below + total + steps.log * np.abs(value + below) + np.abs(value)
-    return _around(value, off + u * lost + 2.0**fmt.min_exponent, most=0.0)
+    return _around(value, off + u * lost + _flushed(fmt), most=0.0)
 
 
 def _sparsemax(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
@@ -289,7 +294,7 @@ def _sparsemax(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
     _, off, _ = _along(z, error)
     largest = 1 + np.abs(z).max(axis=-1, keepdims=True, initial=0.0)
     lost = u * (z.shape[-1] + 3) * 2 * largest
-    return _around(activations.get("sparsemax")(z), off + lost + 2.0**fmt.min_exponent, 0.0, 1.0)
+    return _around(activations.get("sparsemax")(z), off + lost + _flushed(fmt), 0.0, 1.0)
 
 
 def _glu(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
@@ -301,7 +306,7 @@ def _glu(z: Reals, error: Reals, fmt: FloatFormat, u: float) -> Image:
         for factor in (a, a - of_a, a + of_a):
             f = factor * _sigmoid(gate)
             lost = u * (_of_sigmoid(gate, STEPS[fmt.name]) + 1) * np.abs(f)
-            lost = lost + 2.0**fmt.min_exponent * (1 + np.abs(factor))
+            lost = lost + _flushed(fmt) * (1 + np.abs(factor))
             low, high = np.minimum(low, f - lost), np.maximum(high, f + lost)
     return _around(value, np.maximum(high - value, value - low))
 

@@ -186,7 +186,7 @@ def test_a_formula_rounded_at_every_step_is_right(name: str, formula: Function, 
     assert ratio(name, z, got, fmt).max() <= 1
 
 
-def test_softmax_may_scale_exp_in_two_steps():
+def test_exp_may_be_scaled_in_two_steps():
     """As oneDNN does: of 2 * 2^(n - 1), the first is 0 where it is below the normal range."""
 
     def exp(z: Array) -> Array:
@@ -200,6 +200,9 @@ def test_softmax_may_scale_exp_in_two_steps():
     assert ratio("softmax", z, got, FORMATS["float32"]).max() <= 1
     got[:, 1] = 4 * 2.0**-126
     assert (ratio("softmax", z, got, FORMATS["float32"])[:, 1] > 1).all()
+    z = np.array([-87.0, -87.3], np.float32)
+    assert (ratio("silu", z, z * exp(z), FORMATS["float32"]) <= 1).all()
+    assert (ratio("silu", z, 3 * z * np.exp(z), FORMATS["float32"]) > 1).all()
 
 
 def test_log_softmax_may_not_add_the_maximum_to_the_logarithm():

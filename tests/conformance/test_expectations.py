@@ -479,6 +479,7 @@ def outcomes(keras_worker: Worker, case: Case) -> dict[str, Outcome]:
 
 # The same for other implementations and versions: name, version, reason, case, check.
 KERAS = "Keras 3.15.1"
+TAKES_PAIRS = "oneDNN's convolution in bfloat16 for processors with AVX-512 takes"
 OF_ENGINES: list[tuple[str, str, str, str, str]] = [
     (name, f"{KERAS}, {engine}", reason, case, check)
     for name, engine, reason, case, check in (
@@ -516,10 +517,50 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x1x1x1-f1-k1-float64-integers.0", "output_dtype"),
         ("keras-openvino", "OpenVINO 2026.4.1", "a float16 input that is not contiguous",
          "in1x1x2x1-f1-k1x2-float16-view.sliced-integers.0", "output_shape"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an empty batch",
+         "in1x1x1x1-f2-k1-nobias-but.input.no_samples-integers.0", "varied_output"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an empty batch",
+         "in1x1x1x1-f2-k1-nobias-bfloat16-but.input.no_samples-integers.0", "varied_output"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", TAKES_PAIRS,
+         "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
+        ("keras-jax", "JAX 0.10.2", "an input of another dtype",
+         "in1x1x1x1-f1-k1-but.input.objects-integers.0", "refusals"),
+        ("keras-jax", "JAX 0.10.2", "a dilation of (2.0, 2.0)",
+         "in1x1x1x1-f1-k1-but.dilation_rate.floats-integers.0", "refusals"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "strides and dilations that are floats or booleans",
+         "in1x1x1x1-f1-k1-but.dilation_rate.true-integers.0", "refusals"),
+        ("keras-openvino", "OpenVINO 2026.4.1", "strides and dilations that are floats are",
+         "in1x1x1x1-f1-k1-but.strides.floats-integers.0", "refusals"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "what happens to a dtype",
+         "in1x1x1x1-f1-k1-but.dtype.complex64-integers.0", "refusals"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "PyTorch refuses an array in",
+         "in1x2x2x1-f1-k1-but.input.big_endian-integers.0", "refusals"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "an input without rows",
+         "in1x1x1x1-f1-k2-same-but.input.no_rows-integers.0", "refusals"),
+        ("keras-openvino", "OpenVINO 2026.4.1", "an input without rows",
+         "in1x1x1x1-f1-k2-same-but.input.no_rows-integers.0", "refusals"),
+        ("keras-jax", "JAX 0.10.2", "get_config of an L1",
+         "in1x1x1x1-f1-k1-but.kernel_regularizer.l1-integers.0", "configuration"),
+        ("keras-jax", "JAX 0.10.2", "trainable = True thaws",
+         "in1x1x1x1-f1-k1-but.then.lora_and_thawed-integers.0", "weights_contract"),
+        ("keras-torch", "PyTorch 2.13.0+cpu", "trainable = True thaws",
+         "in1x1x1x1-f1-k1-but.then.lora_and_thawed-integers.0", "weights_contract"),
+        ("keras-openvino", "OpenVINO 2026.4.1", "a float64 layer with a bias",
+         "in1x1x1x1-f1-k1-float64-but.data_format.channels_first-integers.0", "varied_output"),
+        ("keras-openvino", "OpenVINO 2026.4.1", "a float64 layer with a bias",
+         "in1x1x1x1-f1-k1-but.dtype.float64-integers.0", "varied_output"),
+        ("keras-openvino", "OpenVINO 2026.4.1", "the orthogonal initializer",
+         "in1x1x1x1-f1-k1-float64-but.kernel_initializer.orthogonal-integers.0",
+         "weights_contract"),
+        ("keras-openvino", "OpenVINO 2026.4.1", "predict under mixed_bfloat16",
+         "in2x8x9x4-f6-k2-a.linear-nobias-mixed_bfloat16-but.mode.predict-integers.72",
+         "modes_agree"),
     )
 ] + [
     ("torch", "PyTorch 2.13.0+cpu", "oneDNN's convolution",
      "in2x7x4x1-f1-k2x4-s1x5-nobias-integers.23", "exact_values"),
+    ("torch", "PyTorch 2.13.0+cpu", TAKES_PAIRS,
+     "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
     ("openvino", "OpenVINO 2026.4.1", "oneDNN's convolution",
      "in1x1x8x3-f6-k1x7-s1x3-same-cf-integers.0", "exact_values"),
     ("onnxruntime", "ONNX Runtime 1.32.0, ONNX 1.23.2", "auto_pad SAME_UPPER",

@@ -102,6 +102,7 @@ def test_a_wrong_subclass_is_found():
     assert found["output_shape"] is Status.FAILED
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
 def test_what_lora_has_added_is_saved():
     text = "in1x4x4x2-f3-k2-but.mode.saved_lora-integers.1"
     assert statuses("own_layers:ForgetsLora", text)["modes_agree"] is Status.FAILED
