@@ -366,7 +366,7 @@ class _Run:
         )
         planned = message.planned
         tried = Tried(planned, message.at, message.before, outcomes)
-        self.tally.add(planned.part, message.before, outcomes)
+        self.tally.add(planned.part, message.before, outcomes, is_last=tried.is_last)
         if tried.is_last:
             self.tally.finished(planned.part, len(planned.configurations()))
         if planned.part != CORPUS:

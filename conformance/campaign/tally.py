@@ -138,8 +138,10 @@ class Tally:
     only_probes: bool = False
     _probes: dict[Case, list[Outcome]] = field(default_factory=dict)
 
-    def add(self, part: str, before: Example, outcomes: Sequence[Outcome]) -> None:
-        """Add what became of the last case of `before`."""
+    def add(
+        self, part: str, before: Example, outcomes: Sequence[Outcome], *, is_last: bool = True
+    ) -> None:
+        """Add what became of the last case of `before`; whether it is the last of its example."""
         case = before[-1]
         if part == PROBES:
             self._probes[case] = list(outcomes)
@@ -149,7 +151,8 @@ class Tally:
         statuses = {outcome.status for outcome in outcomes}
         worst = str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
         if part == CORPUS:
-            self.replayed[format_sequence(before)] = worst
+            if is_last:
+                self.replayed[format_sequence(before)] = worst
             return
         if case.asks == "life":
             self.coverage[VARIED][COVERED[VARIED](case)][worst] += 1
@@ -174,7 +177,8 @@ class Tally:
     ) -> None:
         """Add what became of the cases of an example."""
         for number, one in enumerate(outcomes, start=1):
-            self.add(planned.part, planned.example[:number], one)
+            is_last = number == len(outcomes)
+            self.add(planned.part, planned.example[:number], one, is_last=is_last)
         self.finished(planned.part, configurations)
 
     def settle(self) -> None:
