@@ -81,9 +81,7 @@ def tallied(folder: Path) -> Tally:
     """The tally of what the journal has."""
     journal, tally = Journal(folder, resume=True), Tally(Info(name=NAME, kind="function"))
     for decided in journal.examples(NAME):
-        for number, found in enumerate(decided.outcomes, start=1):
-            tally.add(decided.planned.part, decided.planned.example[:number], found)
-        tally.finished(decided.planned.part, decided.configurations)
+        tally.add_example(decided.planned, decided.outcomes, decided.configurations)
     tally.settle()
     journal.close()
     return tally

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from enum import IntEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -129,6 +130,17 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where a case is lost once and not again.")
     ] = False,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Cases to try first; what fails newly is added."),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Leave out of the corpus what is fixed.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Run part I of N of the plan; merge joins the parts."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on where an earlier run with the same --out was ended."),
@@ -136,9 +148,11 @@ def run(
     out: Out = LATEST,
 ) -> None:
     """Measure implementations and write report.html, results.json, junit.xml and summary.md."""
+    from conformance.campaign.corpus import Corpus
     from conformance.campaign.run import Settings
     from conformance.expectations import load
     from conformance.implementations import Target, known_names, refuse_unknown
+    from conformance.plan import WHOLE, Shard
 
     if everyone and impl:
         raise UsageError("--all measures everything, so it cannot stand beside --impl")
@@ -146,6 +160,8 @@ def run(
         impl = known_names()
     if max_time is not None and not 0 < max_time < float("inf"):
         raise UsageError(f"--max-time must be a number of seconds above 0, not {max_time:g}")
+    if prune and corpus is None:
+        raise UsageError("--prune is for a corpus, so it needs --corpus FILE")
     settings = Settings(
         implementations=tuple(map(Target, _distinct(impl or []))),
         examples=examples,
@@ -157,13 +173,15 @@ def run(
         xfail=xfail,
         witness=witness,
         strict=strict,
+        shard=WHOLE if shard is None else Shard.read(shard),
+        corpus=None if corpus is None else Corpus.read(corpus),
     )
     for target in settings.targets:
         refuse_unknown(target.name)
-    raise typer.Exit(_campaign(settings, out, resume=resume))
+    raise typer.Exit(_campaign(settings, out, resume=resume, prune=prune))
 
 
-def _campaign(settings: Any, out: Path, *, resume: bool = False) -> int:
+def _campaign(settings: Any, out: Path, *, resume: bool = False, prune: bool = False) -> int:
     """Run a campaign, print what was found, write its report to `out`; the exit code."""
     from conformance.campaign import journal
     from conformance.campaign.ending import ENDING
@@ -181,7 +199,15 @@ def _campaign(settings: Any, out: Path, *, resume: bool = False) -> int:
             return _nothing_decided(out)
         if campaign.interrupted and not campaign.decided:
             return _nothing_decided(out)
-        code = _publish(campaign.report, out, exit_code(campaign), [out])
+        code = _publish(campaign.report, out, exit_code(campaign), [[out]])
+        if settings.corpus is not None and not campaign.interrupted:
+            try:
+                added, left_out = settings.corpus.write(campaign.report, prune=prune)
+            except OSError as error:
+                say(f"cannot write {settings.corpus.path}: {error.strerror or error}", err=True)
+                return Exit.TROUBLE
+            if added or left_out:
+                say(f"{settings.corpus.path}: {added} added, {left_out} left out.")
         if campaign.trouble and code != Exit.TROUBLE:
             say(f"cannot write the journal in {out}: {campaign.trouble}", err=True)
             return Exit.TROUBLE
@@ -194,7 +220,7 @@ def _nothing_decided(out: Path) -> int:
     return Exit.INTERRUPTED
 
 
-def _publish(report: Any, out: Path, code: int, journals: list[Path | None]) -> int:
+def _publish(report: Any, out: Path, code: int, journals: list[list[Path]]) -> int:
     """Print what was found and write the report to `out`; the exit code, `code` if that works.
 
     The page lists all results that are in the journals, which lie in one folder a run.
@@ -223,7 +249,8 @@ def merge(
     ],
     out: Out = LATEST,
 ) -> None:
-    """Make one report of several runs, of other implementations or in other environments."""
+    """Make one report of several runs: the shards of one, or of other implementations."""
+    from conformance.campaign.joining import is_shard, joined
     from conformance.campaign.listing import folders_of
     from conformance.folder import claimed
     from conformance.merging import merged
@@ -234,9 +261,17 @@ def merge(
         raise UsageError(f"--out {out} holds one of the reports to merge; name another folder")
     words = ["conv2d-conformance", "merge", *map(str, directories), "--out", str(out)]
     with claimed(out):
-        reports = [read(path) for path in directories]
-        report = merged(reports, command=shlex.join(words))
-        journals = folders_of(reports, directories)
+        found = [(path, read(path)) for path in directories]
+        whole = [(path, report) for path, report in found if not is_shard(report)]
+        shards = [(path, report) for path, report in found if is_shard(report)]
+        journals = folders_of([report for _, report in whole], [path for path, _ in whole])
+        reports = [report for _, report in whole] + joined(shards)
+        if len(reports) == 1 < len(found):
+            settings = reports[0].settings | {"command": shlex.join(words)}
+            report = replace(reports[0], settings=settings)
+            journals = [[path if path.is_dir() else path.parent for path, _ in shards]]
+        else:
+            report = merged(reports, command=shlex.join(words))
         raise typer.Exit(_publish(report, out, Exit[overall(report).name], journals))
 
 

@@ -38,7 +38,7 @@ def merged(reports: Sequence[Report], *, command: str) -> Report:
     ]
     witness = next((one.witness for one in about if one.witness is not None), None)
     report = Report(
-        environment=_by_run([one.environment for one in about]),
+        environment=by_run([one.environment for one in about]),
         settings={**_common([one.settings for one in about]), "command": command},
         plan={name: v for name, v in _common([o.plan for o in about]).items() if v is not None},
         rules={check: rule for run in runs for check, rule in run.rules.items()},
@@ -46,7 +46,7 @@ def merged(reports: Sequence[Report], *, command: str) -> Report:
         headline=[],
         implementations=results,
         witness=witness,
-        run=_span([one.run for one in about]),
+        run=span([one.run for one in about]),
         runs=about,
     )
     return replace(report, headline=_headline(report))
@@ -104,7 +104,7 @@ def _common(settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: settings[0].get(name) if len(shared[name]) == 1 else None for name in names}
 
 
-def _by_run(environments: Sequence[dict[str, str]]) -> dict[str, str]:
+def by_run(environments: Sequence[dict[str, str]]) -> dict[str, str]:
     """Values that all runs share, and others with the numbers of their runs."""
     told = {}
     for name in dict.fromkeys(name for one in environments for name in one):
@@ -119,7 +119,7 @@ def _by_run(environments: Sequence[dict[str, str]]) -> dict[str, str]:
     return told
 
 
-def _span(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def span(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """When the first run began, and how long all of them took."""
     keys: dict[str, Callable[[list[Any]], Any]] = {"started": min, "seconds": sum}
     found = {key: [run[key] for run in runs if key in run] for key in keys}

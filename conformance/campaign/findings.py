@@ -81,6 +81,33 @@ def findings(
     return replace(told, interrupted=shrinker.team is not team)
 
 
+def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:
+    """All findings of `tally`, which adds up what several shards ran, from their findings.
+
+    The smallest case of one is the smallest of its smallest cases.
+    """
+    groups = sorted(tally.failures.values(), key=lambda group: _first(group).place)
+    unshrunk = _Shrinker(tally, None, None, ())
+    found = []
+    for group in groups:
+        first = unshrunk.finding(group, 0)
+        same = [f for findings in shards for f in findings if _what(f) == _what(first)]
+        best = min(same, key=_readability, default=first)
+        found.append(replace(best, count=first.count, first_at=first.first_at))
+    return _with_causes(found, groups, tally, ())
+
+
+def _what(finding: Finding) -> tuple[str, ...]:
+    return finding.check, finding.status, finding.cause, finding.reason
+
+
+def _readability(finding: Finding) -> tuple[bool, int, tuple[int, int, str]]:
+    """Orders findings that are the same: what was shown again comes before what was not."""
+    cases = parse_sequence(finding.minimal_case)
+    doubtful = finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
+    return doubtful, len(cases), size_of(cases[-1])
+
+
 def _first(group: Failures) -> Failure:
     assert group.first is not None
     return group.first
@@ -166,7 +193,7 @@ def _with_condition(
     first = members[0][0]
     if first.status is Status.EXPECTED_FAILURE:
         known = (e for e in expectations if (e.reason, e.link) == (first.reason, first.link))
-        when = next((dict(e.when) for e in known if first.check in e.checks), {})
+        when = next((dict(e.when) for e in known if first.check in e.checks), first.when)
         also_passing = tally.passes[first.reason]
     else:
         again = [met for finding, met in members if not finding.message.endswith(NOT_AGAIN)]

@@ -103,6 +103,7 @@ class Journal:
     """The journal of a campaign in its output folder.
 
     Attributes:
+        about: what decides its cases and verdicts.
         trouble: why it could not be written to the end, or empty; the campaign goes on without it.
         spent: seconds that the campaign had taken when it was resumed.
     """
@@ -119,7 +120,7 @@ class Journal:
         """
         self.trouble, self.spent = "", 0.0
         self._folder = folder
-        self._about = {"journal": VERSION, **(about or {})}
+        self.about = {"journal": VERSION, **(about or {})}
         self._lock = threading.Lock()
         self._names: dict[str, int] = {}
         self._verdicts: dict[str, int] = {}
@@ -131,9 +132,10 @@ class Journal:
     def _go_on(self) -> None:
         db = _opened(self._folder)
         try:
-            changed = difference(_about(db), self._about)
-            if changed:
+            before = _about(db)
+            if changed := difference(before, self.about):
                 raise UsageError(f"cannot resume the run in {self._folder}: {changed}")
+            self.about = before
             self._names = {text: number for number, text in db.execute("SELECT * FROM names")}
             self._measured = _measured(db)
             self.spent = db.execute("SELECT max(seconds) FROM tried").fetchone()[0] or 0.0
@@ -150,7 +152,7 @@ class Journal:
         self._db = db = _connection(Path(self._folder, NAME))
         _durable(db)
         db.executescript(_SCHEMA)
-        facts = [(name, json.dumps(value)) for name, value in self._about.items()]
+        facts = [(name, json.dumps(value)) for name, value in self.about.items()]
         db.executemany("INSERT INTO campaign VALUES (?, ?)", facts)
         known = [(name, _text(info)) for name, info in self._measured.items()]
         db.executemany("INSERT INTO measured VALUES (?, ?, NULL)", known)
@@ -211,6 +213,19 @@ class Journal:
                 return bool(found[0] == len(planned.example))
         return False
 
+    def has_all(self, name: str, part: str, at: range) -> bool:
+        """Whether every case of the configurations `at` in a part of the plan is decided."""
+        with self._lock, self._troubles():
+            if self._db is not None and name in self._names and part in self._names:
+                found = self._db.execute(
+                    "SELECT count(verdicts) = max(size), count(DISTINCT at) FROM tried "
+                    "WHERE implementation = ? AND part = ? AND number BETWEEN ? AND ? "
+                    "GROUP BY number",
+                    (self._names[name], self._names[part], at.start, at.stop - 1),
+                ).fetchall()
+                return all(whole for whole, _ in found) and sum(n for _, n in found) == len(at)
+        return False
+
     def examples(self, name: str) -> Iterator[Decided]:
         """What is decided of the implementation `name`, example by example."""
         if self._db is not None:
@@ -221,9 +236,10 @@ class Journal:
         if self._db is not None:
             yield from _entries(self._db)
 
-    def knows(self, name: str) -> bool:
-        """Whether the implementation `name` was measured before, if only in part."""
-        return name in self._measured
+    @property
+    def measured(self) -> dict[str, Info]:
+        """What every implementation that was measured, if only in part, tells of itself."""
+        return dict(self._measured)
 
     def ends(self, name: str, record: dict[str, Any]) -> None:
         """The implementation `name` is done; `record` is what its part of the report is made of."""

@@ -23,7 +23,7 @@ _NUMBERS = {
 
 
 def listing(
-    report: Report, folders: Sequence[Path | None], most: int = MOST_LISTED
+    report: Report, folders: Sequence[Sequence[Path]], most: int = MOST_LISTED
 ) -> Listing | None:
     """All results of `report`, at most `most` rows; None where no journal is at hand.
 
@@ -32,19 +32,18 @@ def listing(
 
     Args:
         report: of one run, or of the runs of `folders` merged in their order.
-        folders: where the journals are, one a run, None where a run has none.
+        folders: where the journals of each run are: one, those of its shards, or none.
     """
     rows: list[Listed] = []
     told: set[str] = set()
-    for folder, names in zip(folders, _names(report), strict=False):
-        if folder is None:
-            continue
+    for parts, names in zip(folders, _names(report), strict=False):
         try:
-            found = list(_rows(folder, names))
+            found = [row for folder in parts for row in _rows(folder, names)]
         except (UsageError, sqlite3.Error, OSError, ValueError, KeyError):
             continue
-        rows += found
-        told.update(names.values())
+        if parts:
+            rows += found
+            told.update(names.values())
     measured = [result.name for result in (*report.implementations, *report.witnesses)]
     if not told:
         return None
@@ -58,17 +57,17 @@ def listing(
     )
 
 
-def folders_of(reports: Sequence[Report], paths: Sequence[Path]) -> list[Path | None]:
+def folders_of(reports: Sequence[Report], paths: Sequence[Path]) -> list[list[Path]]:
     """The folder of the journal of each run in `reports`, which were read from `paths`.
 
-    None for the runs of a merged report, and where the journal is that of another run.
+    None of the runs of a merged report, nor where the journal is that of another run.
     """
-    found: list[Path | None] = []
+    found: list[list[Path]] = []
     for report, path in zip(reports, paths, strict=True):
         folder = path if path.is_dir() else path.parent
         decided = journal.about(folder)
         own = decided and all(decided.get(name) == report.settings.get(name) for name in _SETTINGS)
-        found += [None] * len(report.runs) or [folder if own else None]
+        found += [[] for _ in report.runs] or [[folder] if own else []]
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,7 @@ class Measured:
         entries: which entries of expected failures met something.
         seconds: what it took.
         decided: whether anything of the plan was decided, not only of the probes.
+        refusal, memory_restarts, replayed: as in `Tally`.
     """
 
     info: Info
@@ -33,6 +34,9 @@ class Measured:
     entries: tuple[str, ...] = ()
     seconds: float = 0.0
     decided: bool = True
+    refusal: str = ""
+    memory_restarts: int = 0
+    replayed: dict[str, str] = field(default_factory=dict)
 
     def to_tree(self) -> dict[str, Any]:
         """This as numbers, texts and lists of them."""
@@ -42,6 +46,9 @@ class Measured:
             "stopped": self.stopped,
             "entries": list(self.entries),
             "seconds": self.seconds,
+            "refusal": self.refusal,
+            "memory_restarts": self.memory_restarts,
+            "replayed": self.replayed,
         }
 
     @classmethod
@@ -54,9 +61,16 @@ class Measured:
         # Half of a surrogate pair, which a message may hold, is no text to pydantic.
         text = json.dumps(tree["result"], ensure_ascii=False).encode("utf-8", "replace")
         result: ImplementationResult = _records().validate_json(text, strict=True)
-        entries = tuple(map(str, tree["entries"]))
-        info = Info.from_tree(tree["info"])
-        return cls(info, result, str(tree["stopped"]), entries, float(tree["seconds"]))
+        return cls(
+            Info.from_tree(tree["info"]),
+            result,
+            str(tree["stopped"]),
+            tuple(map(str, tree["entries"])),
+            float(tree["seconds"]),
+            refusal=str(tree["refusal"]),
+            memory_restarts=int(tree["memory_restarts"]),
+            replayed=dict(tree["replayed"]),
+        )
 
 
 @cache

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from conformance.calls import Kind
 from conformance.campaign import journal as journals
+from conformance.campaign.corpus import Corpus
 from conformance.campaign.ending import ENDING, INTERRUPTED
 from conformance.campaign.findings import findings
 from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, versions
@@ -35,7 +36,17 @@ from conformance.headline import headline
 from conformance.implementations import ADAPTERS, Target, adapter_of
 from conformance.implementations.info import Info
 from conformance.machine import instruction_set
-from conformance.plan import PROFILES, Asked, Example, Planned, given, plan, refuse_unclaimed
+from conformance.plan import (
+    PROFILES,
+    WHOLE,
+    Asked,
+    Example,
+    Planned,
+    Shard,
+    given,
+    plan,
+    refuse_unclaimed,
+)
 from conformance.plan import VERSION as PLAN_VERSION
 from conformance.results import KERAS, ImplementationResult, Report, Verdict, overall
 from reference_impl.convolution import active_path
@@ -65,6 +76,8 @@ class Settings:
         witness: whether real Keras, where installed, confirms the reference on a sample.
         strict: whether a case that is lost once, and not when tried again, fails the run.
         limits: what one implementation may take.
+        shard: which part of the plan is run.
+        corpus: cases that have failed, tried before the plan; it is told what came of them.
         given: the examples to run, None to draw them.
         command: the command line that repeats the campaign; None for that of ``run``.
     """
@@ -81,6 +94,8 @@ class Settings:
     witness: bool = True
     strict: bool = False
     limits: Limits = Limits()  # noqa: RUF009 - frozen
+    shard: Shard = WHOLE
+    corpus: Corpus | None = None
     given: tuple[Example, ...] | None = None
     command: str | None = None
 
@@ -140,6 +155,7 @@ class Settings:
             "examples": self.examples,
             "profile": self.extent,
             "max_time": self.max_time,
+            "shard": str(self.shard),
             "checks": self.checks,
             "witness": self.witness,
             "strict": self.strict,
@@ -170,6 +186,10 @@ class Settings:
         words += ["--seed", str(self.seed)]
         if self.xfail is not None:
             words += ["--xfail", str(self.xfail)]
+        if self.shard != WHOLE:
+            words += ["--shard", str(self.shard)]
+        if self.corpus is not None:
+            words += ["--corpus", str(self.corpus.path)]
         if self.strict:
             words.append("--strict")
         return shlex.join(words)
@@ -265,7 +285,11 @@ class _Campaign:
             for number, team in enumerate(teams, start=1):
                 self.turn = number - 1
                 self._set_deadline(team, number, len(teams))
-                done.append(self._measured(session, team, settings.examples))
+                measured = self._measured(session, team, settings.examples)
+                done.append(measured)
+                if settings.corpus is not None:
+                    asked = Asked.of(measured.info)
+                    settings.corpus.saw(team.name, asked, measured.replayed)
                 if self.interrupted:
                     break
             if witnesses and not self.interrupted:
@@ -289,6 +313,7 @@ class _Campaign:
                 "examples": settings.examples,
                 "profile": settings.extent,
                 "max_time": settings.max_time,
+                **({"shard": str(settings.shard)} if settings.shard != WHOLE else {}),
                 "command": settings.command_line(),
             },
             plan={"version": PLAN_VERSION, "hypothesis": importlib.metadata.version("hypothesis")},
@@ -333,7 +358,7 @@ class _Campaign:
         many = len(teams) > MOST_AT_ONCE
         for team in teams:
             in_turn = many and team.name in ADAPTERS
-            if in_turn and not (self.journal is not None and self.journal.knows(team.name)):
+            if in_turn and not (self.journal is not None and team.name in self.journal.measured):
                 continue
             self._show(team, "starting")
             self._start(team)
@@ -392,9 +417,19 @@ class _Campaign:
         tally = self._measure_or_say_why(session, team, limit)
         result = self._summarise(session, tally, team)
         seconds = round(time.monotonic() - began, 1)
-        entries, decided = tuple(sorted(tally.entries)), not tally.only_probes
-        measured = Measured(tally.info, result, tally.stopped, entries, seconds, decided)
-        if self.journal is not None and tally.cases and not self.interrupted:
+        measured = Measured(
+            tally.info,
+            result,
+            tally.stopped,
+            tuple(sorted(tally.entries)),
+            seconds,
+            decided=not tally.only_probes,
+            refusal=tally.refusal,
+            memory_restarts=tally.memory_restarts,
+            replayed=tally.replayed,
+        )
+        was_measured = tally.cases or not tally.stopped
+        if self.journal is not None and was_measured and not self.interrupted:
             self.journal.ends(team.name, measured.to_tree())
         return measured
 
@@ -412,14 +447,20 @@ class _Campaign:
         tally = Tally(self._start(team))
         self._meet(team, tally.info)
         tried = session.try_all(
-            team, lambda info: self._planned(info, limit), tally, self.settings.checks
+            team,
+            lambda info: self._planned(team, info, limit),
+            tally,
+            self.settings.checks,
+            self.settings.shard,
+            lambda info: self._replays(team, info),
         )
         hard = team.budget.deadline
         try:
             with closing(tried):
                 for one in tried:
                     if one.is_last:
-                        self._show(team, "running", tally.configurations, limit or self.total)
+                        total = self.total if limit is None else limit // self.settings.shard.number
+                        self._show(team, "running", tally.configurations, total)
                     if hard is not None and tally.failures:
                         # What is left is for shrinking and showing again.
                         now = time.monotonic()
@@ -449,16 +490,30 @@ class _Campaign:
         assert self.settings.max_time is not None
         return self.settings.max_time / len(self.settings.targets) * FOR_FINDINGS
 
-    def _planned(self, info: Info, limit: int | None) -> Iterator[Planned]:
+    def _replays(self, team: Team, info: Info) -> Iterator[Planned]:
+        """The corpus, of which a witness is asked nothing."""
+        corpus = self.settings.corpus
+        if corpus is not None and team.name in self.settings.names:
+            yield from corpus.planned(Asked.of(info))
+
+    def _planned(self, team: Team, info: Info, limit: int | None) -> Iterator[Planned]:
+        shard, journal = self.settings.shard, self.journal
         if self.settings.given is not None:
             for example in self.settings.given:
                 refuse_unclaimed(example, Asked.of(info), info.name)
-            planned = given(islice(self.settings.given, limit), Asked.of(info))
+            planned = shard.of(given(islice(self.settings.given, limit), Asked.of(info)))
         else:
             asked = Asked.of(info)
             if not self.lived:  # a witness: functions alone were measured
                 asked = replace(asked, contract=False)
-            planned = plan(self.settings.seed, asked, limit=limit, profile=self.settings.extent)
+            planned = plan(
+                self.settings.seed,
+                asked,
+                limit=limit,
+                profile=self.settings.extent,
+                shard=shard,
+                known=lambda at: journal is not None and journal.has_all(team.name, "free", at),
+            )
             if limit is None and self.settings.extent != "night":
                 finite = list(planned)
                 self.total = sum(len(p.configurations()) for p in finite if p.at)

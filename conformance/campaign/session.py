@@ -29,7 +29,7 @@ from conformance.errors import UsageError
 from conformance.expectations import Expectation, own_expectations
 from conformance.implementations import Target
 from conformance.implementations.info import Info
-from conformance.plan import Example, Planned
+from conformance.plan import CORPUS, WHOLE, Example, Planned, Shard
 from conformance.results import Status
 
 
@@ -154,8 +154,13 @@ class Session:
         planned: Callable[[Info], Iterator[Planned]],
         tally: Tally,
         checks: tuple[str, ...] = (),
+        shard: Shard = WHOLE,
+        replays: Callable[[Info], Iterator[Planned]] = lambda info: iter(()),
     ) -> Generator[Tried, None, None]:
-        """Try the probes and what is `planned`; each case as it is decided, added to `tally`.
+        """Try the probes, `replays`, and what is `planned`; each case as it is decided is added
+        to `tally`.
+
+        Of probes and replays, those of a `shard`.
 
         Raises:
             UsageError: it cannot be measured.
@@ -163,7 +168,7 @@ class Session:
         info = tally.info
         team.expectations = [*own_expectations(info.name, info.expected_failures)]
         team.expectations += self.expectations
-        cases = chain(probes_of(info), planned(info))
+        cases = chain(shard.of(probes_of(info)), shard.of(replays(info)), planned(info))
         run = _Run(team, cases, tally, checks, self.journal, self.began)
         try:
             yield from run.outcomes()
@@ -345,13 +350,9 @@ class _Run:
         """What a run that was ended has decided; the last case of each example is told."""
         for decided in journal.examples(self.team.name):
             planned = decided.planned
-            for number, outcomes in enumerate(decided.outcomes, start=1):
-                self.tally.add(planned.part, planned.example[:number], outcomes)
-                lost = (
-                    o.status for o in outcomes if o.status in (Status.CRASHED, Status.TIMED_OUT)
-                )
-                self._count(next(lost, None))
-            self.tally.finished(planned.part, decided.configurations)
+            for outcomes in decided.outcomes if planned.part != CORPUS else ():
+                self._count(next((o.status for o in outcomes if o.status in _LOST), None))
+            self.tally.add_example(planned, decided.outcomes, decided.configurations)
             yield Tried(planned, planned.at, planned.example, decided.outcomes[-1])
 
     def _tried(self, message: _Reply) -> Tried:
@@ -366,10 +367,11 @@ class _Run:
         )
         planned = message.planned
         tried = Tried(planned, message.at, message.before, outcomes)
-        self.tally.add(planned.part, message.before, outcomes)
+        self.tally.add(planned.part, message.before, outcomes, is_last=tried.is_last)
         if tried.is_last:
             self.tally.finished(planned.part, len(planned.configurations()))
-        self._count(message.reply.status if isinstance(message.reply, Lost) else None)
+        if planned.part != CORPUS:
+            self._count(message.reply.status if isinstance(message.reply, Lost) else None)
         if self.journal is not None and message.row is not None:
             self.journal.decided(message.row, outcomes, time.monotonic() - self.began)
         return tried

@@ -26,6 +26,7 @@ from conformance.results import (
 )
 
 MOST_NAMED = 6  # popular layers
+_FINE = frozenset({Status.PASSED, Status.UNEXPECTED_PASS, Status.UNSUPPORTED})
 RATIO_EDGES = [2.0**e for e in range(-12, 5)]
 _FIELDS = {name: axis.field for axis in AXES for name in axis.covered}
 NOT_SEEN = {"function": ("activation",), "layer": ("kernel_view", "bias_view")}
@@ -82,6 +83,10 @@ def _area(tally: Tally) -> dict[str, Any]:
 def _notes(tally: Tally) -> list[str]:
     works = [c.need for c in tally.probed if c.claimed is False and c.works]
     notes = [f"Not claimed, but works on the smallest case: {', '.join(works)}."] if works else []
+    if tally.replayed:
+        fails = sum(status not in _FINE for status in tally.replayed.values())
+        told = f"{fails} fail" if fails else "none fails"
+        notes.append(f"Of {len(tally.replayed)} examples of the corpus {told}.")
     notes += [
         f"Passes in {number} case{'s' * (number != 1)} where a failure is expected: "
         f"{reason.rstrip('.')}."

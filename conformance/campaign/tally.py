@@ -17,11 +17,11 @@ from typing import Generic, TypeVar
 from conformance.axes import AXES, VARIED
 from conformance.campaign.outcomes import Outcome
 from conformance.capabilities import probes, wording
-from conformance.case import Case
+from conformance.case import Case, format_sequence
 from conformance.checks import CHECKS
 from conformance.checks.claims import claimed_capability
 from conformance.implementations.info import Info
-from conformance.plan import VARIATIONS, Example
+from conformance.plan import CORPUS, VARIATIONS, Example, Planned
 from conformance.plan.classes import classes_of
 from conformance.results import BAD, Capability, Status
 
@@ -57,9 +57,10 @@ class Failure:
     before: Example
 
     @property
-    def place(self) -> tuple[int, int, int]:
+    def place(self) -> tuple[int, int, int, str]:
         """Orders failures as they stand in the plan."""
-        return self.outcome.at, len(self.before), ORDER[self.outcome.check]
+        outcome = self.outcome
+        return outcome.at, len(self.before), ORDER[outcome.check], str(outcome.case)
 
 
 class Sample(Generic[T]):
@@ -103,6 +104,7 @@ class Tally:
         classes: kind and class, as in `plan.classes`, to status to number of cases.
         ratios: error over bound, by dtype.
         seen: what is not judged, and what became of it, to number of cases.
+        replayed: examples of the corpus with the worst status of their last case.
         probed: what became of the probe of each capability.
         flaky: cause to number of cases.
         refusal: which processes could not be started, and why, or empty.
@@ -133,6 +135,7 @@ class Tally:
     )
     ratios: dict[str, array[float]] = field(default_factory=dict)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    replayed: dict[str, str] = field(default_factory=dict)
     probed: list[Capability] = field(default_factory=list)
     flaky: Counter[str] = field(default_factory=Counter)
     refusal: str = ""
@@ -142,8 +145,10 @@ class Tally:
     only_probes: bool = False
     _probes: dict[Case, list[Outcome]] = field(default_factory=dict)
 
-    def add(self, part: str, before: Example, outcomes: Sequence[Outcome]) -> None:
-        """Add what became of the last case of `before`."""
+    def add(
+        self, part: str, before: Example, outcomes: Sequence[Outcome], *, is_last: bool = True
+    ) -> None:
+        """Add what became of the last case of `before`; whether it is the last of its example."""
         case = before[-1]
         if part == PROBES:
             self._probes[case] = list(outcomes)
@@ -152,6 +157,10 @@ class Tally:
         self._count(before, outcomes)
         statuses = {outcome.status for outcome in outcomes}
         worst = str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
+        if part == CORPUS:
+            if is_last:
+                self.replayed[format_sequence(before)] = worst
+            return
         for found in classes_of(case).items():
             self.classes[found][worst] += 1
         if case.asks == "life":
@@ -169,8 +178,17 @@ class Tally:
     def finished(self, part: str, configurations: int) -> None:
         """All cases of an example with so many configurations were added."""
         if part != PROBES:
-            self.configurations += 0 if part == VARIATIONS else configurations
+            self.configurations += 0 if part in (CORPUS, VARIATIONS) else configurations
             self.parts[part] += configurations
+
+    def add_example(
+        self, planned: Planned, outcomes: Sequence[Sequence[Outcome]], configurations: int
+    ) -> None:
+        """Add what became of the cases of an example."""
+        for number, one in enumerate(outcomes, start=1):
+            is_last = number == len(outcomes)
+            self.add(planned.part, planned.example[:number], one, is_last=is_last)
+        self.finished(planned.part, configurations)
 
     def settle(self) -> None:
         """Judge the probes, once nothing more is added.
@@ -276,7 +294,7 @@ def size_of(case: Case) -> tuple[int, int, str]:
     return n * h * w * c * case.filters, len(text), text
 
 
-def _size(failure: Failure) -> tuple[tuple[int, int, str], tuple[int, int, int]]:
+def _size(failure: Failure) -> tuple[tuple[int, int, str], tuple[int, int, int, str]]:
     return size_of(failure.outcome.case), failure.place
 
 

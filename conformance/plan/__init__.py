@@ -26,6 +26,7 @@ from conformance.plan.design import Designed, rows_for
 from conformance.plan.popular import POPULAR
 from conformance.plan.profiles import PROFILES
 from conformance.plan.rows import SIBLINGS, Example, configurations, example
+from conformance.plan.shards import WHOLE, Shard
 from conformance.plan.shrinking import SHRINK_ATTEMPTS, smallest
 from conformance.plan.sparing import sparing_rows
 from conformance.plan.varied import varied_cases
@@ -33,10 +34,12 @@ from conformance.plan.varied import varied_cases
 VERSION = 3  # of the plan: the same version and seed give the same cases
 PARTS = ("popular", "rows", "ladders", "free")
 VARIATIONS = "variations"  # of a layer, between the parts
+CORPUS = "corpus"  # what has failed before; tried before the plan
 VARIED_AT_ONCE = 4  # between two examples
 SIBLING_EVERY = 5  # rows
 QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
 TRIES = 20  # to make an example that is not a copy
+FREE_AT_ONCE = 50  # configurations of a batch of free draws, so that it can be left out
 _TOPS, _ALL_TOPS = ladders.tops()
 
 
@@ -70,31 +73,73 @@ def plan(
     *,
     limit: int | None = None,
     profile: str = "night",
+    shard: Shard = WHOLE,
+    known: Callable[[range], bool] = lambda at: False,
 ) -> Iterator[Planned]:
     """Examples in order, until `limit` configurations are reached or the profile ends.
 
     ``quick`` ends when all popular layers and pairs are met, ``default`` before the free draws,
     ``night`` never. Equal seeds and equal `asked` give equal examples. Variations of a layer come
-    between them, each once, and are no configurations.
+    between them, each once, and are no configurations. A `shard` has every so many of the
+    examples, and of the batches of free draws. Batches whose numbers are `known` are left out.
     """
     cases = enumerate(varied_cases(seed, asked), start=1)
-    varied = (Planned(VARIATIONS, 0, (case,), number) for number, case in cases)
-    for planned in _numbered(seed, asked, limit, profile):
+    varied = shard.of(Planned(VARIATIONS, 0, (case,), number) for number, case in cases)
+    for planned in _numbered(seed, asked, limit, profile, shard, known):
         yield planned
         yield from islice(varied, VARIED_AT_ONCE)
     yield from varied
 
 
-def _numbered(seed: int, asked: Asked, limit: int | None, profile: str) -> Iterator[Planned]:
-    at = 1
-    for part, found in _examples(seed, asked, profile):
-        parts = configurations(found)
-        if limit is not None and at + len(parts) > limit + 1:
-            parts = parts[: limit + 1 - at]
-            if not parts:
-                return
-        yield Planned(part, at, tuple(case for one in parts for case in one))
-        at += len(parts)
+def _numbered(
+    seed: int,
+    asked: Asked,
+    limit: int | None,
+    profile: str,
+    shard: Shard,
+    known: Callable[[range], bool],
+) -> Iterator[Planned]:
+    if profile not in PROFILES:
+        raise UsageError(f"profile {profile!r}: allowed are {', '.join(PROFILES)}")
+    memory, at = _Memory(), 1
+    for number, (part, found) in enumerate(_designed(seed, asked, profile, memory)):
+        planned = _within(limit, part, at, found)
+        if planned is None:
+            return
+        if shard.has(number):
+            yield planned
+        at += len(configurations(found))
+    for number in count() if profile == "night" else ():
+        batch = range(at, at + FREE_AT_ONCE)
+        if limit is not None and batch.start > limit:
+            return
+        if shard.has(number) and not known(batch):
+            end = batch.stop - 1 if limit is None else min(limit, batch.stop - 1)
+            yield from _free(seed, number, asked, memory, batch.start, end)
+        at = batch.stop
+
+
+def _free(
+    seed: int, number: int, asked: Asked, memory: _Memory, at: int, end: int
+) -> Iterator[Planned]:
+    """A batch of free draws, without copies of rows, with the configurations `at` to `end`."""
+    for drawn in free.batch(seed, number, asked.claims):
+        found = _as_asked(drawn, asked)
+        if identity(found[0], asked) in memory.seen:
+            continue
+        planned = _within(end, "free", at, found)
+        if planned is None:
+            return
+        yield planned
+        at += len(planned.configurations())
+
+
+def _within(limit: int | None, part: str, at: int, found: Example) -> Planned | None:
+    """An example with what it has up to the configuration `limit`; None where that is nothing."""
+    parts = configurations(found)
+    if limit is not None:
+        parts = parts[: max(limit + 1 - at, 0)]
+    return Planned(part, at, tuple(case for one in parts for case in one)) if parts else None
 
 
 def given(examples: Iterable[Example], asked: Asked) -> Iterator[Planned]:
@@ -106,11 +151,10 @@ def given(examples: Iterable[Example], asked: Asked) -> Iterator[Planned]:
         at += len(configurations(cases))
 
 
-def _examples(seed: int, asked: Asked, profile: str) -> Iterator[tuple[str, Example]]:
-    """Every example with its part, as it is asked, without copies."""
-    if profile not in PROFILES:
-        raise UsageError(f"profile {profile!r}: allowed are {', '.join(PROFILES)}")
-    memory = _Memory()
+def _designed(
+    seed: int, asked: Asked, profile: str, memory: _Memory
+) -> Iterator[tuple[str, Example]]:
+    """Every example before the free draws with its part, as it is asked, without copies."""
     design = (sparing_rows if asked.costly_calls else rows_for)(asked.claims)
     quick, rest = design.rows[: design.paired], design.rows[design.paired :]
     for number, row in enumerate(quick):
@@ -130,11 +174,6 @@ def _examples(seed: int, asked: Asked, profile: str) -> Iterator[tuple[str, Exam
         return
     for number, row in enumerate(design.late, len(design.rows)):
         yield _of_row(seed, number, row, asked, memory)
-    for number in count():
-        for drawn in free.batch(seed, number, asked.claims):
-            found = _as_asked(drawn, asked)
-            if identity(found[0], asked) not in memory.seen:
-                yield "free", found
 
 
 def _of_row(
@@ -219,13 +258,16 @@ def _as_asked(found: Example, asked: Asked, *, paired: bool = False) -> Example:
 
 
 __all__ = [
+    "CORPUS",
     "PARTS",
     "PROFILES",
     "SHRINK_ATTEMPTS",
     "VERSION",
+    "WHOLE",
     "Asked",
     "Example",
     "Planned",
+    "Shard",
     "adapt",
     "configurations",
     "given",

@@ -15,6 +15,7 @@ from conformance.plan.factors import FACTORS, row_of
 from conformance.plan.popular import POPULAR, Popular
 
 MOST_REFUSED = 3  # levels that are named
+_AT_ONCE = 1000  # rows whose tuples are held in memory
 LARGEST: dict[str, Callable[[Case], int]] = {
     "batch": lambda c: c.geometry.batch,
     "input": lambda c: max(c.geometry.size),
@@ -115,7 +116,9 @@ def popular_layers(claims: Claims) -> list[Popular]:
 
 
 def _met(rows: NDArray[np.intp], claims: Claims, strength: int) -> dict[str, int]:
-    tuples = tuples_of(strength)
-    numbers = np.unique(tuples.numbers(rows, np.arange(len(tuples.groups))))
-    may = possible(claims, strength)
-    return {"met": int(may[numbers].sum()), "of": int(may.sum())}
+    tuples, may = tuples_of(strength), possible(claims, strength)
+    met = np.zeros_like(may)
+    for first in range(0, len(rows), _AT_ONCE):
+        some = rows[first : first + _AT_ONCE]
+        met[tuples.numbers(some, np.arange(len(tuples.groups)))] = True
+    return {"met": int((met & may).sum()), "of": int(may.sum())}

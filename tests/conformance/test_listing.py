@@ -27,8 +27,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     return run(settings, folder=folder).report, folder
 
 
-def listed(report: Report, *folders: Path | None, **options: int) -> Listing:
-    found = listing(report, folders, **options)
+def listed(report: Report, *folders: Path, **options: int) -> Listing:
+    """Of runs with one journal each."""
+    found = listing(report, [[folder] for folder in folders], **options)
     assert found is not None
     return found
 
@@ -95,7 +96,8 @@ def test_merged_runs_have_the_names_of_the_merged_report(done: tuple[Report, Pat
         folder=tmp_path,
     ).report
     both = merged([report, other], command="merge")
-    found = listed(both, *folders_of([report, other], [folder, tmp_path]))
+    assert folders_of([report, other], [folder, tmp_path]) == [[folder], [tmp_path]]
+    found = listed(both, folder, tmp_path)
     names = [result.name for result in both.implementations]
     assert len({*names}) == 3
     assert {row.implementation for row in found.rows} == {*names}
@@ -107,10 +109,12 @@ def test_a_run_without_its_journal_is_named(done: tuple[Report, Path], tmp_path:
     lost = replace(report, settings=report.settings | {"seed": 99})
     both = merged([report, lost], command="merge")
     folders = folders_of([report, lost, both], [folder, folder, folder])
-    assert folders == [folder, None, None, None]
+    assert folders == [[folder], [], [], []]
     names = [result.name for result in both.implementations]
-    assert listed(both, *folders[:2]).without == names[2:]
-    assert listing(report, [tmp_path]) is None
+    found = listing(both, folders[:2])
+    assert found is not None
+    assert found.without == names[2:]
+    assert listing(report, [[tmp_path]]) is None
     assert not list(tmp_path.iterdir())
 
 
