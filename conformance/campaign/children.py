@@ -33,14 +33,15 @@ class _Keeper:
         """A mark of its own for a child; also after a fork of this process."""
         with self._lock:
             if self._owner != os.getpid():
-                self._owner, self._mark = os.getpid(), secrets.token_hex(8)
+                mark = secrets.token_hex(8)
                 self._process = subprocess.Popen(
-                    [sys.executable, *_ALONE, keeper.__file__, self._mark],
+                    [sys.executable, *_ALONE, keeper.__file__, mark],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C is not for it
                 )
+                self._owner, self._mark = os.getpid(), mark
                 atexit.register(self._end)
             return f"{self._mark}.{next(self._numbers)}"
 

@@ -32,6 +32,8 @@ from conformance.tail import Tail
 
 CLOSE_LIMIT = 5.0
 MOST_BYTES = 2**31  # of one answer
+LOOKS, LOOK = 5, 0.1  # how often and how long a process is looked at that should be waiting
+BUSY = 0.2  # of that time it computes; the machine may be busy with others
 MOST_LINES = 200  # of what a child printed, kept to be shown
 LAST_WORDS = 200  # characters of what a child said before it ended
 
@@ -80,6 +82,7 @@ class ObserverProcess:
         self._memory: psutil.Process | None = None
         self._grown_from = self._before_case = 0
         self._bloated = False
+        self._slow_cases = 0
         self._lock = threading.Lock()  # of _deadline, _late and _bloated
         self._ready = False
         self._nonce = self._replies = 0
@@ -96,6 +99,7 @@ class ObserverProcess:
             raise UsageError(f"{self.name!r} was stopped")
         self._ready = False
         self.pace.restarted()
+        self._slow_cases = 0
         self._process = Child(
             # -P: only what the parent imports from, not a source tree that happens to be here.
             [sys.executable, "-P", "-m", "conformance.campaign.observer"],
@@ -152,12 +156,34 @@ class ObserverProcess:
             return answer
         seconds = time.monotonic() - began
         self.patience.returned(seconds)
-        if self.pace.returned(seconds):
+        if self.pace.returned(seconds) or self._is_busy(seconds):
             self.stop()
         elif self._used() - self._grown_from > self.limits.growth:
             self.memory_restarts += 1
             self.stop()
         return answer
+
+    def _is_busy(self, seconds: float) -> bool:
+        """Whether the child, which took so long for a case, goes on computing when it should wait.
+
+        Threads that it has left behind hold the interpreter, so that each case takes longer. It is
+        looked at after the 1st, 2nd, 4th, ... slow case.
+        """
+        if seconds <= self.limits.slow or self._memory is None:
+            return False
+        self._slow_cases += 1
+        if self._slow_cases & (self._slow_cases - 1):
+            return False
+        with contextlib.suppress(psutil.Error):
+            for _ in range(LOOKS):  # some engines' threads wait actively for a while
+                before = self._memory.cpu_times()
+                time.sleep(LOOK)
+                after = self._memory.cpu_times()
+                if after.user + after.system - before.user - before.system < BUSY * LOOK:
+                    return False
+            self.pace.restarts += 1
+            return True
+        return False
 
     def printed(self) -> list[str]:
         """The last lines that the child wrote to stdout and stderr."""

@@ -9,6 +9,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -62,18 +63,21 @@ def keeps_the_interpreter(x: Any, kernel: Any, bias: Any = None, **given: Any) -
     return reference_impl.conv2d(x, kernel, bias, **given)
 
 
-_calls: list[int] = []
+def leaves_threads(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Where there are two groups, leaves threads behind that never rest."""
 
+    def spin() -> None:
+        while True:
+            pass
 
-def slows_down(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
-    """Takes half a millisecond longer with each call."""
-    _calls.append(1)
-    time.sleep(0.0005 * len(_calls))
+    if given["groups"] == 2 and threading.active_count() < 12:
+        for _ in range(12):
+            threading.Thread(target=spin, daemon=True).start()
     return reference_impl.conv2d(x, kernel, bias, **given)
 
 
 def is_slow(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
-    time.sleep(0.03)
+    time.sleep(0.3)
     return reference_impl.conv2d(x, kernel, bias, **given)
 
 

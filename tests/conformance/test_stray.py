@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from conformance.campaign import keeper, run
-from conformance.campaign.limits import Limits
+from conformance.campaign.limits import Limits, Pace
 from conformance.campaign.process import Lost
 from conformance.campaign.run import Settings
 from conformance.campaign.worker import Worker
@@ -154,18 +154,44 @@ def test_nothing_survives_the_death_of_the_suite(
 # Time ---------------------------------------------------------------------------------------------
 
 
-def test_who_becomes_slower_and_slower_is_started_anew_and_told():
-    limits = Limits(slow=0.05, slower=4)
-    result = measured("slows_down", *[CASE] * 32, limits=limits)
+def test_who_becomes_slower_and_slower_is_started_anew():
+    pace = Pace(Limits(slow=0.2, slower=10))
+    asked = [pace.returned(0.01 * number) for number in range(1, 200)]
+    assert asked.index(True) == 48  # the median of its last eight is ten times that of the first
+    pace.restarted()
+    assert not any(pace.returned(0.01) for _ in range(20))
+    assert pace.restarts == 1
+
+
+def test_a_restart_that_does_not_help_is_the_last_and_is_not_told():
+    pace = Pace(Limits(slow=0.2, slower=10))
+    for number in range(1, 50):
+        pace.returned(0.01 * number)
+    pace.restarted()
+    assert not any(pace.returned(0.3 * number) for number in range(1, 100))
+    assert pace.restarts == 0
+
+
+def test_who_is_slow_from_the_beginning_is_left_alone():
+    pace = Pace(Limits())
+    assert not any(pace.returned(3.0) for _ in range(100))
+
+
+def test_who_is_kept_busy_by_its_threads_is_started_anew_and_told():
+    result = measured("leaves_threads", CASE, GROUPED)
     assert result.verdict is Verdict.CONFORMS
     (note,) = result.notes
     assert note.startswith("It became slower and slower; its process was restarted ")
 
 
-def test_who_is_slow_from_the_beginning_is_left_alone():
-    result = measured("is_slow", *[CASE] * 20, limits=Limits(slow=0.05, slower=4))
-    assert result.verdict is Verdict.CONFORMS
-    assert result.notes == []
+def test_who_waits_between_slow_calls_is_left_alone():
+    worker = Worker("stray:is_slow")
+    try:
+        replies = list(worker.run((CASE, CASE)))
+    finally:
+        worker.stop()
+    assert all(isinstance(reply, list) for reply in replies)
+    assert worker.observer.pace.restarts == 0
 
 
 # What is printed ----------------------------------------------------------------------------------
