@@ -15,11 +15,11 @@ from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
 
 
-def diagnose(trials: Sequence[Trial]) -> str | None:
+def diagnose(trials: Sequence[Trial], first: Sequence[str] = ()) -> str | None:
     """Name of the fault that explains every failing trial, None if none does.
 
-    Of several, the first that strikes under a condition; None where only unconditional ones are
-    left and more than one of them explains all.
+    Of several, one called `first`, then the first that strikes under a condition; None where only
+    unconditional ones are left and more than one of them explains all.
     A fault explains a trial when the implementation's result lies within the derived bound of the
     fault's result everywhere: by exact equality on exact data. What depends on earlier calls or on
     chance is never named.
@@ -27,6 +27,9 @@ def diagnose(trials: Sequence[Trial]) -> str | None:
     failing = [trial for trial in trials if _is_wrong(trial)]
     if not failing:
         return None
+    for name in first:
+        if FAULTS[name].is_diagnosis and _explains_all(FAULTS[name], failing):
+            return name
     found: list[str] = []
     for fault in FAULTS.values():
         if fault.is_diagnosis and _explains_all(fault, failing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -76,9 +77,39 @@ def findings(
             shrinker.team = None
             one = shrinker.finding(group, 0)
         found.append(one)
+    try:
+        with ENDING.may_leave():
+            found = _agreed(found, groups, shrinker)
+    except KeyboardInterrupt:
+        shrinker.team = None
     expectations = () if team is None else team.expectations
     told = _with_causes(found, groups, tally, expectations)
     return replace(told, interrupted=shrinker.team is not team)
+
+
+def _agreed(
+    found: Sequence[Finding], groups: Sequence[Failures], shrinker: _Shrinker
+) -> list[Finding]:
+    """The findings, those of one fault named alike.
+
+    Few cases may be explained by several faults. Where the one that explains most others explains
+    them too, it is that one.
+    """
+    names: Counter[str] = Counter()
+    for finding in found:
+        if finding.diagnosis is not None:
+            names[finding.diagnosis] += finding.count
+    agreed = []
+    for finding, group in zip(found, groups, strict=True):
+        doubtful = shrinker.team is None or finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
+        for name, _ in () if doubtful else names.most_common(1):
+            if finding.diagnosis != name:
+                cases = parse_sequence(finding.minimal_case)
+                if shrinker.diagnosis(cases, group, _first(group).outcome, (name,)) == name:
+                    explanation = FAULTS[name].explanation
+                    finding = replace(finding, diagnosis=name, explanation=explanation)
+        agreed.append(finding)
+    return agreed
 
 
 def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:
@@ -242,7 +273,7 @@ class _Shrinker:
                 note = "" if again else SEEN_ONCE if self._budget.over else NOT_AGAIN
         shows = self.team is not None and not note
         evidence = self._evidence(cases, outcome) if shows else None
-        diagnosis = self._diagnosis(cases, group, outcome) if shows else None
+        diagnosis = self.diagnosis(cases, group, outcome) if shows else None
         larger_case, larger = self._larger(cases, outcome) if shows and attempts else ("", None)
         return Finding(
             check=outcome.check,
@@ -351,15 +382,20 @@ class _Shrinker:
         shrunk = smallest(cases, fails, Asked.of(self.tally.info), attempts)
         return self._alone(shrunk, like)
 
-    def _diagnosis(self, cases: Example, group: Failures, like: Outcome) -> str | None:
-        """The known fault behind the smallest case and some more of its group."""
+    def diagnosis(
+        self, cases: Example, group: Failures, like: Outcome, first: tuple[str, ...] = ()
+    ) -> str | None:
+        """The known fault behind the smallest case and some more of its group.
+
+        Those called `first` are tried before others.
+        """
         diagnosed = CHECKS[like.check].diagnosed and like.status is Status.FAILED
         if not diagnosed or len(cases) > 1 or self._budget.over:
             return None
         every = {str(f.outcome.case): f.outcome.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
         spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]
-        return self._child.diagnose((*cases, *spread))
+        return self._child.diagnose((*cases, *spread), first)
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE) or self._budget.over:

@@ -63,7 +63,7 @@ class Bench:
         if isinstance(request, Explain):
             return explain(self._observed(request.trying, request.answer), request.check)
         assert isinstance(request, Diagnose)
-        return diagnose([self._observed(*one) for one in request.answers])
+        return diagnose([self._observed(*one) for one in request.answers], request.first)
 
     def _trial(self, trying: Trying) -> tuple[Trial, tuple[Call, ...]]:
         if trying.key not in self._trials:

@@ -85,6 +85,7 @@ class Diagnose:
     """Request: the name of the known fault that explains all failing answers, or None."""
 
     answers: tuple[tuple[Trying, bytes], ...]
+    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,13 +122,16 @@ class Worker:
         reply = self._judges.request(cases[-1], Explain(trying, answer, check))
         return reply if isinstance(reply, Evidence) else None
 
-    def diagnose(self, cases: tuple[Case, ...]) -> str | None:
-        """The name of the fault that explains the failures on `cases`, None if none does."""
+    def diagnose(self, cases: tuple[Case, ...], first: tuple[str, ...] = ()) -> str | None:
+        """The name of the fault that explains the failures on `cases`, None if none does.
+
+        Those called `first` are tried before others.
+        """
         found = [self._observed(case, (output_shape.name,)) for case in cases]
         answers = tuple((t, a) for t, a in found if isinstance(a, bytes))
         if len(answers) < len(found):
             return None
-        reply = self._judges.request(cases[0], Diagnose(answers))
+        reply = self._judges.request(cases[0], Diagnose(answers, first))
         return reply if isinstance(reply, str) else None
 
     def printed(self) -> list[str]:

@@ -143,6 +143,12 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
         assert finding.reproducer
 
 
+def test_findings_of_one_fault_are_named_alike(swapped: Campaign):
+    """Also those of few cases, which other faults explain as well: results that are all zero."""
+    (result,) = swapped.report.implementations
+    assert {f.diagnosis for f in result.findings} - {None} == {"dilation_swapped"}
+
+
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
     (result,) = swapped.report.implementations
     failing = sum(finding.count for finding in result.findings)
