@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from conformance.axes import DATA_FORMATS, PADDINGS
 from conformance.case import Case
 from conformance.condition import in_words, parse
 from conformance.results import Cause, Finding, ImplementationResult, Status
+from reference_impl.dtypes import FLOATS
 
 FEW = 3  # failing cases; the condition of fewer could be another one
 SHAPES = ("compute_output_shape", "output_shape", "output_dtype")
@@ -217,7 +219,39 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
         diagnosis=None if diagnosed is None else diagnosed.diagnosis,
         when=where.when,
         also_passing=where.also_passing,
+        advice=_advice(members),
     )
+
+
+# What tells that something is not there, by the word of a condition: a field of Capabilities, and
+# the condition or what may be claimed.
+_ABSENT: dict[str, tuple[str, str | tuple[object, ...]]] = {
+    "compute_dtype": ("dtypes", FLOATS),
+    "data_format": ("data_formats", tuple(DATA_FORMATS.values())),
+    "padding": ("paddings", PADDINGS),
+    "groups": ("groups", "> 1"),
+    "dilation": ("dilation", "h > 1 or w > 1"),
+}
+
+
+def _advice(members: Sequence[Finding]) -> str:
+    """What to declare, where all that is wrong is that some cases are refused by an exception."""
+    first = members[0]
+    plain = all(f.status is Status.FAILED and f.cause.startswith("raises ") for f in members)
+    same = len(first.when) == 1 and not any(f.also_passing or f.when != first.when for f in members)
+    if not plain or not same:
+        return ""
+    ((name, value),) = first.when.items()
+    field, absent = _ABSENT.get(name, ("", ""))
+    if isinstance(absent, tuple):
+        refused = value if isinstance(value, list) else [value]
+        left = tuple(word for word in absent if word not in refused)
+        declared = f"{field}={left!r}" if left else ""
+    else:
+        declared = f"{field}=False" if value == absent != "" else ""
+    if not declared:
+        return ""
+    return f"if that is meant, raise conformance.Unsupported, or declare Capabilities({declared})"
 
 
 def _what(finding: Finding) -> str:
@@ -233,5 +267,7 @@ def _what(finding: Finding) -> str:
     return f"it {finding.cause}" if _VERB.match(finding.cause) else finding.cause
 
 
-def _place(cause: Cause, findings: Sequence[Finding]) -> tuple[bool, tuple[int, int], int]:
-    return _expected(cause, findings), rank(findings[cause.findings[0]]), cause.first_at
+def _place(cause: Cause, findings: Sequence[Finding]) -> tuple[bool, bool, tuple[int, int], int]:
+    """Expected causes come last, before them what is simply not there."""
+    first = findings[cause.findings[0]]
+    return _expected(cause, findings), bool(cause.advice), rank(first), cause.first_at

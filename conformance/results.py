@@ -165,6 +165,7 @@ class Cause:
         count, first_at: outcomes of all of them, and configurations tried when the first failed.
         diagnosis: name of the known fault that explains them, or None.
         when, also_passing: as in `Finding`, of all of them together.
+        advice: what to do if it is meant, where something is simply not there; else empty.
     """
 
     what: str
@@ -174,6 +175,7 @@ class Cause:
     diagnosis: str | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

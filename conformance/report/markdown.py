@@ -69,6 +69,8 @@ def _cause(cause: Cause, result: ImplementationResult) -> Iterator[str]:
         yield f"- where {_code(in_words(cause.when))}"
     yield f"- {_plain(chips(findings))}"
     yield f"- {_code(one.message or one.cause)}"
+    if cause.advice:
+        yield f"- {_plain(capitalized(cause.advice))}."
     again = replay_command(one.minimal_case, result.given_name, named=result.named)
     yield f"- {_code(again)}"
 

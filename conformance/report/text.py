@@ -91,6 +91,8 @@ def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> l
     lines.append(f"  {again or one.minimal_case}")
     if one.message != cause.what:
         lines.append(f"  {one.check}: {one.message}")
+    if cause.advice:
+        lines.append(f"  {capitalized(cause.advice)}.")
     return lines
 
 

@@ -154,3 +154,42 @@ def test_a_file_without_causes_has_those_of_its_findings():
 
     assert samples.failing().causes == []
     assert len(causes_of(samples.failing())) == 9
+
+
+@pytest.mark.parametrize(
+    ("when", "declared"),
+    [
+        ({"compute_dtype": "bfloat16"}, "dtypes=('float16', 'float32', 'float64')"),
+        ({"compute_dtype": ["bfloat16", "float16"]}, "dtypes=('float32', 'float64')"),
+        ({"data_format": "channels_first"}, "data_formats=('channels_last',)"),
+        ({"padding": "same"}, "paddings=('valid',)"),
+        ({"groups": "> 1"}, "groups=False"),
+        ({"dilation": "h > 1 or w > 1"}, "dilation=False"),
+    ],
+)
+def test_what_is_not_there_is_told_last_with_what_to_declare(when: dict[str, Any], declared: str):
+    absent = finding("output_shape", cause="raises TypeError: no", when=when, also_passing=0)
+    wrong = finding(when={"kernel": "h != w"}, first_at=90)
+    told = grouped([absent, wrong])
+    assert [cause.findings for cause in told] == [[1], [0]]
+    assert [cause.advice for cause in told] == [
+        "",
+        f"if that is meant, raise conformance.Unsupported, or declare Capabilities({declared})",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"also_passing": 1},
+        {"cause": "returns a wrong output shape"},
+        {"when": {"groups": "> 1", "padding": "same"}},
+        {"when": {"kernel": "h != w"}},
+        {"when": {}},
+        {"status": Status.CRASHED, "cause": "ends the process"},
+    ],
+)
+def test_what_fails_otherwise_has_no_advice(changes: dict[str, Any]):
+    plain = {"cause": "raises TypeError: no", "when": {"groups": "> 1"}, "also_passing": 0}
+    (cause,) = grouped([finding("output_shape", **{**plain, **changes})])
+    assert cause.advice == ""
