@@ -35,6 +35,7 @@ from conformance.plan.factors import FACTORS, NUMBER, row_of
 from conformance.plan.free import BATCH, examples
 from conformance.plan.ladders import MODES, rungs
 from conformance.plan.popular import POPULAR
+from conformance.plan.varied import varied_cases
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
 
@@ -277,6 +278,19 @@ def test_a_kernel_above_the_strides_meets_inputs_of_whole_strides():
         and not any(n % s for n, s in zip(g.size, g.strides, strict=True))
     }
     assert met >= {(4, 3), (5, 3), (7, 3), (5, 4), (9, 4), (6, 5), (11, 5)}
+
+
+def test_nearly_every_argument_of_a_layer_is_varied_on_a_depthwise_one():
+    layer = Asked("layer", contract=True)
+    cases = list(varied_cases(0, layer))
+    arguments = {case.but.partition(".")[0] for case in cases if case.but}
+    depthwise = {
+        case.but.partition(".")[0]
+        for case in cases
+        if case.but and case.geometry.groups == case.geometry.channels > 1
+    }
+    assert depthwise >= {"kernel_regularizer", "kernel_constraint", "use_bias", "activation"}
+    assert len(depthwise) > len(arguments) // 2
 
 
 def test_a_level_that_is_refused_in_part_is_named():
