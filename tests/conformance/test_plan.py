@@ -269,6 +269,13 @@ def test_every_axis_is_once_longer_than_15_and_16_bits_count(size: int):
     assert all(size in along for along in zip(*axes, strict=True))
 
 
+def test_strides_of_axes_of_size_1_vary_on_the_smallest_inputs():
+    cases = cases_of(list(plan(0, FUNCTION, profile="default")))
+    relaxed = [c for c in cases if c.view == "relaxed" and min(c.geometry.size) == 1]
+    assert sum(c.geometry.size == (1, 1) for c in relaxed) > 10
+    assert any(c.geometry.padding == "same" and min(c.geometry.kernel_size) > 1 for c in relaxed)
+
+
 def test_a_kernel_above_the_strides_meets_inputs_of_whole_strides():
     met = {
         (g.kernel_size[0], g.strides[0])
