@@ -31,8 +31,8 @@ BUT = (*REFUSALS, *VARIATIONS)
 VARIED = "varied"  # what coverage calls it
 # How people pass arrays; see `conformance.layouts`.
 _HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")
-VIEWS = ("sliced", "transposed", "reversed", "permuted", *_HANDED_OVER)
-KERNEL_VIEWS = ("oihw", "sliced", "reversed", "fortran", *_HANDED_OVER)
+VIEWS = ("sliced", "cropped", "transposed", "reversed", "permuted", *_HANDED_OVER)
+KERNEL_VIEWS = ("oihw", "sliced", "cropped", "reversed", "fortran", *_HANDED_OVER)
 BIAS_VIEWS = ("sliced", "reversed", *_HANDED_OVER)
 
 

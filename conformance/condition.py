@@ -128,6 +128,7 @@ _PHRASES = {
     ("pads", "h % 2 == 1"): "odd total padding along the height",
     ("pads", "w % 2 == 1"): "odd total padding along the width",
     ("pads", "h % 2 == 1 or w % 2 == 1"): "odd total padding",
+    ("pads", "h % 2 != w % 2"): "odd total padding along one axis alone",
     ("kernel", "h == strides_h and w == strides_w"): "kernel_size = strides",
 }
 _MULTIPLE = re.compile(r"(\w+) % (\d+) ([!=]=) 0")

@@ -2,6 +2,8 @@
 
 sliced
     every second element of an array of canaries
+cropped
+    the middle of an array of canaries, so that there are gaps between rows and between pixels
 transposed, fortran, oihw, permuted
     axes in another order: all reversed (an input, a kernel), that of PyTorch's weights, that of the
     other data_format
@@ -38,7 +40,7 @@ class Axes:
     """What layouts do to which axes of an array.
 
     Attributes:
-        sliced, reversed: axes that are.
+        sliced, reversed: axes that are; what is sliced may be cropped instead.
         repeated: the axis that a broadcast repeats.
         orders: the axes as they lie in memory, outermost first, by layout.
     """
@@ -97,6 +99,15 @@ def _sliced(values: Array, axes: Axes) -> Laid:
     return array, owner
 
 
+def _cropped(values: Array, axes: Axes) -> Laid:
+    parts = [slice(1, -1) if n in axes.sliced else slice(None) for n in range(values.ndim)]
+    sizes = [n + 2 if k in axes.sliced else n for k, n in enumerate(values.shape)]
+    owner = np.full(sizes, CANARY, values.dtype)
+    array = owner[tuple(parts)]
+    array[...] = values
+    return array, owner
+
+
 def _reversed(values: Array, axes: Axes) -> Laid:
     owner = np.ascontiguousarray(np.flip(values, axes.reversed))
     return np.flip(owner, axes.reversed), owner
@@ -137,6 +148,7 @@ def _relaxed(values: Array, axes: Axes) -> Laid:
 _LAYOUTS: dict[str | None, Layout] = {
     None: _plain,
     "sliced": _sliced,
+    "cropped": _cropped,
     "reversed": _reversed,
     "readonly": _readonly,
     "broadcast": _broadcast,

@@ -47,8 +47,8 @@ class LifeScript:
 
     def lines(self, check: str, message: str) -> list[str]:
         """Lines that end in an assertion; empty where the suite has to replay the case."""
-        if self.variation.stage is Stage.GLOBAL:
-            return []  # settings of the engine's, which only its adapter knows
+        if self.variation.stage is Stage.GLOBAL or "keras." in self.variation.source:
+            return []  # settings and objects of the engine's, which only its adapter knows
         if check == "refusals":
             found = self.refusals(message)
         else:
@@ -81,7 +81,9 @@ class LifeScript:
     def _made(self, plain: Mapping[str, Any], varied: str) -> str:
         """The expression that makes the layer, with what is varied given as its source."""
         argument = self.variation.argument
-        words = [f"{k}={v!r}" for k, v in plain.items() if not varied or k != argument]
+        several = varied and argument == "arguments"
+        of_variation = self.variation.value(keras=None) if several else (argument,)
+        words = [f"{k}={v!r}" for k, v in plain.items() if not varied or k not in of_variation]
         if varied:
             words.append(f"**{varied}" if argument == "arguments" else f"{argument}={varied}")
         return f"{self.made_by}({', '.join(words)})"

@@ -226,6 +226,7 @@ class _Memory:
 def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Example]]:
     """The claimed rungs of the ladders: integers, then normal data where it comes first.
 
+    Ends of ladders come with special values too, which large sizes treat by other code.
     Where calls are costly each comes in one mode, and few of those with groups.
     """
     for number, rung in enumerate(ladders.rungs()):
@@ -236,8 +237,9 @@ def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Exam
         few = asked.costly_calls and number >= _ALL_TOPS
         if few and (rung.again or takes_long(case) or (case.geometry.groups > 1 and number % 3)):
             continue
-        cases = (case, replace(case, data="normal", seed=case.seed + 1))
-        found = _as_asked(cases[: 1 if rung.again or few else 2], asked)
+        kinds = ("normal", "special") if number < _TOPS else ("normal",)
+        others = (replace(case, data=kind, seed=case.seed + n) for n, kind in enumerate(kinds, 1))
+        found = _as_asked((case,) if rung.again or few else (case, *others), asked)
         memory.seen.add(identity(found[0], asked))
         yield "ladders", found
 

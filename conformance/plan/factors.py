@@ -37,14 +37,14 @@ DATA: dict[str, Values] = {
 _IN_ONE_PIECE = (None, "readonly", "unaligned", "relaxed")
 INPUT_MEMORY: dict[str, Values] = {
     "contiguous": _IN_ONE_PIECE,
-    "sliced": ("sliced", "broadcast"),
+    "sliced": ("sliced", "cropped", "broadcast"),
     "transposed": ("transposed", "permuted"),
     "reversed": ("reversed",),
 }
 KERNEL_MEMORY: dict[str, Values] = {
     "contiguous": _IN_ONE_PIECE,
     "oihw": ("oihw", "fortran"),
-    "sliced": ("sliced", "broadcast"),
+    "sliced": ("sliced", "cropped", "broadcast"),
     "reversed": ("reversed",),
 }
 BIAS_MEMORY: dict[str, Values] = {

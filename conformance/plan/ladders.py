@@ -1,7 +1,8 @@
 """Ladders: one axis large, the others cheap, at the sizes that engines block by.
 
 Each rung is a value just below, at or just above a boundary; it comes twice, with another kernel:
-as ``valid`` and as ``same``, once of these with a stride that leaves a remainder. Some ladders go
+as ``valid`` and as ``same``, once of these with a stride that leaves a remainder, and once with a
+kernel of 3x3 where the kernel is open. Some ladders go
 the other way: to inputs no larger than the kernel or of one dimension, to few channels in few
 groups, to a single output. Most sizes come with groups too, each rung once. One ladder makes sizes
 of two axes equal, which hides an axis taken for another, or lets it be taken; some have sizes that
@@ -25,7 +26,7 @@ from reference_impl.geometry import Pair, effective_size
 Modes = tuple[tuple[str, ...], ...]
 MODES: Modes = (("valid", "same, remainder"), ("same", "valid, remainder"))
 VALID, SAME, BOTH = (("valid",),), (("same",),), (("valid", "same"),)
-_KERNELS: tuple[Pair, ...] = ((3, 3), (1, 1), (2, 3), (3, 2), (1, 3), (3, 1))
+_KERNELS: tuple[Pair, ...] = ((3, 3), (2, 3), (3, 2), (1, 3), (3, 1), (1, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,11 @@ def _around(*boundaries: int) -> tuple[int, ...]:
     return tuple(n for b in boundaries for n in (b - 1, b, b + 1))
 
 
+def _sizes(*boundaries: int) -> tuple[int, ...]:
+    """Around boundaries, and midway between: multiples of a pack that are no powers of two."""
+    return tuple(sorted({*_around(*boundaries), *(b * 3 // 2 for b in boundaries[:-1])}))
+
+
 def _products(value: int, kernel: Pair) -> Layer:
     """kh * kw * channels is the value."""
     for kh, kw in ((3, 3), (5, 5), (4, 4), (5, 3), (3, 1), (1, 17), (1, 3), (1, 1)):
@@ -75,6 +81,8 @@ def _products(value: int, kernel: Pair) -> Layer:
     raise AssertionError(value)
 
 
+# Axes of size 1 may have any strides: an engine that finds the length of a row in them fails.
+_SHORT = ((1, 1), (1, 2), (2, 1), (1, 7), (7, 1))
 _TINY = tuple((h, w) for h in (4, 3, 2, 1) for w in (4, 3, 2, 1))
 
 
@@ -118,6 +126,29 @@ def _line(taps: int, stride: int, *, along_width: bool) -> Layer:
     return replace(shape, output=(7, 1), kernel_size=(taps, 1), strides=(stride, 1))
 
 
+def _long(rung: tuple[str, int], kernel: Pair) -> Layer:
+    """A layer one of whose axes is as long as 15 or 16 bits count, and all others short."""
+    name, n = rung
+
+    def long(axis: str) -> int:
+        return n if axis == name else 1
+
+    return Layer(
+        batch=long("batch"),
+        output=(long("height"), long("width")),
+        channels=long("channels"),
+        filters=long("filters"),
+        kernel_size=(3 if name == "height" else 1, 3 if name == "width" else 1),
+    )
+
+
+def _above(kernel_and_stride: Pair, kernel: Pair) -> Layer:
+    size, stride = kernel_and_stride
+    return Layer(kernel_size=(size,) * 2, strides=(stride,) * 2, output=(3, 2))
+
+
+_LONG = tuple(product(("batch", "height", "width", "channels", "filters"), (32769, 65537)))
+_ABOVE = tuple((k, s) for s in (3, 4, 5) for k in range(s + 1, 2 * s + 2) if k != 2 * s)
 _AXES = ("batch", "height", "width", "channels", "filters")
 
 _LADDERS: tuple[Ladder, ...] = (
@@ -235,12 +266,12 @@ _LADDERS: tuple[Ladder, ...] = (
     ),
     Ladder(
         "channels",
-        _around(32, 64, 128, 256),
+        _sizes(32, 64, 128, 256),
         lambda n, k: Layer(channels=n, kernel_size=k),
     ),
     Ladder(
         "filters",
-        _around(32, 64, 128, 256, 512, 1024),
+        _sizes(32, 64, 128, 256, 512, 1024),
         lambda n, k: Layer(filters=n, kernel_size=k),
     ),
     Ladder(
@@ -250,7 +281,7 @@ _LADDERS: tuple[Ladder, ...] = (
     ),
     Ladder(
         "depthwise channels",
-        _around(16, 32, 64, 128, 256),
+        _sizes(16, 32, 64, 128, 256),
         lambda n, k: Layer(groups=n, channels=n, filters=n, kernel_size=k),
     ),
     Ladder("products", _around(1024, 4096), _products),
@@ -308,6 +339,26 @@ _LADDERS: tuple[Ladder, ...] = (
         lambda pair, k: Layer(kernel_size=pair, strides=pair, channels=3, output=(3, 4)),
         formats=True,
     ),
+    Ladder(
+        "one row of channels",
+        ((8, 3), (32, 3), (64, 5), (352, 3)),
+        lambda pair, k: replace(_line(pair[1], 1, along_width=True), channels=pair[0]),
+        modes=(*VALID, *SAME),
+    ),
+    Ladder(
+        "one row, depthwise",
+        (8, 9, 32, 64),
+        lambda n, k: replace(_line(3, 1, along_width=True), channels=n, filters=n, groups=n),
+        modes=(*VALID, *SAME),
+        formats=True,
+    ),
+    Ladder(
+        "channels and filters",
+        ((48, 48), (64, 64), (96, 96), (128, 128)),
+        lambda pair, k: Layer(channels=pair[0], filters=pair[1], kernel_size=k),
+    ),
+    Ladder("kernel above the strides", _ABOVE, _above, modes=(("valid, whole strides",),)),
+    Ladder("a long axis", _LONG, _long, modes=VALID),
 )
 # Rungs that come with two groups as well: engines compute these by other code.
 _GROUPED: dict[str, tuple[Any, ...]] = {
@@ -343,7 +394,7 @@ class Rung:
 
     Attributes:
         ladder, value: as in `Ladder`.
-        mode: a padding, perhaps with a remainder.
+        mode: a padding, perhaps with a remainder, or with an input of whole strides.
         kernel_size: for a layer whose kernel is open.
         data_format, dtype: what the ladder says of them, or None.
         again: whether the value comes in another mode too, before this one.
@@ -363,13 +414,15 @@ def rungs() -> Iterator[Rung]:
     for nth in range(4):
         for at, ladder in enumerate(LADDERS):
             for mode in _every(ladder)[nth : nth + 1]:
-                yield from _rung(ladder, ladder.rungs[-1], mode, at + nth)
+                other = None if (at + nth) % 4 == 0 else at + nth
+                yield from _rung(ladder, ladder.rungs[-1], mode, other)
     for nth in range(2):
         for at, ladder in enumerate(LADDERS):
             for n, value in enumerate(ladder.rungs[:-1]):
                 modes = ladder.modes[(at + n + n // len(ladder.modes)) % len(ladder.modes)]
+                three = (at + n // 2) % 2 == nth  # 3x3, which many engines compute by other code
                 for mode in modes[nth : nth + 1]:
-                    found = _rung(ladder, value, mode, at + n + n // len(_KERNELS) + nth)
+                    found = _rung(ladder, value, mode, None if three else at + n)
                     yield from (replace(rung, again=nth > 0) for rung in found)
 
 
@@ -385,12 +438,14 @@ def tops() -> tuple[int, int]:
     return sum(lengths), sum(every)
 
 
-def _rung(ladder: Ladder, value: Any, mode: str, kernel: int) -> Iterator[Rung]:
-    kernels = [k for k in _KERNELS if (mode, k) != ("same", (1, 1))]  # no other than ``valid``
+def _rung(ladder: Ladder, value: Any, mode: str, other: int | None) -> Iterator[Rung]:
+    """With a kernel of 3x3, or with another one."""
+    kernels = _KERNELS[1 : -1 if mode == "same" else None]  # 1x1 is there no other than ``valid``
+    kernel = _KERNELS[0] if other is None else kernels[other % len(kernels)]
     formats = tuple(DATA_FORMATS.values()) if ladder.formats else (None,)
     dtypes = tuple(FACTORS[NUMBER["dtype"]].levels) if ladder.dtypes else (None,)
     for data_format, dtype in product(formats, dtypes):
-        yield Rung(ladder, value, mode, kernels[kernel % len(kernels)], data_format, dtype)
+        yield Rung(ladder, value, mode, kernel, data_format, dtype)
 
 
 def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
@@ -411,7 +466,14 @@ def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
     extents = [
         effective_size(k, d) for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)
     ]
-    rests = [pick(range(1, s)) if remainder and s > 1 else 0 for s in strides]
+    rests = [
+        -extent % s
+        if remainder == "whole strides"
+        else pick(range(1, s))
+        if remainder and s > 1
+        else 0
+        for extent, s in zip(extents, strides, strict=True)
+    ]
     h, w = (
         (out - 1) * s + (1 if padding == "same" else extent) + rest
         for out, s, extent, rest in zip(layer.output, strides, extents, rests, strict=True)
@@ -433,4 +495,5 @@ def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
         dtype=rung.dtype or pick(dtypes),
         data="integers",
         seed=pick(SEEDS),
+        view=pick((None, "relaxed")) if layer.output in _SHORT else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from conformance.capabilities import CHOICES, Capabilities
@@ -33,11 +33,21 @@ def varied_cases(seed: int, asked: Asked) -> Iterator[Case]:
     if not asked.contract:
         return
     rows = [row for row in VARIATIONS.values() if _is_asked(row, asked)]
+    depthwise = _second_of_each(rows)
     random.Random(f"{seed}/variations").shuffle(rows)
     for row in rows:
-        case = _case(row, random.Random(f"{seed}/{row.name}"), asked)
+        groups = _CHANNELS if row.name in depthwise else None
+        case = _case(row, random.Random(f"{seed}/{row.name}"), asked, groups)
         if case is not None:
             yield case
+
+
+def _second_of_each(rows: Sequence[Variation]) -> set[str]:
+    """Of each argument the second row, which is mostly one that is accepted."""
+    of: dict[str, list[str]] = {}
+    for row in rows:
+        of.setdefault(row.argument, []).append(row.name)
+    return {names[1] for names in of.values() if len(names) > 1}
 
 
 def _is_asked(row: Variation, asked: Asked) -> bool:
@@ -59,9 +69,12 @@ def _is_claimed(row: Variation, claimed: Capabilities) -> bool:
     )
 
 
-def _case(row: Variation, rng: random.Random, asked: Asked) -> Case | None:
-    """A small layer, channels 4; the varied argument itself is plain."""
-    for _ in range(TRIES):
+def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) -> Case | None:
+    """A small layer, channels 4; the varied argument itself is plain.
+
+    With `groups`, of so many where that can be asked.
+    """
+    for attempt in range(TRIES):
         drawn = {name: rng.choice(levels) for name, levels in _LEVELS.items()}
         if drawn["strides"] is not None or row.argument == "strides":
             drawn["dilation_rate"] = None
@@ -69,11 +82,13 @@ def _case(row: Variation, rng: random.Random, asked: Asked) -> Case | None:
             drawn["strides"] = None
         if row.argument in drawn and row.argument != "kernel_size":
             drawn[row.argument] = None
+        if groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
+            drawn["groups"] = groups
         first = drawn["data_format"] == "channels_first"
         n, h, w = rng.randint(1, 3), rng.randint(7, 9), rng.randint(7, 9)
         case = Case(
             input_shape=(n, _CHANNELS, h, w) if first else (n, h, w, _CHANNELS),
-            filters=rng.choice((2, 4, 6)),
+            filters=rng.choice((2, 4, 6) if drawn["groups"] != _CHANNELS else (4, 8)),
             but=row.name,
             seed=rng.randrange(100),
             **drawn,

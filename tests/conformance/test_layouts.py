@@ -86,6 +86,15 @@ def test_only_axes_of_size_1_are_relaxed():
     assert x.flags.c_contiguous
 
 
+@pytest.mark.parametrize("name", ["x", "kernel"])
+def test_pixels_of_a_crop_are_in_one_piece_with_canaries_between(name: str):
+    array = given(name, "cropped")
+    assert array.strides[-1] == array.itemsize
+    assert array.strides[-2] == (array.shape[-1] + 2) * array.itemsize
+    between = np.lib.stride_tricks.as_strided(array[0, 0, 0], (array.shape[-1] + 2,))
+    assert between[-2:].tolist() == [CANARY, CANARY]
+
+
 def test_memory_in_another_order():
     assert given("kernel", "fortran").flags.f_contiguous
     assert given("kernel", "oihw").transpose(3, 2, 0, 1).flags.c_contiguous

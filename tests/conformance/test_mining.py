@@ -47,6 +47,7 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
         lambda c: c.geometry.groups == c.geometry.channels > 1,
         {"groups": "(groups > 1) and (groups == channels)"},
     ),
+    "one channel": (lambda c: c.geometry.channels == 1, {"channels": "== 1"}),
     "kernel beyond the input": (
         lambda c: any(map(operator.gt, c.geometry.kernel_size, c.geometry.size)),
         {"kernel": "h > input_h or w > input_w"},
@@ -55,6 +56,10 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
     "no samples": (lambda c: c.geometry.batch == 0, {"batch": "== 0"}),
     "odd total padding along the width": (
         lambda c: sum(c.geometry.pads[1]) % 2 == 1, {"pads": "w % 2 == 1"},
+    ),
+    "odd total padding along one axis alone": (
+        lambda c: len({sum(around) % 2 for around in c.geometry.pads}) == 2,
+        {"pads": "h % 2 != w % 2"},
     ),
     "kernel_size = strides": (
         lambda c: c.geometry.kernel_size == c.geometry.strides,
@@ -108,6 +113,15 @@ def test_a_condition_is_an_expected_failure_as_it_is(tmp_path: Path, name: str):
     covered = [case for case in CASES if known.covers("exact_values", mylib, case)]
     assert covered == [case for case in CASES if case in failing]
     expected_failure(check="exact_values", reason="planted", when=when)
+
+
+@pytest.mark.parametrize("kinds", [("integers",), ("normal",), ("integers", "normal")])
+def test_that_data_are_ordinary_is_no_condition(kinds: tuple[str, ...]):
+    """Ladders, further inputs and repeated calls come with nothing else, whatever the fault."""
+    failing, passing = split(lambda c: c.geometry.padding == "same" and c.data in kinds)
+    when, also = find_condition(failing, passing)
+    assert "data" not in when
+    assert also == sum(map(parse(when), passing)) > 0
 
 
 def test_what_cannot_be_told_apart_has_no_condition():

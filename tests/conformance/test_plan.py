@@ -35,6 +35,7 @@ from conformance.plan.factors import FACTORS, NUMBER, row_of
 from conformance.plan.free import BATCH, examples
 from conformance.plan.ladders import MODES, rungs
 from conformance.plan.popular import POPULAR
+from conformance.plan.varied import varied_cases
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
 
@@ -248,6 +249,55 @@ def test_every_rung_comes_as_valid_as_same_and_with_a_remainder():
     assert {frozenset(found) for found in modes.values()} == {
         frozenset({"valid", "same", "remainder"})
     }
+
+
+def test_every_size_comes_with_a_kernel_of_3x3_and_with_another():
+    kernels: dict[tuple[str, object], list[tuple[int, int]]] = {}
+    for rung in rungs():
+        if rung.ladder.name in ("batch", "output width", "channels", "filters", "groups"):
+            kernels.setdefault((rung.ladder.name, rung.value), []).append(rung.kernel_size)
+    assert len(kernels) > 80
+    assert all(
+        found.count((3, 3)) == len(found) // 2 == 1 or len(found) > 2 for found in kernels.values()
+    )
+
+
+@pytest.mark.parametrize("size", [32769, 65537])
+def test_every_axis_is_once_longer_than_15_and_16_bits_count(size: int):
+    cases = cases_of(list(plan(0, FUNCTION, profile="default")))
+    axes = [(*c.geometry.output, c.geometry.batch, c.geometry.channels, c.filters) for c in cases]
+    assert all(size in along for along in zip(*axes, strict=True))
+
+
+def test_strides_of_axes_of_size_1_vary_on_the_smallest_inputs():
+    cases = cases_of(list(plan(0, FUNCTION, profile="default")))
+    relaxed = [c for c in cases if c.view == "relaxed" and min(c.geometry.size) == 1]
+    assert sum(c.geometry.size == (1, 1) for c in relaxed) > 10
+    assert any(c.geometry.padding == "same" and min(c.geometry.kernel_size) > 1 for c in relaxed)
+
+
+def test_a_kernel_above_the_strides_meets_inputs_of_whole_strides():
+    met = {
+        (g.kernel_size[0], g.strides[0])
+        for case in cases_of(list(plan(0, FUNCTION, profile="default")))
+        if (g := case.geometry).padding == "valid"
+        and min(g.kernel_size) == max(g.kernel_size) > min(g.strides) == max(g.strides) > 2
+        and not any(n % s for n, s in zip(g.size, g.strides, strict=True))
+    }
+    assert met >= {(4, 3), (5, 3), (7, 3), (5, 4), (9, 4), (6, 5), (11, 5)}
+
+
+def test_nearly_every_argument_of_a_layer_is_varied_on_a_depthwise_one():
+    layer = Asked("layer", contract=True)
+    cases = list(varied_cases(0, layer))
+    arguments = {case.but.partition(".")[0] for case in cases if case.but}
+    depthwise = {
+        case.but.partition(".")[0]
+        for case in cases
+        if case.but and case.geometry.groups == case.geometry.channels > 1
+    }
+    assert depthwise >= {"kernel_regularizer", "kernel_constraint", "use_bias", "activation"}
+    assert len(depthwise) > len(arguments) // 2
 
 
 def test_a_level_that_is_refused_in_part_is_named():

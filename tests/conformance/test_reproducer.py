@@ -24,6 +24,7 @@ from conformance.checks import CHECKS
 from conformance.implementations import Target, resolve
 from conformance.implementations.info import Info
 from conformance.results import Finding, ImplementationResult, Report, Status
+from conformance.variations import VARIATIONS
 
 ALONE = {
     "exact_values": "exact_values",
@@ -211,3 +212,12 @@ def test_what_is_wrong_in_the_life_of_a_layer_fails_and_a_correct_layer_passes(
         done = executed(source, Path(__file__).parent)
         assert done.returncode == code, source + done.stdout + done.stderr
         assert ("import conformance" in source or "-m" in source) == (check == "modes_agree")
+
+
+@pytest.mark.parametrize("name", [n for n, row in VARIATIONS.items() if "keras." in row.source])
+def test_what_is_varied_by_an_object_of_keras_is_replayed(name: str):
+    case = Case.parse(f"in1x7x7x4-f2-k3-but.{name}-integers.1")
+    found = Shown(cases=(case,), check="configuration", status=Status.FAILED, message="it raises")
+    source = script(found, resolve("reference_impl:Conv2D").info("reference_impl:Conv2D"))
+    assert str(case) in source
+    assert "import conformance" in source or "-m" in source

@@ -125,6 +125,11 @@ WRONG: tuple[tuple[str, str, type], ...] = (
     ("attributes", "in1x7x7x4-f2-k3-but.autocast.false-integers.1", ForgetsAutocast),
     ("configuration", "in1x7x7x4-f2-k3-but.dilation_rate.uneven-integers.1", ForgetsDilation),
     ("configuration", "in1x7x7x4-f2-k3-but.use_bias.two-integers.1", RevivesWithoutBias),
+    (
+        "weights_contract",
+        "in1x7x7x4-f2-k3-but.arguments.trainable_and_named-integers.1",
+        StartsWithOnes,
+    ),
     ("weights_contract", "in1x7x7x4-f2-k3-but.trainable.false-integers.1", StartsWithOnes),
     ("weights_contract", "in1x7x7x4-f2-k3-nobias-but.then.frozen-integers.1", ThawsAll),
     ("varied_output", "in1x7x7x4-f2-k3-but.activation.relu6-integers.1", AddsOneToRelu6),
