@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
@@ -571,6 +572,9 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except OSError as error:
         _give_up(error)
+    except Exception as error:  # noqa: BLE001 - a fault of the suite is no verdict, exit code 1
+        traceback.print_exc()
+        _give_up(error)
     if code == Exit.INTERRUPTED:
         from conformance.campaign.ending import ENDING
 
@@ -580,7 +584,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _give_up(error: OSError) -> NoReturn:
+def _give_up(error: Exception) -> NoReturn:
     """Trouble of the suite's own that nothing else names, such as no free file descriptors."""
     with contextlib.suppress(OSError):
         say(f"conv2d-conformance: the suite itself failed: {error}", err=True)

@@ -17,6 +17,7 @@ from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
 from conformance.causes import Failing, as_well, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
+from conformance.checks.values import BEYOND, HALF_SUMS, exact_values
 from conformance.expectations import Expectation
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
@@ -83,8 +84,17 @@ def findings(
     except KeyboardInterrupt:
         shrinker.team = None
     expectations = () if team is None else team.expectations
-    told = _with_causes(found, groups, tally, expectations)
+    told = _with_causes(_plainly(found), groups, tally, expectations)
     return replace(told, interrupted=shrinker.team is not team)
+
+
+def _plainly(found: Sequence[Finding]) -> list[Finding]:
+    """Sums in 16 bits are no cause where exact data fail as well: that is more than rounding."""
+    inexact = not any(f.check == exact_values.name and f.status is Status.FAILED for f in found)
+    return [
+        finding if inexact or finding.cause not in HALF_SUMS else replace(finding, cause=BEYOND)
+        for finding in found
+    ]
 
 
 def _agreed(
@@ -293,6 +303,7 @@ class _Shrinker:
                     message=shown.message,
                     evidence=evidence,
                     exits="raises SystemExit" in shown.message,
+                    doubtful=note == NOT_AGAIN,
                 ),
                 self.tally.info,
             ),

@@ -45,6 +45,7 @@ class Shown:
         check, status, message: as in `Finding`.
         evidence: what is known of the worst element.
         exits: whether the call raises what would end a script with another exit code.
+        doubtful: whether it was not met again in a process of its own.
     """
 
     cases: tuple[Case, ...]
@@ -53,6 +54,7 @@ class Shown:
     message: str = ""
     evidence: Evidence | None = None
     exits: bool = False
+    doubtful: bool = False
 
 
 def script(shown: Shown, info: Info) -> str:
@@ -71,7 +73,12 @@ def _heading(shown: Shown, info: Info) -> str:
     who = f"{info.name} {info.version}".strip()
     said = [f"{who}: {shown.check}", shown.message, f"case {format_sequence(shown.cases)}"]
     lines = [f"# {in_a_line(text)}" for text in said if text]
-    return "\n".join([*lines, "# Exit code 1 as long as it fails, 0 once it is mended.", ""])
+    promise = (
+        "# It was not met again in a fresh process, so this may end with exit code 0."
+        if shown.doubtful
+        else "# Exit code 1 as long as it fails, 0 once it is mended."
+    )
+    return "\n".join([*lines, promise, ""])
 
 
 def _in_a_process(body: str, shown: Shown) -> str:

@@ -30,6 +30,10 @@ def off_by_one(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     return right(x, kernel, bias, **given) + right(x, kernel, bias, **given).dtype.type(1)
 
 
+def bias_of_float32_alone(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    return right(x, kernel, bias if x.dtype.itemsize > 2 else None, **given)
+
+
 def talkative(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     """Writes where the replies of a worker process could be thought to go."""
     print("a line on stdout", flush=True)

@@ -21,6 +21,7 @@ from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.campaign.worker import Worker
 from conformance.case import Case, parse_sequence
 from conformance.checks import concerning
+from conformance.checks.values import HALF_SUMS
 from conformance.errors import UsageError
 from conformance.expectations import load
 from conformance.implementations import Target, resolve
@@ -141,6 +142,13 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
         assert 1 <= finding.first_at <= 60
         assert finding.count >= 1
         assert finding.reproducer
+
+
+def test_sums_in_16_bits_are_no_cause_where_exact_data_fail():
+    result = measured("bias_of_float32_alone", examples=60)
+    checks = {finding.check: finding.cause for finding in result.findings}
+    assert checks["exact_values"] == "values differ from the exact result"
+    assert not any(finding.cause in HALF_SUMS for finding in result.findings)
 
 
 def test_findings_of_one_fault_are_named_alike(swapped: Campaign):

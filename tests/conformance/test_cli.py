@@ -70,6 +70,19 @@ def in_a_process(*arguments: str, cwd: Path) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def test_a_fault_of_the_suite_is_trouble_and_no_verdict(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*given: Any, **options: Any) -> None:
+        raise ZeroDivisionError("a fault of the suite")
+
+    monkeypatch.setattr(campaign_run, "run", broken)
+    done = command("run", "--impl", "reference")
+    assert done.code == cli.Exit.TROUBLE
+    assert "Traceback" in done.errors
+    assert done.errors.endswith("the suite itself failed: a fault of the suite\n")
+
+
 # What cannot be done ------------------------------------------------------------------------------
 
 BROKEN = {

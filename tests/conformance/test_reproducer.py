@@ -221,3 +221,17 @@ def test_what_is_varied_by_an_object_of_keras_is_replayed(name: str):
     source = script(found, resolve("reference_impl:Conv2D").info("reference_impl:Conv2D"))
     assert str(case) in source
     assert "import conformance" in source or "-m" in source
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+def test_a_script_promises_no_more_than_was_seen(doubtful: bool):
+    shown = Shown(
+        cases=(Case.parse("in1x2x2x1-f1-k1-integers.0"),),
+        check="exact_values",
+        status=Status.FAILED,
+        message="expected 1, got 2",
+        doubtful=doubtful,
+    )
+    text = script(shown, resolve("planted:off_by_one").info("planted:off_by_one"))
+    assert ("Exit code 1 as long as it fails" in text) is not doubtful
+    assert ("may end with exit code 0" in text) is doubtful
