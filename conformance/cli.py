@@ -137,6 +137,10 @@ def run(
     prune: Annotated[
         bool, typer.Option("--prune", help="Leave out of the corpus what is fixed.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Try the cases on the workers of a Dask cluster."),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Run part I of N of the plan; merge joins the parts."),
@@ -175,6 +179,7 @@ def run(
         strict=strict,
         shard=WHOLE if shard is None else Shard.read(shard),
         corpus=None if corpus is None else Corpus.read(corpus),
+        cluster=cluster,
     )
     for target in settings.targets:
         refuse_unknown(target.name)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from conformance.calls import Kind
 from conformance.campaign import journal as journals
+from conformance.campaign.cluster import Cluster
 from conformance.campaign.corpus import Corpus
 from conformance.campaign.ending import ENDING, INTERRUPTED
 from conformance.campaign.findings import findings
@@ -23,9 +24,10 @@ from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, ver
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import Limits
 from conformance.campaign.measured import Measured
-from conformance.campaign.session import Session, Team, available_cores
+from conformance.campaign.session import Session, available_cores
 from conformance.campaign.summary import summary
 from conformance.campaign.tally import Tally
+from conformance.campaign.trying import Team
 from conformance.case import format_sequence
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
@@ -76,6 +78,7 @@ class Settings:
         limits: what one implementation may take.
         shard: which part of the plan is run.
         corpus: cases that have failed, tried before the plan; it is told what came of them.
+        cluster: address of the scheduler of a Dask cluster whose workers try the cases.
         given: the examples to run, None to draw them.
         command: the command line that repeats the campaign; None for that of ``run``.
     """
@@ -94,6 +97,7 @@ class Settings:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     shard: Shard = WHOLE
     corpus: Corpus | None = None
+    cluster: str | None = None
     given: tuple[Example, ...] | None = None
     command: str | None = None
 
@@ -184,6 +188,8 @@ class Settings:
             words += ["--xfail", str(self.xfail)]
         if self.shard != WHOLE:
             words += ["--shard", str(self.shard)]
+        if self.cluster is not None:
+            words += ["--cluster", self.cluster]
         if self.corpus is not None:
             words += ["--corpus", str(self.corpus.path)]
         if self.strict:
@@ -259,6 +265,7 @@ class _Campaign:
         self.settings, self.progress, self.journal = settings, progress, journal
         self.began = time.monotonic() - (0.0 if journal is None else journal.spent)
         self.interrupted = False
+        self.cluster: Cluster | None = None
         self.total: int | None = None
         self.lived = False  # whether anybody was asked for the contract of a layer
         self.turn, self.turns = 0, len(settings.targets)  # whose turn it is, the witness included
@@ -274,7 +281,10 @@ class _Campaign:
             journal=self.journal,
         )
         try:
-            teams = [session.team(target) for target in settings.targets]
+            if settings.cluster is not None:
+                self.cluster = Cluster(settings.cluster)
+            size = None if self.cluster is None else 1
+            teams = [session.team(target, size) for target in settings.targets]
             witnesses = session.team(Target(KERAS), 1) if self._wants_witness() else None
             self.turns = len(teams) + bool(witnesses)
             self._start_all([*teams, *([witnesses] if witnesses else [])])
@@ -298,6 +308,8 @@ class _Campaign:
             self.interrupted = True
         finally:
             session.close()
+            if self.cluster is not None:
+                self.cluster.close()
             if self.journal is not None:
                 self.journal.close()
         results = [measured.result for measured in done]
@@ -448,6 +460,7 @@ class _Campaign:
             self.settings.checks,
             self.settings.shard,
             lambda info: self._replays(team, info),
+            self.cluster if team.name in self.settings.names else None,
         )
         hard = team.budget.deadline
         try:
