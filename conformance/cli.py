@@ -273,6 +273,21 @@ def merge(
 
 
 @app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The file to write. [default: DIR/verdicts.parquet]"),
+    ] = None,
+) -> None:
+    """Write every verdict of a run to a Parquet file, for analysis elsewhere."""
+    from conformance.campaign.export import to_parquet
+
+    path = out or directory / "verdicts.parquet"
+    say(f"{path}: {to_parquet(directory, path)} verdicts", verbatim=True)
+
+
+@app.command()
 def replay(
     case: Annotated[
         str,
