@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,10 +21,10 @@ from conformance.campaign.fingerprint import Fingerprint, difference, of_impleme
 from conformance.campaign.limits import Budget, Limits
 from conformance.campaign.trying import Answered, Tried, Trying
 from conformance.campaign.worker import Reply, Worker
-from conformance.case import Case, format_sequence, parse_sequence
+from conformance.case import format_sequence, parse_sequence
 from conformance.errors import UsageError, describe
 from conformance.implementations import Target
-from conformance.plan import Planned
+from conformance.plan import FREE_AT_ONCE, Example, Planned, Undrawn
 
 TASK = 2.0  # seconds that a task should take
 MOST_AT_ONCE = 100  # examples of a task
@@ -101,7 +101,7 @@ class OnCluster(Trying[_Done]):
     """Tasks on a cluster put what came of them on the queue."""
 
     cluster: Cluster
-    pending: dict[Any, list[tuple[Planned, list[Any]]]]
+    pending: dict[Any, list[Planned] | Undrawn]
     restarts: dict[str, int]  # by worker
 
     def run(self) -> Iterator[Tried]:
@@ -112,6 +112,7 @@ class OnCluster(Trying[_Done]):
         """
         self.pending, self.restarts = {}, {}
         self.size, self.lacking = 1, 0
+        self.waiting: Planned | Undrawn | None = None
         self.cluster.wait()
         try:
             self._fill()
@@ -141,23 +142,38 @@ class OnCluster(Trying[_Done]):
     def _fill(self) -> None:
         """Hand out tasks while the workers have too few."""
         while not self.is_over and len(self.pending) < QUEUED * self.cluster.workers:
-            taken: list[tuple[Planned, list[Any]]] = []
-            while len(taken) < self.size and (planned := self.next_example()) is not None:
-                taken.append((planned, list(self.begin(planned))))
+            taken = self._take_some()
             if not taken:
                 return
             future: Any = self.cluster.client.submit(run_task, self._task(taken), pure=False)
             self.pending[future] = taken
             future.add_done_callback(lambda done: self.queue.put(_Done(done)))
 
-    def _task(self, taken: Sequence[tuple[Planned, Any]]) -> Task:
+    def _take_some(self) -> list[Planned] | Undrawn:
+        """What a task is made of; a batch that is to be drawn is one."""
+        taken: list[Planned] = []
+        while len(taken) < self.size:
+            step, self.waiting = self.waiting or self.next_step(), None
+            if isinstance(step, Undrawn):
+                if not taken:
+                    return step
+                self.waiting = step
+                break
+            if step is None:
+                break
+            taken.append(step)
+        return taken
+
+    def _task(self, taken: list[Planned] | Undrawn) -> Task:
         deadline = self.team.budget.deadline
         return Task(
             target=self.team.target,
             limits=self.team.workers[0].observer.limits,
             checks=self.checks,
             fingerprint={**versions(), **_told(of_implementation(self.tally.info))},
-            examples=tuple(format_sequence(planned.example) for planned, _ in taken),
+            work=taken
+            if isinstance(taken, Undrawn)
+            else tuple(format_sequence(planned.example) for planned in taken),
             seconds=None if deadline is None else deadline - time.monotonic(),
         )
 
@@ -172,15 +188,20 @@ class OnCluster(Trying[_Done]):
             with ENDING.may_leave():
                 result = future.result()
         except (KilledWorker, CancelledError):
-            self.lacking += len(taken)
+            self.lacking += FREE_AT_ONCE if isinstance(taken, Undrawn) else len(taken)
             return
         if result.refusal:
             raise UsageError(f"the worker {result.where} of the cluster {result.refusal}")
         self.restarts[result.where] = result.restarts
-        each = max(result.seconds / len(taken), 0.001)
+        each = max(result.seconds / max(len(result.replies), 1), 0.001)
         self.size = max(1, min(round(TASK / each), 2 * self.size, MOST_AT_ONCE))
-        for (planned, begun), replies in zip(taken, result.replies, strict=False):
-            for number, ((at, _, row), reply) in enumerate(zip(begun, replies, strict=True), 1):
+        if isinstance(taken, Undrawn):
+            taken = [Planned("free", at, parse_sequence(text)) for at, text in result.drawn]
+        for planned, replies in zip(taken, result.replies, strict=False):
+            if self.is_known(planned):  # of a batch of which a part was
+                continue
+            begun = zip(self.begin(planned), replies, strict=True)
+            for number, ((at, _, row), reply) in enumerate(begun, start=1):
                 yield self.tried(Answered(planned, at, planned.example[:number], reply, row))
 
 
@@ -199,7 +220,7 @@ class Task:
     Attributes:
         target, limits, checks: as everywhere.
         fingerprint: what versions and implementation have to be.
-        examples: case strings.
+        work: examples as case strings, or a batch to be drawn.
         seconds: after which no further example is begun, None for no limit.
     """
 
@@ -207,7 +228,7 @@ class Task:
     limits: Limits
     checks: tuple[str, ...]
     fingerprint: Fingerprint
-    examples: tuple[str, ...]
+    work: tuple[str, ...] | Undrawn
     seconds: float | None
 
 
@@ -219,6 +240,7 @@ class Result:
         where: the worker.
         refusal: why nothing was run, or empty.
         replies: of the cases of each example; examples may be missing at the end.
+        drawn: what was drawn: the first configuration and the case strings of each example.
         seconds: how long it took.
         restarts: how often the worker has restarted an observer because of its memory.
     """
@@ -226,6 +248,7 @@ class Result:
     where: str
     refusal: str = ""
     replies: list[list[Reply]] = field(default_factory=list)
+    drawn: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
     restarts: int = 0
 
@@ -257,15 +280,24 @@ def run_task(task: Task) -> Result:
         here = {**versions(), **_told(of_implementation(info))}
         if changed := difference(task.fingerprint, here):
             return Result(where, f"differs: {changed}")
-        replies = []
-        for text in task.examples:
+        replies, drawn = [], []
+        for at, example in _examples(task.work):
             if budget.over:
                 break
-            cases: tuple[Case, ...] = parse_sequence(text)
-            replies.append(list(kept.worker.run(cases, task.checks)))
+            replies.append(list(kept.worker.run(example, task.checks)))
+            if at:
+                drawn.append((at, format_sequence(example)))
         kept.used = time.monotonic()
     restarts = kept.worker.observer.memory_restarts
-    return Result(where, "", replies, kept.used - began, restarts)
+    return Result(where, "", replies, drawn, kept.used - began, restarts)
+
+
+def _examples(work: tuple[str, ...] | Undrawn) -> Iterator[tuple[int, Example]]:
+    """The examples of a task; with their first configuration where they are drawn here."""
+    if isinstance(work, Undrawn):
+        yield from ((planned.at, planned.example) for planned in work.drawn())
+    else:
+        yield from ((0, parse_sequence(text)) for text in work)
 
 
 def _for_this_thread(task: Task, budget: Budget) -> _Kept:

@@ -43,7 +43,9 @@ from conformance.plan import (
     Example,
     Planned,
     Shard,
+    Undrawn,
     given,
+    outline,
     plan,
     refuse_unclaimed,
 )
@@ -504,29 +506,29 @@ class _Campaign:
         if corpus is not None and team.name in self.settings.names:
             yield from corpus.planned(Asked.of(info))
 
-    def _planned(self, team: Team, info: Info, limit: int | None) -> Iterator[Planned]:
+    def _planned(self, team: Team, info: Info, limit: int | None) -> Iterator[Planned | Undrawn]:
         shard, journal = self.settings.shard, self.journal
         if self.settings.given is not None:
             for example in self.settings.given:
                 refuse_unclaimed(example, Asked.of(info), info.name)
-            planned = shard.of(given(islice(self.settings.given, limit), Asked.of(info)))
-        else:
-            asked = Asked.of(info)
-            if not self.lived:  # a witness: functions alone were measured
-                asked = replace(asked, contract=False)
-            planned = plan(
-                self.settings.seed,
-                asked,
-                limit=limit,
-                profile=self.settings.extent,
-                shard=shard,
-                known=lambda at: journal is not None and journal.has_all(team.name, "free", at),
-            )
-            if limit is None and self.settings.extent != "night":
-                finite = list(planned)
-                self.total = sum(len(p.configurations()) for p in finite if p.at)
-                planned = iter(finite)
-        return planned
+            return shard.of(given(islice(self.settings.given, limit), Asked.of(info)))
+        asked = Asked.of(info)
+        if not self.lived:  # a witness: functions alone were measured
+            asked = replace(asked, contract=False)
+        on_cluster = self.cluster is not None and team.name in self.settings.names
+        steps: Iterator[Planned | Undrawn] = (outline if on_cluster else plan)(
+            self.settings.seed,
+            asked,
+            limit=limit,
+            profile=self.settings.extent,
+            shard=shard,
+            known=lambda at: journal is not None and journal.has_all(team.name, "free", at),
+        )
+        if limit is None and self.settings.extent != "night":
+            finite = [step for step in steps if isinstance(step, Planned)]
+            self.total = sum(len(planned.configurations()) for planned in finite if planned.at)
+            return iter(finite)
+        return steps
 
     def _summarise(self, session: Session, tally: Tally, team: Team) -> ImplementationResult:
         if self.interrupted:

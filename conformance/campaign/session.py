@@ -27,7 +27,7 @@ from conformance.errors import UsageError
 from conformance.expectations import Expectation, own_expectations
 from conformance.implementations import Target
 from conformance.implementations.info import Info
-from conformance.plan import WHOLE, Planned, Shard
+from conformance.plan import WHOLE, Planned, Shard, Undrawn
 
 
 def available_cores() -> int:
@@ -86,7 +86,7 @@ class Session:
     def try_all(
         self,
         team: Team,
-        planned: Callable[[Info], Iterator[Planned]],
+        planned: Callable[[Info], Iterator[Planned | Undrawn]],
         tally: Tally,
         checks: tuple[str, ...] = (),
         shard: Shard = WHOLE,
@@ -96,7 +96,8 @@ class Session:
         """Try the probes, `replays`, and what is `planned`; each case as it is decided is added
         to `tally`.
 
-        Of probes and replays, those of a `shard`. The team gives way to the workers of a `cluster`.
+        Of probes and replays, those of a `shard`. The team gives way to the workers of a `cluster`,
+        which draw batches that are not drawn yet.
 
         Raises:
             UsageError: it cannot be measured.
@@ -212,9 +213,10 @@ class _Here(Trying[_Ended]):
         error: BaseException | None = None
         try:
             while not self.is_over:
-                planned = self.next_example()
+                planned = self.next_step()
                 if planned is None:
                     break
+                assert isinstance(planned, Planned)  # here a plan is drawn as it is taken
                 try:
                     worker.start()
                 except UsageError:

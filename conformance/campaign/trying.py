@@ -21,7 +21,7 @@ from conformance.case import Case
 from conformance.expectations import Expectation
 from conformance.implementations import Target
 from conformance.implementations.info import Info
-from conformance.plan import CORPUS, Example, Planned
+from conformance.plan import CORPUS, Example, Planned, Undrawn
 from conformance.results import Status
 
 _LOST = frozenset({Status.CRASHED, Status.TIMED_OUT})
@@ -117,7 +117,7 @@ class Trying(Generic[T]):
     def __init__(
         self,
         team: Team,
-        planned: Iterator[Planned],
+        planned: Iterator[Planned | Undrawn],
         tally: Tally,
         checks: tuple[str, ...],
         journal: Journal | None,
@@ -156,13 +156,17 @@ class Trying(Generic[T]):
         """Whether nothing more is to be begun."""
         return self.stopped.is_set() or self.team.budget.over
 
-    def next_example(self) -> Planned | None:
-        """The next example that is not decided yet."""
+    def next_step(self) -> Planned | Undrawn | None:
+        """The next example that is not decided yet, or a batch to be drawn."""
         with self.lock:
-            for planned in self.planned:
-                if self.journal is None or not self.journal.has(self.team.name, planned):
-                    return planned
+            for step in self.planned:
+                if isinstance(step, Undrawn) or not self.is_known(step):
+                    return step
         return None
+
+    def is_known(self, planned: Planned) -> bool:
+        """Whether the journal has all cases of an example."""
+        return self.journal is not None and self.journal.has(self.team.name, planned)
 
     def begin(self, planned: Planned) -> Iterator[tuple[int, Case, Key | None]]:
         """Number, case and row of each case of an example; in the journal as it is begun."""

@@ -16,9 +16,14 @@ from programs import begun, decided, done, results, wait_until
 
 from conformance import UsageError
 from conformance.campaign import cluster
+from conformance.campaign.findings import findings
 from conformance.campaign.fingerprint import versions
 from conformance.campaign.run import Settings, run
+from conformance.campaign.session import Session
+from conformance.campaign.summary import summary
+from conformance.campaign.tally import Tally
 from conformance.implementations import Target
+from conformance.plan import Asked, Undrawn
 from conformance.results import ImplementationResult
 
 distributed = pytest.importorskip("distributed")
@@ -57,6 +62,25 @@ def test_crashes_and_refusals_are_those_of_a_run_here(workers: Any):
     for name in ("ends_the_process", "without_groups"):
         address = workers.scheduler_address
         assert measured(name, examples=12, cluster=address) == measured(name, examples=12)
+
+
+def test_workers_draw_what_is_not_drawn(workers: Any):
+    def tallied(draw: bool, connection: cluster.Cluster | None) -> ImplementationResult:
+        with Session() as session:
+            team = session.team(Target("planted:off_by_one"))
+            tally = Tally(team.start())
+            batch = Undrawn(0, Asked.of(tally.info), number=3, at=101, end=130)
+            steps = batch.drawn() if draw else iter([batch])
+            list(session.try_all(team, lambda info: steps, tally, cluster=connection))
+            return summary(tally, findings(tally, None))
+
+    connection = cluster.Cluster(workers.scheduler_address)
+    try:
+        drawn_there = tallied(False, connection)
+    finally:
+        connection.close()
+    assert drawn_there.plan["parts"] == {"free": 30}
+    assert drawn_there == tallied(True, None)
 
 
 def test_what_a_killed_worker_had_is_run_by_another(
