@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -295,6 +296,8 @@ def run_task(task: Task) -> Result:
 def _examples(work: tuple[str, ...] | Undrawn) -> Iterator[tuple[int, Example]]:
     """The examples of a task; with their first configuration where they are drawn here."""
     if isinstance(work, Undrawn):
+        # Threads of Dask use `random` meanwhile, which no draw depends on.
+        warnings.filterwarnings("ignore", message="Do not use the `random` module inside strat")
         yield from ((planned.at, planned.example) for planned in work.drawn())
     else:
         yield from ((0, parse_sequence(text)) for text in work)
