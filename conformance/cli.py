@@ -138,6 +138,10 @@ def run(
     prune: Annotated[
         bool, typer.Option("--prune", help="Leave out of the corpus what is fixed.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Try the cases on the workers of a Dask cluster."),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Run part I of N of the plan; merge joins the parts."),
@@ -176,6 +180,7 @@ def run(
         strict=strict,
         shard=WHOLE if shard is None else Shard.read(shard),
         corpus=None if corpus is None else Corpus.read(corpus),
+        cluster=cluster,
     )
     for target in settings.targets:
         refuse_unknown(target.name)
@@ -274,6 +279,21 @@ def merge(
         else:
             report = merged(reports, command=shlex.join(words))
         raise typer.Exit(_publish(report, out, Exit[overall(report).name], journals))
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The file to write. [default: DIR/verdicts.parquet]"),
+    ] = None,
+) -> None:
+    """Write every verdict of a run to a Parquet file, for analysis elsewhere."""
+    from conformance.campaign.export import to_parquet
+
+    path = out or directory / "verdicts.parquet"
+    say(f"{path}: {to_parquet(directory, path)} verdicts", verbatim=True)
 
 
 @app.command()

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 VALIDATE = ROOT / "docs" / "validate.md"
 REFERENCE = ROOT / "docs" / "reference.md"
+CAMPAIGNS = ROOT / "docs" / "long-campaigns.md"
 README = ROOT / "README.md"
 PLUGIN = (
     []
@@ -252,7 +253,9 @@ def test_the_table_of_capabilities_is_complete():
 
 
 @pytest.mark.parametrize(
-    "path", [README, VALIDATE, REFERENCE, *sorted(ROOT.glob("[AC]*.md"))], ids=lambda p: p.name
+    "path",
+    [README, VALIDATE, REFERENCE, CAMPAIGNS, *sorted(ROOT.glob("[AC]*.md"))],
+    ids=lambda p: p.name,
 )
 def test_options_and_links_lead_somewhere(path: Path):
     text = path.read_text("utf-8")
@@ -270,7 +273,14 @@ def test_options_and_links_lead_somewhere(path: Path):
 
 def _options() -> set[str]:
     """The options of the commands and of the plugin, and of pytest and tools that are named."""
-    found = {"--pyargs", "--no-build-isolation", "--recreate", "--strict"}
+    found = {
+        "--pyargs",
+        "--no-build-isolation",
+        "--recreate",
+        "--strict",
+        "--nworkers",
+        "--nthreads",
+    }
     commands = [get_command(app)]
     while commands:
         command = commands.pop()

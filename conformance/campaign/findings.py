@@ -11,8 +11,8 @@ from conformance.campaign.ending import ENDING
 from conformance.campaign.limits import Budget
 from conformance.campaign.outcomes import Outcome, outcomes_of
 from conformance.campaign.reproducer import Shown, script
-from conformance.campaign.session import Team
 from conformance.campaign.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
+from conformance.campaign.trying import Team
 from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
 from conformance.causes import Failing, as_well, could_be_one, grouped, made_of

@@ -11,6 +11,7 @@ Verdicts without their numbers are few, so they are stored once and rows refer t
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from array import array
@@ -147,15 +148,20 @@ class Journal:
             _durable(db)
 
     def _begin(self) -> None:
+        path = Path(self._folder, NAME)
+        beside = path.with_name(f".{NAME}.{os.getpid()}")  # who reads a journal finds a whole one
+        beside.unlink(missing_ok=True)
+        with closing(_connection(beside)) as db:
+            db.executescript(_SCHEMA)
+            facts = [(name, json.dumps(value)) for name, value in self.about.items()]
+            db.executemany("INSERT INTO campaign VALUES (?, ?)", facts)
+            known = [(name, _text(info)) for name, info in self._measured.items()]
+            db.executemany("INSERT INTO measured VALUES (?, ?, NULL)", known)
         for name in FILES:
             Path(self._folder, name).unlink(missing_ok=True)
-        self._db = db = _connection(Path(self._folder, NAME))
-        _durable(db)
-        db.executescript(_SCHEMA)
-        facts = [(name, json.dumps(value)) for name, value in self.about.items()]
-        db.executemany("INSERT INTO campaign VALUES (?, ?)", facts)
-        known = [(name, _text(info)) for name, info in self._measured.items()]
-        db.executemany("INSERT INTO measured VALUES (?, ?, NULL)", known)
+        beside.replace(path)
+        self._db = _connection(path)
+        _durable(self._db)
 
     def measures(self, name: str, info: Info) -> None:
         """An implementation is measured, and tells `info` of itself.

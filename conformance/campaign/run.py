@@ -17,6 +17,7 @@ from pathlib import Path
 
 from conformance.calls import Kind
 from conformance.campaign import journal as journals
+from conformance.campaign.cluster import Cluster
 from conformance.campaign.corpus import Corpus
 from conformance.campaign.ending import ENDING, INTERRUPTED
 from conformance.campaign.findings import findings
@@ -24,9 +25,10 @@ from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, ver
 from conformance.campaign.journal import Journal
 from conformance.campaign.limits import MOST_JOBS, Limits
 from conformance.campaign.measured import Measured
-from conformance.campaign.session import Session, Team, available_cores
+from conformance.campaign.session import Session, available_cores
 from conformance.campaign.summary import summary
 from conformance.campaign.tally import Tally
+from conformance.campaign.trying import Team
 from conformance.case import format_sequence
 from conformance.checks import CHECKS
 from conformance.checks.life import RULES
@@ -43,7 +45,9 @@ from conformance.plan import (
     Example,
     Planned,
     Shard,
+    Undrawn,
     given,
+    outline,
     plan,
     refuse_unclaimed,
 )
@@ -78,6 +82,7 @@ class Settings:
         limits: what one implementation may take.
         shard: which part of the plan is run.
         corpus: cases that have failed, tried before the plan; it is told what came of them.
+        cluster: address of the scheduler of a Dask cluster whose workers try the cases.
         given: the examples to run, None to draw them.
         command: the command line that repeats the campaign; None for that of ``run``.
     """
@@ -96,6 +101,7 @@ class Settings:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     shard: Shard = WHOLE
     corpus: Corpus | None = None
+    cluster: str | None = None
     given: tuple[Example, ...] | None = None
     command: str | None = None
 
@@ -188,6 +194,8 @@ class Settings:
             words += ["--xfail", str(self.xfail)]
         if self.shard != WHOLE:
             words += ["--shard", str(self.shard)]
+        if self.cluster is not None:
+            words += ["--cluster", self.cluster]
         if self.corpus is not None:
             words += ["--corpus", str(self.corpus.path)]
         if self.strict:
@@ -263,6 +271,7 @@ class _Campaign:
         self.settings, self.progress, self.journal = settings, progress, journal
         self.began = time.monotonic() - (0.0 if journal is None else journal.spent)
         self.interrupted = False
+        self.cluster: Cluster | None = None
         self.total: int | None = None
         self.lived = False  # whether anybody was asked for the contract of a layer
         self.turn, self.turns = 0, len(settings.targets)  # whose turn it is, the witness included
@@ -278,7 +287,10 @@ class _Campaign:
             journal=self.journal,
         )
         try:
-            teams = [session.team(target) for target in settings.targets]
+            if settings.cluster is not None:
+                self.cluster = Cluster(settings.cluster)
+            size = None if self.cluster is None else 1
+            teams = [session.team(target, size) for target in settings.targets]
             witnesses = session.team(Target(KERAS), 1) if self._wants_witness() else None
             self.turns = len(teams) + bool(witnesses)
             self._start_all([*teams, *([witnesses] if witnesses else [])])
@@ -302,6 +314,8 @@ class _Campaign:
             self.interrupted = True
         finally:
             session.close()
+            if self.cluster is not None:
+                self.cluster.close()
             if self.journal is not None:
                 self.journal.close()
         results = [measured.result for measured in done]
@@ -453,6 +467,7 @@ class _Campaign:
             self.settings.checks,
             self.settings.shard,
             lambda info: self._replays(team, info),
+            self.cluster if team.name in self.settings.names else None,
         )
         hard = team.budget.deadline
         try:
@@ -496,29 +511,29 @@ class _Campaign:
         if corpus is not None and team.name in self.settings.names:
             yield from corpus.planned(Asked.of(info))
 
-    def _planned(self, team: Team, info: Info, limit: int | None) -> Iterator[Planned]:
+    def _planned(self, team: Team, info: Info, limit: int | None) -> Iterator[Planned | Undrawn]:
         shard, journal = self.settings.shard, self.journal
         if self.settings.given is not None:
             for example in self.settings.given:
                 refuse_unclaimed(example, Asked.of(info), info.name)
-            planned = shard.of(given(islice(self.settings.given, limit), Asked.of(info)))
-        else:
-            asked = Asked.of(info)
-            if not self.lived:  # a witness: functions alone were measured
-                asked = replace(asked, contract=False)
-            planned = plan(
-                self.settings.seed,
-                asked,
-                limit=limit,
-                profile=self.settings.extent,
-                shard=shard,
-                known=lambda at: journal is not None and journal.has_all(team.name, "free", at),
-            )
-            if limit is None and self.settings.extent != "night":
-                finite = list(planned)
-                self.total = sum(len(p.configurations()) for p in finite if p.at)
-                planned = iter(finite)
-        return planned
+            return shard.of(given(islice(self.settings.given, limit), Asked.of(info)))
+        asked = Asked.of(info)
+        if not self.lived:  # a witness: functions alone were measured
+            asked = replace(asked, contract=False)
+        on_cluster = self.cluster is not None and team.name in self.settings.names
+        steps: Iterator[Planned | Undrawn] = (outline if on_cluster else plan)(
+            self.settings.seed,
+            asked,
+            limit=limit,
+            profile=self.settings.extent,
+            shard=shard,
+            known=lambda at: journal is not None and journal.has_all(team.name, "free", at),
+        )
+        if limit is None and self.settings.extent != "night":
+            finite = [step for step in steps if isinstance(step, Planned)]
+            self.total = sum(len(planned.configurations()) for planned in finite if planned.at)
+            return iter(finite)
+        return steps
 
     def _summarise(self, session: Session, tally: Tally, team: Team) -> ImplementationResult:
         if self.interrupted:

@@ -6,98 +6,33 @@ A door iterates over what was tried. When it stops iterating, as at Ctrl-C, the 
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from types import TracebackType
+from typing import Any
 
-from conformance.campaign.ending import ENDING
-from conformance.campaign.journal import Entry, Journal, Key
+from conformance.campaign.cluster import Cluster, OnCluster
+from conformance.campaign.journal import Journal
 from conformance.campaign.judges import Judges
 from conformance.campaign.limits import Budget, Limits, Patience
-from conformance.campaign.outcomes import Outcome, outcomes_of
-from conformance.campaign.process import Lost
 from conformance.campaign.tally import PROBES, Tally
-from conformance.campaign.worker import Reply, Worker
+from conformance.campaign.trying import Answered, Team, Tried, Trying
+from conformance.campaign.worker import Worker
 from conformance.capabilities import probes
-from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, own_expectations
 from conformance.implementations import Target
 from conformance.implementations.info import Info
-from conformance.plan import CORPUS, WHOLE, Example, Planned, Shard
-from conformance.results import Status
+from conformance.plan import WHOLE, Planned, Shard, Undrawn
 
 
 def available_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A case that was tried.
-
-    Attributes:
-        planned: its example.
-        at: number of its configuration.
-        before: the cases of the example up to and with it.
-        outcomes: what became of it.
-    """
-
-    planned: Planned
-    at: int
-    before: Example
-    outcomes: list[Outcome]
-
-    @property
-    def is_last(self) -> bool:
-        """Whether its example is done."""
-        return len(self.before) == len(self.planned.example)
-
-
-@dataclass(slots=True)
-class Team:
-    """The processes that run one implementation.
-
-    Attributes:
-        target: who is measured.
-        workers: so many processes.
-        budget: when they stop.
-        expectations: what is expected to fail, its own entries first.
-    """
-
-    target: Target
-    workers: list[Worker]
-    budget: Budget
-    expectations: list[Expectation] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.target.name
-
-    def start(self) -> Info:
-        """Start the first process.
-
-        Raises:
-            UsageError: it cannot be measured.
-        """
-        return self.workers[0].start()
-
-    def stop(self) -> None:
-        """End the processes."""
-        for worker in self.workers:
-            worker.stop()
-
-    def abort(self) -> None:
-        """End them at once and for good."""
-        self.budget.stop.set()
-        for worker in self.workers:
-            worker.abort()
 
 
 class Session:
@@ -151,16 +86,18 @@ class Session:
     def try_all(
         self,
         team: Team,
-        planned: Callable[[Info], Iterator[Planned]],
+        planned: Callable[[Info], Iterator[Planned | Undrawn]],
         tally: Tally,
         checks: tuple[str, ...] = (),
         shard: Shard = WHOLE,
         replays: Callable[[Info], Iterator[Planned]] = lambda info: iter(()),
+        cluster: Cluster | None = None,
     ) -> Generator[Tried, None, None]:
         """Try the probes, `replays`, and what is `planned`; each case as it is decided is added
         to `tally`.
 
-        Of probes and replays, those of a `shard`.
+        Of probes and replays, those of a `shard`. The team gives way to the workers of a `cluster`,
+        which draw batches that are not drawn yet.
 
         Raises:
             UsageError: it cannot be measured.
@@ -169,7 +106,11 @@ class Session:
         team.expectations = [*own_expectations(info.name, info.expected_failures)]
         team.expectations += self.expectations
         cases = chain(shard.of(probes_of(info)), shard.of(replays(info)), planned(info))
-        run = _Run(team, cases, tally, checks, self.journal, self.began)
+        given = (team, cases, tally, checks, self.journal, self.began)
+        run: Trying[Any] = _Here(*given)
+        if cluster is not None:
+            run = OnCluster(*given)
+            run.cluster = cluster
         try:
             yield from run.outcomes()
         finally:
@@ -207,50 +148,25 @@ def probes_of(info: Info) -> Iterator[Planned]:
     return (Planned(PROBES, 0, (case,), number) for number, case in enumerate(cases, start=1))
 
 
-_LOST = frozenset({Status.CRASHED, Status.TIMED_OUT})
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    planned: Planned
-    at: int
-    before: Example
-    reply: Reply
-    row: Key | None
-
-
 @dataclass(frozen=True, slots=True)
 class _Ended:
     worker: Worker
     error: BaseException | None = None
 
 
-class _Run:
-    """One thread a worker puts replies on a queue; the caller's thread takes them."""
+class _Here(Trying[_Ended]):
+    """One thread for each process of a team puts replies on the queue."""
 
-    def __init__(
-        self,
-        team: Team,
-        planned: Iterator[Planned],
-        tally: Tally,
-        checks: tuple[str, ...],
-        journal: Journal | None,
-        began: float,
-    ) -> None:
-        self.team, self.planned, self.tally, self.checks = team, planned, tally, checks
-        self.journal, self.began = journal, began
-        self.queue: queue.SimpleQueue[_Reply | _Ended] = queue.SimpleQueue()
-        self.lock = threading.Lock()  # of the plan
-        self.stopped = threading.Event()
-        self.threads: list[threading.Thread] = []
-        self.lost: Counter[Status] = Counter()
-        self.returned = 0
-        self.given_up = False
-        self.refusals: list[UsageError] = []
+    threads: list[threading.Thread]
+    refusals: list[UsageError]
 
-    def outcomes(self) -> Iterator[Tried]:
-        if self.journal is not None:
-            yield from self._known(self.journal)
+    def run(self) -> Iterator[Tried]:
+        """As `Trying.run`.
+
+        Raises:
+            UsageError: no process can be started.
+        """
+        self.threads, self.refusals = [], []
         waiting = list(self.team.workers)
         able: list[Worker] = []
         while waiting:
@@ -259,10 +175,9 @@ class _Run:
                 self._start(worker)
             waiting = []
             while running:
-                with ENDING.may_leave():
-                    message = self.queue.get()
-                if isinstance(message, _Reply):
-                    yield self._tried(message)
+                message = self.take()
+                if isinstance(message, Answered):
+                    yield self.tried(message)
                     continue
                 running -= 1
                 if isinstance(message.error, UsageError):
@@ -285,8 +200,8 @@ class _Run:
             thread.join()
         while not self.queue.empty():  # decided, and not taken when the loop was left
             message = self.queue.get()
-            if isinstance(message, _Reply):
-                self._tried(message)
+            if isinstance(message, Answered):
+                self.tried(message)
         self.tally.memory_restarts = sum(w.observer.memory_restarts for w in self.team.workers)
         self.tally.slow_restarts = sum(w.observer.pace.restarts for w in self.team.workers)
 
@@ -298,10 +213,11 @@ class _Run:
     def _work(self, worker: Worker) -> None:
         error: BaseException | None = None
         try:
-            while not self._is_over():
-                planned = self._next()
+            while not self.is_over:
+                planned = self.next_step()
                 if planned is None:
                     break
+                assert isinstance(planned, Planned)  # here a plan is drawn as it is taken
                 try:
                     worker.start()
                 except UsageError:
@@ -313,84 +229,21 @@ class _Run:
             error = None if worker.aborted else raised
         self.queue.put(_Ended(worker, error))
 
-    def _next(self) -> Planned | None:
-        """The next example that is not decided yet."""
-        with self.lock:
-            for planned in self.planned:
-                if self.journal is None or not self.journal.has(self.team.name, planned):
-                    return planned
-        return None
-
     def _example(self, worker: Worker, planned: Planned) -> None:
-        numbered = [(at, case) for at, cases in planned.configurations() for case in cases]
-        replies = worker.run(tuple(case for _, case in numbered), self.checks)
-        for number, (at, case) in enumerate(numbered):
-            row = None
-            if self.journal is not None:
-                place = (self.team.name, planned.part, at, number)
-                entry = Entry(*place, case, None, planned.number, len(numbered))
-                row = self.journal.started(entry)
+        replies = worker.run(planned.example, self.checks)
+        for number, (at, _, row) in enumerate(self.begin(planned), start=1):
             reply = next(replies)
             if self.team.budget.stop.is_set() or worker.aborted:
                 return  # the process was ended under it
-            self.queue.put(_Reply(planned, at, planned.example[: number + 1], reply, row))
-
-    def _is_over(self) -> bool:
-        return self.stopped.is_set() or self.team.budget.over
+            self.queue.put(Answered(planned, at, planned.example[:number], reply, row))
 
     def _is_left_over(self) -> bool:
-        if self._is_over() or not self.refusals:
+        if self.is_over or not self.refusals:
             return False
         first = next(self.planned, None)
         if first is not None:
             self.planned = chain([first], self.planned)
         return first is not None
-
-    def _known(self, journal: Journal) -> Iterator[Tried]:
-        """What a run that was ended has decided; the last case of each example is told."""
-        for decided in journal.examples(self.team.name):
-            planned = decided.planned
-            for outcomes in decided.outcomes if planned.part != CORPUS else ():
-                self._count(next((o.status for o in outcomes if o.status in _LOST), None))
-            self.tally.add_example(planned, decided.outcomes, decided.configurations)
-            yield Tried(planned, planned.at, planned.example, decided.outcomes[-1])
-
-    def _tried(self, message: _Reply) -> Tried:
-        case: Case = message.before[-1]
-        outcomes = outcomes_of(
-            message.reply,
-            message.at,
-            case,
-            self.tally.info,
-            self.team.expectations,
-            self.checks,
-        )
-        planned = message.planned
-        tried = Tried(planned, message.at, message.before, outcomes)
-        self.tally.add(planned.part, message.before, outcomes, is_last=tried.is_last)
-        if tried.is_last:
-            self.tally.finished(planned.part, len(planned.configurations()))
-        if planned.part != CORPUS:
-            self._count(message.reply.status if isinstance(message.reply, Lost) else None)
-        if self.journal is not None and message.row is not None:
-            self.journal.decided(message.row, outcomes, time.monotonic() - self.began)
-        return tried
-
-    def _count(self, lost: Status | None) -> None:
-        """Stop where there is nothing more to learn from further cases."""
-        if lost is None:
-            self.returned += 1
-            return
-        self.lost[lost] += 1
-        total, limits = self.lost.total(), self.team.workers[0].observer.limits
-        hopeless = not self.returned and total >= limits.lost_at_first
-        if hopeless or total >= limits.lost + self.returned:
-            self.given_up = True
-            self.stopped.set()
-        if self.given_up:
-            words = {Status.CRASHED: "crashed", Status.TIMED_OUT: "timed out"}
-            kinds = " and ".join(f"{n} {words[s]}" for s, n in sorted(self.lost.items()))
-            self.tally.stopped = f"stopped when {kinds} of {total + self.returned} cases"
 
     def _tell_refusals(self) -> None:
         if not self.refusals:

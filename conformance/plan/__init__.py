@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count, islice, zip_longest
 
 from conformance.errors import UsageError
@@ -67,6 +68,36 @@ class Planned:
         return list(enumerate(configurations(self.example), start=self.at))
 
 
+@dataclass(frozen=True, slots=True)
+class Undrawn:
+    """A batch of free draws, to be drawn by whom it is run: drawing costs more than counting.
+
+    Attributes:
+        seed, asked: as for `plan`.
+        number: of the batch.
+        at, end: its first and its last configuration.
+    """
+
+    seed: int
+    asked: Asked
+    number: int
+    at: int
+    end: int
+
+    def drawn(self) -> Iterator[Planned]:
+        """Its examples, without copies of rows."""
+        at, seen = self.at, _designs(self.seed, self.asked)
+        for one in free.batch(self.seed, self.number, self.asked.claims):
+            found = _as_asked(one, self.asked)
+            if identity(found[0], self.asked) in seen:
+                continue
+            planned = _within(self.end, "free", at, found)
+            if planned is None:
+                return
+            yield planned
+            at += len(planned.configurations())
+
+
 def plan(
     seed: int,
     asked: Asked = Asked(),  # noqa: B008 - frozen
@@ -83,10 +114,27 @@ def plan(
     between them, each once, and are no configurations. A `shard` has every so many of the
     examples, and of the batches of free draws. Batches whose numbers are `known` are left out.
     """
+    for step in outline(seed, asked, limit=limit, profile=profile, shard=shard, known=known):
+        if isinstance(step, Planned):
+            yield step
+        else:
+            yield from step.drawn()
+
+
+def outline(
+    seed: int,
+    asked: Asked = Asked(),  # noqa: B008 - frozen
+    *,
+    limit: int | None = None,
+    profile: str = "night",
+    shard: Shard = WHOLE,
+    known: Callable[[range], bool] = lambda at: False,
+) -> Iterator[Planned | Undrawn]:
+    """The same as `plan`, with free draws left to be drawn."""
     cases = enumerate(varied_cases(seed, asked), start=1)
     varied = shard.of(Planned(VARIATIONS, 0, (case,), number) for number, case in cases)
-    for planned in _numbered(seed, asked, limit, profile, shard, known):
-        yield planned
+    for step in _numbered(seed, asked, limit, profile, shard, known):
+        yield step
         yield from islice(varied, VARIED_AT_ONCE)
     yield from varied
 
@@ -98,11 +146,11 @@ def _numbered(
     profile: str,
     shard: Shard,
     known: Callable[[range], bool],
-) -> Iterator[Planned]:
+) -> Iterator[Planned | Undrawn]:
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r}: allowed are {', '.join(PROFILES)}")
-    memory, at = _Memory(), 1
-    for number, (part, found) in enumerate(_designed(seed, asked, profile, memory)):
+    at = 1
+    for number, (part, found) in enumerate(_designed(seed, asked, profile, _Memory())):
         planned = _within(limit, part, at, found)
         if planned is None:
             return
@@ -115,23 +163,17 @@ def _numbered(
             return
         if shard.has(number) and not known(batch):
             end = batch.stop - 1 if limit is None else min(limit, batch.stop - 1)
-            yield from _free(seed, number, asked, memory, batch.start, end)
+            yield Undrawn(seed, asked, number, batch.start, end)
         at = batch.stop
 
 
-def _free(
-    seed: int, number: int, asked: Asked, memory: _Memory, at: int, end: int
-) -> Iterator[Planned]:
-    """A batch of free draws, without copies of rows, with the configurations `at` to `end`."""
-    for drawn in free.batch(seed, number, asked.claims):
-        found = _as_asked(drawn, asked)
-        if identity(found[0], asked) in memory.seen:
-            continue
-        planned = _within(end, "free", at, found)
-        if planned is None:
-            return
-        yield planned
-        at += len(planned.configurations())
+@lru_cache(maxsize=4)
+def _designs(seed: int, asked: Asked) -> frozenset[tuple[object, ...]]:
+    """Identities of all that comes before the free draws."""
+    memory = _Memory()
+    for _ in _designed(seed, asked, "night", memory):
+        pass
+    return frozenset(memory.seen)
 
 
 def _within(limit: int | None, part: str, at: int, found: Example) -> Planned | None:
@@ -270,9 +312,11 @@ __all__ = [
     "Example",
     "Planned",
     "Shard",
+    "Undrawn",
     "adapt",
     "configurations",
     "given",
+    "outline",
     "plan",
     "refuse_unclaimed",
     "smallest",

@@ -1,13 +1,16 @@
-"""Ctrl-C once and twice, and SIGTERM, in every phase of a run."""
+"""Ctrl-C once and twice, SIGTERM in every phase of a run, others killed, and a full disk."""
 
 from __future__ import annotations
 
 import json
+import random
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import report_samples as samples
 from programs import PATHS, begun, decided, done, results, wait_until
@@ -124,3 +127,39 @@ def test_a_report_that_is_being_written_is_written_whole_or_not_at_all(earlier: 
         assert json.loads(after["results.json"])["implementations"][0]["configurations"] == 12
     assert done(*RUN, "--resume", cwd=earlier.parent).returncode == 1
     assert not list(earlier.glob(".*.*.[0-9]*"))
+
+
+# Others are killed, and there is no room ----------------------------------------------------------
+
+RIGHT = ("run", "--impl", "planted:right", "--examples", "30", "--no-witness", "--jobs", "2")
+
+
+def test_killed_observers_and_judges_cost_nothing(tmp_path: Path):
+    out, rng = tmp_path / "out", random.Random(3)
+    with begun(*RIGHT, "--out", "out", cwd=tmp_path) as process:
+        for more in (10, 25, 40):
+            wait_until(lambda more=more: decided(out) >= more, process)
+            children = psutil.Process(process.pid).children()
+            assert children
+            rng.choice(children).kill()
+        assert process.wait(120) == 0
+    (result,) = results(out)["implementations"]
+    planned = plan(0, Asked("function"), limit=30)
+    assert result["cases"] == sum(len(one.example) for one in planned)
+    assert (result["verdict"], result["findings"]) == ("conforms", [])
+    assert all(note.startswith("Flaky in ") for note in result["notes"])
+
+
+def test_a_disk_that_fills_up_is_told_and_what_was_decided_goes_on(tmp_path: Path):
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+
+    full = done(*RIGHT, "--out", "out", cwd=tmp_path, preexec_fn=little_room)
+    assert full.returncode == 4
+    assert "planted:right conforms" in full.stdout
+    assert full.stderr.splitlines()[-1].startswith("cannot write the ")
+    assert "Traceback" not in full.stderr
+    known = decided(tmp_path / "out")
+    assert known > 0
+    assert done(*RIGHT, "--out", "out", "--resume", cwd=tmp_path).returncode == 0
+    assert results(tmp_path / "out")["implementations"][0]["configurations"] == 30

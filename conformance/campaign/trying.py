@@ -1,0 +1,226 @@
+"""Trying examples on one implementation: what is common to doing it here and on a cluster."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from conformance.campaign.ending import ENDING
+from conformance.campaign.journal import Entry, Journal, Key
+from conformance.campaign.limits import Budget
+from conformance.campaign.outcomes import Outcome, outcomes_of
+from conformance.campaign.process import Lost
+from conformance.campaign.tally import Tally
+from conformance.campaign.worker import Reply, Worker
+from conformance.case import Case
+from conformance.expectations import Expectation
+from conformance.implementations import Target
+from conformance.implementations.info import Info
+from conformance.plan import CORPUS, Example, Planned, Undrawn
+from conformance.results import Status
+
+_LOST = frozenset({Status.CRASHED, Status.TIMED_OUT})
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A case that was tried.
+
+    Attributes:
+        planned: its example.
+        at: number of its configuration.
+        before: the cases of the example up to and with it.
+        outcomes: what became of it.
+    """
+
+    planned: Planned
+    at: int
+    before: Example
+    outcomes: list[Outcome]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its example is done."""
+        return len(self.before) == len(self.planned.example)
+
+
+@dataclass(slots=True)
+class Team:
+    """The processes that run one implementation.
+
+    Attributes:
+        target: who is measured.
+        workers: so many processes.
+        budget: when they stop.
+        expectations: what is expected to fail, its own entries first.
+    """
+
+    target: Target
+    workers: list[Worker]
+    budget: Budget
+    expectations: list[Expectation] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    def start(self) -> Info:
+        """Start the first process.
+
+        Raises:
+            UsageError: it cannot be measured.
+        """
+        return self.workers[0].start()
+
+    def stop(self) -> None:
+        """End the processes."""
+        for worker in self.workers:
+            worker.stop()
+
+    def abort(self) -> None:
+        """End them at once and for good."""
+        self.budget.stop.set()
+        for worker in self.workers:
+            worker.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A case with its reply.
+
+    Attributes:
+        planned, at, before: as in `Tried`.
+        reply: what became of it.
+        row: its row in the journal.
+    """
+
+    planned: Planned
+    at: int
+    before: Example
+    reply: Reply
+    row: Key | None
+
+
+class Trying(Generic[T]):
+    """Takes examples from a plan, leaves out what is decided, and counts what comes back.
+
+    What does the work puts it on `queue`, of what is `Answered` and other messages; the caller's
+    thread takes it from there.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        planned: Iterator[Planned | Undrawn],
+        tally: Tally,
+        checks: tuple[str, ...],
+        journal: Journal | None,
+        began: float,
+    ) -> None:
+        self.team, self.planned, self.tally, self.checks = team, planned, tally, checks
+        self.journal, self.began = journal, began
+        self.queue: queue.SimpleQueue[Answered | T] = queue.SimpleQueue()
+        self.lock = threading.Lock()  # of the plan
+        self.stopped = threading.Event()
+        self.lost: Counter[Status] = Counter()
+        self.returned = 0
+        self.given_up = False
+
+    def outcomes(self) -> Iterator[Tried]:
+        """Each case as it is decided; what is decided already comes first."""
+        if self.journal is not None:
+            yield from self.known(self.journal)
+        yield from self.run()
+
+    def run(self) -> Iterator[Tried]:
+        """Try what is not decided."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Give up what is not done."""
+        raise NotImplementedError
+
+    def take(self) -> Answered | T:
+        """The next message; Ctrl-C leaves it."""
+        with ENDING.may_leave():
+            return self.queue.get()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.stopped.is_set() or self.team.budget.over
+
+    def next_step(self) -> Planned | Undrawn | None:
+        """The next example that is not decided yet, or a batch to be drawn."""
+        with self.lock:
+            for step in self.planned:
+                if isinstance(step, Undrawn) or not self.is_known(step):
+                    return step
+        return None
+
+    def is_known(self, planned: Planned) -> bool:
+        """Whether the journal has all cases of an example."""
+        return self.journal is not None and self.journal.has(self.team.name, planned)
+
+    def begin(self, planned: Planned) -> Iterator[tuple[int, Case, Key | None]]:
+        """Number, case and row of each case of an example; in the journal as it is begun."""
+        numbered = [(at, case) for at, cases in planned.configurations() for case in cases]
+        for number, (at, case) in enumerate(numbered):
+            row = None
+            if self.journal is not None:
+                place = (self.team.name, planned.part, at, number)
+                entry = Entry(*place, case, None, planned.number, len(numbered))
+                row = self.journal.started(entry)
+            yield at, case, row
+
+    def known(self, journal: Journal) -> Iterator[Tried]:
+        """What a run that was ended has decided; the last case of each example is told."""
+        for decided in journal.examples(self.team.name):
+            planned = decided.planned
+            for outcomes in decided.outcomes if planned.part != CORPUS else ():
+                self._count(next((o.status for o in outcomes if o.status in _LOST), None))
+            self.tally.add_example(planned, decided.outcomes, decided.configurations)
+            yield Tried(planned, planned.at, planned.example, decided.outcomes[-1])
+
+    def tried(self, message: Answered) -> Tried:
+        case: Case = message.before[-1]
+        outcomes = outcomes_of(
+            message.reply,
+            message.at,
+            case,
+            self.tally.info,
+            self.team.expectations,
+            self.checks,
+        )
+        planned = message.planned
+        tried = Tried(planned, message.at, message.before, outcomes)
+        self.tally.add(planned.part, message.before, outcomes, is_last=tried.is_last)
+        if tried.is_last:
+            self.tally.finished(planned.part, len(planned.configurations()))
+        if planned.part != CORPUS:
+            self._count(message.reply.status if isinstance(message.reply, Lost) else None)
+        if self.journal is not None and message.row is not None:
+            self.journal.decided(message.row, outcomes, time.monotonic() - self.began)
+        return tried
+
+    def _count(self, lost: Status | None) -> None:
+        """Stop where there is nothing more to learn from further cases."""
+        if lost is None:
+            self.returned += 1
+            return
+        self.lost[lost] += 1
+        total, limits = self.lost.total(), self.team.workers[0].observer.limits
+        hopeless = not self.returned and total >= limits.lost_at_first
+        if hopeless or total >= limits.lost + self.returned:
+            self.stopped.set()
+            self.given_up = True
+        if self.given_up:
+            words = {Status.CRASHED: "crashed", Status.TIMED_OUT: "timed out"}
+            kinds = " and ".join(f"{n} {words[s]}" for s, n in sorted(self.lost.items()))
+            self.tally.stopped = f"stopped when {kinds} of {total + self.returned} cases"
