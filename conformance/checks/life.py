@@ -27,6 +27,24 @@ from reference_impl.dtypes import format_of
 
 Life = Mapping[Stage, Answer]
 
+# How a layer is called in each mode, or what was done with it before.
+HOW = {
+    "graph": "traced by tf.function",
+    "xla": "compiled by XLA",
+    "predict": "called by predict",
+    "sequential": "in a Sequential model",
+    "functional": "in a functional model",
+    "stateless": "called by stateless_call",
+    "revived": "made again by from_config",
+    "serialized": "serialized and made again",
+    "copied": "copied",
+    "copied_apart": "when a copy is given other weights",
+    "pickled": "pickled and unpickled",
+    "saved": "saved and loaded in a model",
+    "saved_lora": "tuned by LoRA, saved and loaded in a model",
+    "reloaded": "with weights loaded from a file",
+}
+
 _EVERY_ERROR = {"Exception", "BaseException", "object"}
 # Stages at which only Keras' own code decides what is raised; later an engine may.
 TYPED_STAGES = (Stage.CONSTRUCT, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.ASSIGN)
@@ -487,7 +505,11 @@ def modes_agree(trial: Trial) -> None:
     one = _at(_life(trial), Stage.CALL)
     other = _at(_lived(trial.answer(PLAIN_LIFE)), Stage.CALL)
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        _compare_outputs(one, other, "a plain call")
+        try:
+            _compare_outputs(one, other, "a plain call")
+        except CheckFailure as failure:
+            how = HOW[variation_of(trial).value()]
+            raise CheckFailure(f"{how}, it {failure.cause}", failure.message) from None
 
 
 def _same(found: Any, wanted: Any) -> bool:

@@ -16,7 +16,7 @@ from wrong_layers import WRONG, CorrectInGraphs, WrongInGraphs
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.checks import CHECKS
-from conformance.checks.life import RULES
+from conformance.checks.life import HOW, RULES
 from conformance.contract import page
 from conformance.implementations import wrap
 from conformance.observing.observation import Raised
@@ -138,3 +138,11 @@ def test_every_rule_of_the_page_names_its_source_and_has_a_failing_example() -> 
     backed = {check for check, _, _ in WRONG}
     assert {p.partition("\n")[0] for p in paragraphs} == backed
     assert all("Source: " in p for p in paragraphs)
+
+
+def test_a_cause_says_how_the_layer_was_called():
+    assert {*HOW} == {*MODES}
+    found = {
+        j.check: j for j in judged(Case.parse(f"{BASE}but.mode.graph-integers.1"), WrongInGraphs)
+    }
+    assert found["modes_agree"].cause == "traced by tf.function, it returns other values"
