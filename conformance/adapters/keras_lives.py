@@ -93,7 +93,7 @@ def _saved_lora(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     if not tuned.lora_enabled:
         tuned.enable_lora(1)
     for weight in (tuned.lora_kernel_a, tuned.lora_kernel_b):
-        weight.assign(keras.ops.ones_like(weight))
+        weight.assign(keras.ops.ones(weight.shape, weight.dtype))
     return layer(x) + (_saved(keras, tuned, x) - tuned(x))
 
 
