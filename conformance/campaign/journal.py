@@ -16,7 +16,7 @@ import sqlite3
 import threading
 from array import array
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -150,16 +150,21 @@ class Journal:
     def _begin(self) -> None:
         path = Path(self._folder, NAME)
         beside = path.with_name(f".{NAME}.{os.getpid()}")  # who reads a journal finds a whole one
-        beside.unlink(missing_ok=True)
-        with closing(_connection(beside)) as db:
-            db.executescript(_SCHEMA)
-            facts = [(name, json.dumps(value)) for name, value in self.about.items()]
-            db.executemany("INSERT INTO campaign VALUES (?, ?)", facts)
-            known = [(name, _text(info)) for name, info in self._measured.items()]
-            db.executemany("INSERT INTO measured VALUES (?, ?, NULL)", known)
-        for name in FILES:
-            Path(self._folder, name).unlink(missing_ok=True)
-        beside.replace(path)
+        try:
+            beside.unlink(missing_ok=True)
+            with closing(_connection(beside)) as db:
+                db.executescript(_SCHEMA)
+                facts = [(name, json.dumps(value)) for name, value in self.about.items()]
+                db.executemany("INSERT INTO campaign VALUES (?, ?)", facts)
+                known = [(name, _text(info)) for name, info in self._measured.items()]
+                db.executemany("INSERT INTO measured VALUES (?, ?, NULL)", known)
+            for name in FILES:
+                Path(self._folder, name).unlink(missing_ok=True)
+            beside.replace(path)
+        finally:
+            for suffix in ("", "-journal"):
+                with suppress(OSError):
+                    Path(f"{beside}{suffix}").unlink(missing_ok=True)
         self._db = _connection(path)
         _durable(self._db)
 
