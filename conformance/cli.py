@@ -235,13 +235,19 @@ def _publish(report: Any, out: Path, code: int, journals: list[list[Path]]) -> i
     from conformance.report import append_to_job, write_all
     from conformance.terminal import first_replay, tell
 
-    tell(report)
+    silenced: OSError | None = None
+    try:
+        tell(report)
+    except OSError as error:  # nobody reads the output any more; the report is wanted all the same
+        silenced = error
     try:
         page = write_all(report, out, listing(report, journals))
         append_to_job(report)
     except OSError as error:
         say(f"cannot write the report to {out}: {error.strerror or error}", err=True)
         return Exit.TROUBLE
+    if silenced is not None:
+        raise silenced
     say(f"Report: {page}", verbatim=True)
     if again := first_replay(report):
         say(f"Replay: {again}", verbatim=True)

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,6 +20,7 @@ from typing import NoReturn
 import psutil
 
 INTERRUPTED = 130  # exit code
+SAME = 0.1  # seconds: ``timeout`` sends its signal to the process, and at once to its group
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _UNDERSTOOD = b"\nInterrupted: writing what was decided. Again to leave at once.\n"
 _LEFT = b"\nLeft at once. What was decided is kept in the journal: --resume goes on with it.\n"
@@ -35,6 +37,7 @@ class Ending:
     def __init__(self) -> None:
         self.asked = False
         self._can_be_left = False
+        self._first = 0.0
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -62,8 +65,10 @@ class Ending:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
+            if time.monotonic() - self._first < SAME:
+                return
             _leave()
-        self.asked = True
+        self.asked, self._first = True, time.monotonic()
         _write(_UNDERSTOOD)
         if self._can_be_left:
             raise KeyboardInterrupt

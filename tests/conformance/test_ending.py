@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 import report_samples as samples
 from programs import PATHS, begun, decided, done, results, wait_until
 
+from conformance.campaign.ending import SAME
 from conformance.capabilities import probes
 from conformance.plan import Asked, plan
 from conformance.report import FILES, write_all
@@ -45,6 +47,7 @@ def interrupted(folder: Path, phase: str, *signals: int) -> tuple[int, str]:
             wait_until(mark.exists, process)
         for number in signals:
             process.send_signal(number)
+            time.sleep(2 * SAME)
         try:
             _, errors = process.communicate(timeout=60)
         finally:
@@ -97,14 +100,38 @@ def test_a_second_signal_ends_it_at_once_and_the_journal_stays(earlier: Path, ph
     assert results(earlier)["implementations"][0]["configurations"] == 12
 
 
+def test_timeout_which_signals_twice_at_once_asks_once(tmp_path: Path):
+    mark = tmp_path / "mark"
+    with begun(*RUN, cwd=tmp_path, env={"PHASE": "cases", "MARK": str(mark)}) as process:
+        wait_until(mark.exists, process)
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(SAME / 5)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Left at once" not in errors
+    assert results(tmp_path / "out")["implementations"][0]["interrupted"]
+
+
+def test_a_report_is_written_although_nobody_reads_the_output(tmp_path: Path):
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "conformance", *RIGHT, "--out", "out"],
+            cwd=tmp_path, env=PATHS, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+        )  # fmt: skip
+    assert ended.returncode == 4
+    assert results(tmp_path / "out")["implementations"][0]["verdict"] == "conforms"
+
+
 SIGNALLED = """
-import os, signal, sys
+import os, signal, sys, time
 from conformance import cli, report
 *sys.argv, signals = sys.argv
 write = report.FILES["junit.xml"]
 def signalled(*given):
     for name in signals.split("+"):
         os.kill(os.getpid(), getattr(signal, name))
+        time.sleep(0.2)
     write(*given)
 report.FILES["junit.xml"] = signalled
 cli.main()
