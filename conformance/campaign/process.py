@@ -98,6 +98,20 @@ class ObserverProcess:
         if self.aborted:
             raise UsageError(f"{self.name!r} was stopped")
         self._ready = False
+        first = self._begun()
+        if isinstance(first, Lost) and first.status is Status.CRASHED and not self.aborted:
+            first = self._begun()  # something else may have ended it
+        if isinstance(first, Lost):
+            raise UsageError(f"setting up {self.name!r} {first.message}")
+        info = self._first(first)
+        entries = self.target.expected_failures
+        self.info = replace(info, expected_failures=entries) if entries else info
+        self._grown_from = self._used()
+        self._ready = True
+        return self.info
+
+    def _begun(self) -> bytes | Lost:
+        """The first answer of a new child."""
         self.pace.restarted()
         self._slow_cases = 0
         self._process = Child(
@@ -117,15 +131,7 @@ class ObserverProcess:
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         self._nonce, self._replies = secrets.randbits(64), 0
         self._send(Start(self.target, self._nonce))
-        first = self._receive(self.limits.setup)
-        if isinstance(first, Lost):
-            raise UsageError(f"setting up {self.name!r} {first.message}")
-        info = self._first(first)
-        entries = self.target.expected_failures
-        self.info = replace(info, expected_failures=entries) if entries else info
-        self._grown_from = self._used()
-        self._ready = True
-        return self.info
+        return self._receive(self.limits.setup)
 
     def _first(self, data: bytes) -> Info:
         """What the first answer tells."""
