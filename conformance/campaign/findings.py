@@ -17,7 +17,7 @@ from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
 from conformance.causes import Failing, as_well, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
-from conformance.checks.values import BEYOND, HALF_SUMS, exact_values
+from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
 from conformance.expectations import Expectation
 from conformance.faults import FAULTS
 from conformance.mining import find_condition
@@ -61,7 +61,7 @@ def findings(
     Without a `team` they are neither shrunk nor explained. Otherwise its first process shrinks
     them, and `confirming`, which has run nothing yet, shows them again.
     """
-    groups = sorted(tally.failures.values(), key=lambda group: _first(group).place)
+    groups = _groups(tally)
     shrinker = _Shrinker(tally, team, confirming, checks)
     found = []
     for number, group in enumerate(groups):
@@ -84,17 +84,28 @@ def findings(
     except KeyboardInterrupt:
         shrinker.team = None
     expectations = () if team is None else team.expectations
-    told = _with_causes(_plainly(found), groups, tally, expectations)
+    told = _with_causes(found, groups, tally, expectations)
     return replace(told, interrupted=shrinker.team is not team)
 
 
-def _plainly(found: Sequence[Finding]) -> list[Finding]:
-    """Sums in 16 bits are no cause where exact data fail as well: that is more than rounding."""
-    inexact = not any(f.check == exact_values.name and f.status is Status.FAILED for f in found)
-    return [
-        finding if inexact or finding.cause not in HALF_SUMS else replace(finding, cause=BEYOND)
-        for finding in found
-    ]
+def _groups(tally: Tally) -> list[Failures]:
+    """The failures of each finding, in the order of the plan.
+
+    Sums in 16 bits are no cause where exact data fail as well: that is more than rounding.
+    """
+    groups = list(tally.failures.values())
+    outcomes = [_first(group).outcome for group in groups]
+    if any(o.check == exact_values.name and o.status is Status.FAILED for o in outcomes):
+        beyond = [
+            group
+            for group, o in zip(groups, outcomes, strict=True)
+            if o.cause in (*HALF_SUMS, BEYOND) and o.status is Status.FAILED
+            and o.check == bounded_values.name
+        ]  # fmt: skip
+        if any(_first(group).outcome.cause in HALF_SUMS for group in beyond):
+            rest = [group for group in groups if group not in beyond]
+            groups = [*rest, Failures.of_cause(BEYOND, beyond)]
+    return sorted(groups, key=lambda group: _first(group).place)
 
 
 def _agreed(
@@ -127,7 +138,7 @@ def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:
 
     The smallest case of one is the smallest of its smallest cases.
     """
-    groups = sorted(tally.failures.values(), key=lambda group: _first(group).place)
+    groups = _groups(tally)
     unshrunk = _Shrinker(tally, None, None, ())
     found = []
     for group in groups:

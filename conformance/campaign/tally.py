@@ -279,6 +279,17 @@ class Failures:
     def number(self) -> int:
         return self.sample.number
 
+    @staticmethod
+    def of_cause(cause: str, groups: Sequence[Failures]) -> Failures:
+        """Several as one, as if each had failed by `cause`."""
+        joined = Failures()
+        for group in groups:
+            for failure in (*group.sample, group.first, group.least):
+                if failure is not None:
+                    joined.add(replace(failure, outcome=replace(failure.outcome, cause=cause)))
+        joined.sample.number = sum(group.number for group in groups)
+        return joined
+
 
 def kind_of(outcome: Outcome) -> str:
     """Equal for outcomes of one finding."""
