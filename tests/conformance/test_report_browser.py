@@ -167,6 +167,15 @@ def test_everything_has_a_name(page: Page, address: str) -> None:
     assert page.get_by_role("button", name="Copy replay command").count() == 9
 
 
+def test_regions_have_names_of_their_own(page: Page, address: str) -> None:
+    page.goto(address)
+    named = page.locator("[role=region]").evaluate_all(
+        "found => found.map((e) => e.getAttribute('aria-label'))"
+    )
+    assert named
+    assert len({*named}) == len(named)
+
+
 def test_copies_the_case(page: Page, address: str) -> None:
     page.goto(address)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
