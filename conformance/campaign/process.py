@@ -267,6 +267,8 @@ class ObserverProcess:
             cause = "writes on the channel of the suite"
             return Lost(Status.CRASHED, cause, cause)
         code = process.wait()
+        assert self._said is not None
+        self._said.close()  # what it said last may still be on its way
         last_words = self._last_words()
         self._end()
         if self._late:
@@ -337,7 +339,15 @@ class ObserverProcess:
         fatal = [n for n, line in enumerate(lines) if line.startswith("Fatal Python error")]
         # Below the line of Python stands where it happened, not why.
         before = lines[: fatal[-1]] if fatal else lines
-        return lines[fatal[-1]] if fatal else "", before[-1][:LAST_WORDS] if before else ""
+        return lines[fatal[-1]] if fatal else "", _shortened(before[-1]) if before else ""
+
+
+def _shortened(line: str) -> str:
+    """Both ends of a long line: output without a newline may stand before what matters."""
+    if len(line) <= LAST_WORDS:
+        return line
+    half = LAST_WORDS // 2
+    return f"{line[:half]} ... {line[-half:]}"
 
 
 def _exit_text(code: int) -> str:
