@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
@@ -160,14 +161,24 @@ def test_a_report_that_is_being_written_is_written_whole_or_not_at_all(earlier: 
 RIGHT = ("run", "--impl", "planted:right", "--examples", "30", "--no-witness", "--jobs", "2")
 
 
+def child_of(process: subprocess.Popen[str], module: str) -> psutil.Process:
+    """A child that runs `module`, as soon as there is one; some may be ending just now."""
+    while process.poll() is None:
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if module in child.cmdline():
+                    return child
+        time.sleep(0.02)
+    raise AssertionError(f"the run ended without {module}")
+
+
 def test_killed_observers_and_judges_cost_nothing(tmp_path: Path):
     """One of each: what kills a case and its second try is told as a crash."""
     out = tmp_path / "out"
     with begun(*RIGHT, "--out", "out", cwd=tmp_path) as process:
         for more, name in ((10, "observer"), (40, "judge")):
             wait_until(lambda more=more: decided(out) >= more, process)
-            children = psutil.Process(process.pid).children()
-            next(c for c in children if f"conformance.campaign.{name}" in c.cmdline()).kill()
+            child_of(process, f"conformance.campaign.{name}").kill()
         assert process.wait(120) == 0
     (result,) = results(out)["implementations"]
     planned = plan(0, Asked("function"), limit=30)
