@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from conformance.report.html import write_html
@@ -47,8 +50,9 @@ def write_all(report: Report, directory: Path, listing: Listing | None = None) -
             else:
                 write(report, beside[name])
             _bring_to_disk(beside[name])
-        for name, path in beside.items():
-            path.replace(directory / name)
+        with _undisturbed():
+            for name, path in beside.items():
+                path.replace(directory / name)
     finally:
         for path in beside.values():
             path.unlink(missing_ok=True)
@@ -70,6 +74,21 @@ def append_to_job(report: Report) -> None:
     if there + len(text) <= MOST_OF_A_JOB:
         with path.open("ab") as file:
             file.write(text)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are ignored, so that no two files are of different reports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = signal.SIGINT, signal.SIGTERM
+    before = {name: signal.signal(name, lambda number, frame: None) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _bring_to_disk(path: Path) -> None:
