@@ -1,8 +1,9 @@
-"""The folder of a report: one process at a time makes one in it."""
+"""The folder of a report: one process at a time makes one in it, of files that are whole."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,22 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from conformance.errors import UsageError
+
+
+def beside(path: Path) -> Path:
+    """Where a file is written before it takes its place; `claimed` removes what is left there."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` when this is left without an exception."""
+    temporary = beside(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

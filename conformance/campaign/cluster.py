@@ -101,9 +101,13 @@ class _Done:
 class OnCluster(Trying[_Done]):
     """Tasks on a cluster put what came of them on the queue."""
 
-    cluster: Cluster
-    pending: dict[Any, list[Planned] | Undrawn]
-    restarts: dict[str, int]  # by worker
+    def __init__(self, cluster: Cluster, *given: Any) -> None:
+        super().__init__(*given)
+        self.cluster = cluster
+        self.pending: dict[Any, list[Planned] | Undrawn] = {}
+        self.restarts: dict[str, int] = {}  # by worker
+        self.size, self.lacking = 1, 0
+        self.waiting: Planned | Undrawn | None = None
 
     def run(self) -> Iterator[Tried]:
         """As `Trying.run`.
@@ -111,9 +115,6 @@ class OnCluster(Trying[_Done]):
         Raises:
             UsageError: a worker cannot measure the implementation, or has another version of it.
         """
-        self.pending, self.restarts = {}, {}
-        self.size, self.lacking = 1, 0
-        self.waiting: Planned | Undrawn | None = None
         self.cluster.wait()
         try:
             self._fill()

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conformance import files
 from conformance.campaign.findings import NOT_AGAIN
 from conformance.case import CaseError, format_sequence, parse_sequence
 from conformance.errors import UsageError
+from conformance.folder import replaced
 from conformance.plan import CORPUS, Asked, Example, Planned, adapt
 from conformance.printable import in_a_line
 from conformance.results import BAD, Report, Status
@@ -67,18 +69,11 @@ class Corpus:
         Raises:
             UsageError: it cannot be read, or a line is no case; says which.
         """
-        try:
-            if not path.exists():
-                if not path.parent.is_dir():
-                    raise UsageError(f"there is no folder {path.parent} for {path}")
-                return cls(path, [])
-            if not path.is_file() or path.stat().st_size > MOST_BYTES:
-                most = MOST_BYTES // 2**20
-                raise UsageError(f"{path} is no file of case strings with at most {most} MiB")
-            text = path.read_text("utf-8")
-        except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read {path}: {error}") from None
-        lines = enumerate(text.splitlines(), start=1)
+        if not os.path.exists(path):
+            if not os.path.isdir(path.parent):
+                raise UsageError(f"there is no folder {path.parent} for {path}")
+            return cls(path, [])
+        lines = enumerate(files.text(path, MOST_BYTES).splitlines(), start=1)
         return cls(path, [(line, _parsed(line, f"{path}, line {n}")) for n, line in lines])
 
     def planned(self, asked: Asked) -> Iterator[Planned]:
@@ -117,15 +112,10 @@ class Corpus:
         added = {case: line for case, line in _failing(report) if case not in known}
         left_out = len(now.lines) - len(kept)
         if added or left_out:
-            beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            try:
-                with beside.open("w", encoding="utf-8") as file:
-                    file.writelines(f"{line}\n" for line in (*kept, *added.values()))
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(self.path)
-            finally:
-                beside.unlink(missing_ok=True)
+            with replaced(self.path) as path, path.open("w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in (*kept, *added.values()))
+                file.flush()
+                os.fsync(file.fileno())
         return len(added), left_out
 
 

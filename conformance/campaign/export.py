@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from conformance.axes import AXES
 from conformance.campaign.journal import Entry, read
 from conformance.errors import UsageError
+from conformance.folder import replaced
 
 AT_ONCE = 50_000  # rows that are held in memory
 _COVERED = {name.replace(" ", "_"): shown for axis in AXES for name, shown in axis.covered.items()}
@@ -43,19 +43,15 @@ def to_parquet(folder: Path, path: Path) -> int:
         ]
     )
     written, rows = 0, _rows(read(folder))
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         some = list(islice(rows, AT_ONCE))
-        with parquet.ParquetWriter(beside, schema) as file:
+        with replaced(path) as whole, parquet.ParquetWriter(whole, schema) as file:
             while some:
                 file.write_table(arrow.Table.from_pylist(some, schema=schema))
                 written += len(some)
                 some = list(islice(rows, AT_ONCE))
-        beside.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        beside.unlink(missing_ok=True)
     return written
 
 

@@ -11,12 +11,11 @@ Verdicts without their numbers are few, so they are stored once and rows refer t
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 from array import array
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -27,6 +26,7 @@ from conformance.campaign.fingerprint import Fingerprint, difference, of_impleme
 from conformance.campaign.outcomes import Outcome
 from conformance.case import Case
 from conformance.errors import UsageError
+from conformance.folder import replaced
 from conformance.implementations.info import Info
 from conformance.plan import Planned
 from conformance.results import Status
@@ -149,10 +149,10 @@ class Journal:
 
     def _begin(self) -> None:
         path = Path(self._folder, NAME)
-        beside = path.with_name(f".{NAME}.{os.getpid()}")  # who reads a journal finds a whole one
-        try:
-            beside.unlink(missing_ok=True)
-            with closing(_connection(beside)) as db:
+        with replaced(path) as whole:  # who reads a journal finds a whole one
+            whole.unlink(missing_ok=True)
+            with closing(_connection(whole)) as db:
+                db.execute("PRAGMA journal_mode = MEMORY")  # no file of its own beside it
                 db.executescript(_SCHEMA)
                 facts = [(name, json.dumps(value)) for name, value in self.about.items()]
                 db.executemany("INSERT INTO campaign VALUES (?, ?)", facts)
@@ -160,11 +160,6 @@ class Journal:
                 db.executemany("INSERT INTO measured VALUES (?, ?, NULL)", known)
             for name in FILES:
                 Path(self._folder, name).unlink(missing_ok=True)
-            beside.replace(path)
-        finally:
-            for suffix in ("", "-journal"):
-                with suppress(OSError):
-                    Path(f"{beside}{suffix}").unlink(missing_ok=True)
         self._db = _connection(path)
         _durable(self._db)
 

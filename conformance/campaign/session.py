@@ -107,10 +107,7 @@ class Session:
         team.expectations += self.expectations
         cases = chain(shard.of(probes_of(info)), shard.of(replays(info)), planned(info))
         given = (team, cases, tally, checks, self.journal, self.began)
-        run: Trying[Any] = _Here(*given)
-        if cluster is not None:
-            run = OnCluster(*given)
-            run.cluster = cluster
+        run: Trying[Any] = _Here(*given) if cluster is None else OnCluster(cluster, *given)
         try:
             yield from run.outcomes()
         finally:
@@ -157,8 +154,10 @@ class _Ended:
 class _Here(Trying[_Ended]):
     """One thread for each process of a team puts replies on the queue."""
 
-    threads: list[threading.Thread]
-    refusals: list[UsageError]
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.threads: list[threading.Thread] = []
+        self.refusals: list[UsageError] = []
 
     def run(self) -> Iterator[Tried]:
         """As `Trying.run`.
@@ -166,7 +165,6 @@ class _Here(Trying[_Ended]):
         Raises:
             UsageError: no process can be started.
         """
-        self.threads, self.refusals = [], []
         waiting = list(self.team.workers)
         able: list[Worker] = []
         while waiting:

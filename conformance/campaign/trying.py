@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class Answered:
     row: Key | None
 
 
-class Trying(Generic[T]):
+class Trying(ABC, Generic[T]):
     """Takes examples from a plan, leaves out what is decided, and counts what comes back.
 
     What does the work puts it on `queue`, of what is `Answered` and other messages; the caller's
@@ -138,13 +139,13 @@ class Trying(Generic[T]):
             yield from self.known(self.journal)
         yield from self.run()
 
+    @abstractmethod
     def run(self) -> Iterator[Tried]:
         """Try what is not decided."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """Give up what is not done."""
-        raise NotImplementedError
 
     def take(self) -> Answered | T:
         """The next message; Ctrl-C leaves it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conformance.folder import beside
 from conformance.report.html import write_html
 from conformance.report.junit import write_junit
 from conformance.report.markdown import render as in_markdown
@@ -42,19 +43,19 @@ def write_all(report: Report, directory: Path, listing: Listing | None = None) -
     for name in FILES:
         if (directory / name).is_dir():
             raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
-    beside = {name: directory / f".{name}.{os.getpid()}" for name in FILES}
+    written = {name: beside(directory / name) for name in FILES}
     try:
         for name, write in FILES.items():
             if name == PAGE:
-                write(report, beside[name], listing)
+                write(report, written[name], listing)
             else:
-                write(report, beside[name])
-            _bring_to_disk(beside[name])
+                write(report, written[name])
+            _bring_to_disk(written[name])
         with _undisturbed():
-            for name, path in beside.items():
+            for name, path in written.items():
                 path.replace(directory / name)
     finally:
-        for path in beside.values():
+        for path in written.values():
             path.unlink(missing_ok=True)
     return directory / PAGE
 
