@@ -152,10 +152,15 @@ class _Ended:
 
 
 class _Here(Trying[_Ended]):
-    """One thread for each process of a team puts replies on the queue."""
+    """One thread for each process of a team puts replies on the queue.
+
+    Attributes:
+        answered: of each example that is not done, how many cases are; told once, whoever goes on.
+    """
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
+        self.answered: dict[tuple[str, int], int] = {}
         self.threads: list[threading.Thread] = []
         self.refusals: list[UsageError] = []
 
@@ -218,22 +223,29 @@ class _Here(Trying[_Ended]):
                 assert isinstance(planned, Planned)  # here a plan is drawn as it is taken
                 try:
                     worker.start()
-                except UsageError:
+                    self._example(worker, planned)
+                except UsageError:  # another process goes on with it
                     with self.lock:
                         self.planned = chain([planned], self.planned)
                     raise
-                self._example(worker, planned)
         except BaseException as raised:  # noqa: BLE001 - raised again by who takes from the queue
             error = None if worker.aborted else raised
         self.queue.put(_Ended(worker, error))
 
     def _example(self, worker: Worker, planned: Planned) -> None:
         replies = worker.run(planned.example, self.checks)
-        for number, (at, _, row) in enumerate(self.begin(planned), start=1):
+        name = (planned.part, planned.number)
+        answered = self.answered.get(name, 0)
+        for _ in range(answered):  # what comes after them may depend on them
+            next(replies)
+        begun = self.begin(planned, answered)
+        for number, (at, _, row) in enumerate(begun, start=answered + 1):
             reply = next(replies)
             if self.team.budget.stop.is_set() or worker.aborted:
                 return  # the process was ended under it
             self.queue.put(Answered(planned, at, planned.example[:number], reply, row))
+            self.answered[name] = number
+        self.answered.pop(name)
 
     def _is_left_over(self) -> bool:
         if self.is_over or not self.refusals:

@@ -169,10 +169,13 @@ class Trying(ABC, Generic[T]):
         """Whether the journal has all cases of an example."""
         return self.journal is not None and self.journal.has(self.team.name, planned)
 
-    def begin(self, planned: Planned) -> Iterator[tuple[int, Case, Key | None]]:
-        """Number, case and row of each case of an example; in the journal as it is begun."""
+    def begin(self, planned: Planned, answered: int = 0) -> Iterator[tuple[int, Case, Key | None]]:
+        """Number, case and row of each case of an example; in the journal as it is begun.
+
+        The first `answered` cases are left out.
+        """
         numbered = [(at, case) for at, cases in planned.configurations() for case in cases]
-        for number, (at, case) in enumerate(numbered):
+        for number, (at, case) in enumerate(numbered[answered:], start=answered):
             row = None
             if self.journal is not None:
                 place = (self.team.name, planned.part, at, number)

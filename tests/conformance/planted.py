@@ -451,6 +451,19 @@ def is_killed_once(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     return right(x, kernel, bias, **given)
 
 
+class DoesNotStartAgain(Implementation):
+    """Right; where there are two groups its process is killed, and the next one does not start."""
+
+    def setup(self) -> None:
+        mark = os.environ["KILLED_ONCE"]
+        if os.path.exists(mark) and not os.path.exists(mark + ".again"):
+            with open(mark + ".again", "w", encoding="utf-8"):
+                raise RuntimeError("no memory")
+
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return is_killed_once(x, kernel, bias, **given)
+
+
 def hangs(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     time.sleep(1000)
 

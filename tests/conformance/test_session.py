@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_a_case_that_is_lost_twice_is_a_failure():
     result = measured("ends_the_process", given=((CASE,), (GROUPED,)))
     assert result.verdict is Verdict.FAILS
     assert [f.status for f in result.findings] == [Status.CRASHED]
+
+
+@pytest.mark.usefixtures("killed_once")
+def test_what_a_process_that_does_not_start_again_was_at_is_gone_on_with_by_another(tmp_path: Path):
+    example = (CASE, GROUPED, replace(CASE, seed=1))
+    given = (example, *((replace(CASE, seed=seed),) for seed in range(2, 20)))
+    result = measured("DoesNotStartAgain", folder=tmp_path, given=given, examples=40, jobs=2)
+    assert result.verdict is Verdict.CONFORMS
+    assert result.cases == sum(map(len, given))
+    assert any(note.startswith("Could not be started in 1 of 2 processes") for note in result.notes)
+    tried = [entry.case for entry in journal.read(tmp_path) if entry.part == "given"]
+    assert sorted(map(str, tried)) == sorted(str(case) for one in given for case in one)
 
 
 # Time ---------------------------------------------------------------------------------------------
