@@ -16,12 +16,12 @@ from itertools import count
 from pathlib import Path
 
 from conformance.campaign.findings import findings
-from conformance.campaign.journal import FILES, Entry, Journal
-from conformance.campaign.outcomes import Outcome
 from conformance.campaign.summary import summary
-from conformance.campaign.tally import Tally
 from conformance.case import Case
 from conformance.implementations.info import Info
+from conformance.journals.journal import FILES, Entry, Journal
+from conformance.journals.outcomes import Outcome
+from conformance.journals.tally import Tally
 from conformance.plan import Asked, Planned, plan
 from conformance.report import write_all
 from conformance.results import Report, Status

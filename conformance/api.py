@@ -14,11 +14,11 @@ from conformance.case import CaseError, parse_sequence
 from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
 from conformance.errors import UsageError
-from conformance.implementations import Target, target_of
 from conformance.plan import Example
 from conformance.printable import clean
 from conformance.report.text import cause_lines, replay_command
 from conformance.results import Finding, Status, Verdict
+from conformance.targets import Target, target_of
 
 if TYPE_CHECKING:
     import pandas

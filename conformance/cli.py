@@ -156,8 +156,8 @@ def run(
     from conformance.campaign.corpus import Corpus
     from conformance.campaign.run import Settings
     from conformance.expectations import load
-    from conformance.implementations import Target, known_names, refuse_unknown
     from conformance.plan import WHOLE, Shard
+    from conformance.targets import Target, known_names, refuse_unknown
 
     if everyone and impl:
         raise UsageError("--all measures everything, so it cannot stand beside --impl")
@@ -189,11 +189,11 @@ def run(
 
 def _campaign(settings: Any, out: Path, *, resume: bool = False, prune: bool = False) -> int:
     """Run a campaign, print what was found, write its report to `out`; the exit code."""
-    from conformance.campaign import journal
     from conformance.campaign.ending import ENDING
     from conformance.campaign.run import exit_code
     from conformance.campaign.run import run as run_campaign
     from conformance.folder import claimed
+    from conformance.journals import journal
 
     with claimed(out), ENDING.handled():
         if resume and not journal.exists(out):
@@ -231,7 +231,7 @@ def _publish(report: Any, out: Path, code: int, journals: list[list[Path]]) -> i
 
     The page lists all results that are in the journals, which lie in one folder a run.
     """
-    from conformance.campaign.listing import listing
+    from conformance.journals.listing import listing
     from conformance.report import append_to_job, write_all
     from conformance.terminal import first_replay, tell
 
@@ -263,8 +263,8 @@ def merge(
 ) -> None:
     """Make one report of several runs: the shards of one, or of other implementations."""
     from conformance.campaign.joining import is_shard, joined
-    from conformance.campaign.listing import folders_of
     from conformance.folder import claimed
+    from conformance.journals.listing import folders_of
     from conformance.merging import merged
     from conformance.reading import read
     from conformance.results import overall
@@ -296,7 +296,7 @@ def export(
     ] = None,
 ) -> None:
     """Write every verdict of a run to a Parquet file, for analysis elsewhere."""
-    from conformance.campaign.export import to_parquet
+    from conformance.journals.export import to_parquet
 
     path = out or directory / "verdicts.parquet"
     say(f"{path}: {to_parquet(directory, path)} verdicts", verbatim=True)
@@ -315,11 +315,11 @@ def replay(
     xfail: Xfail = None,
 ) -> None:
     """Run one case again, and show what each check finds; or all findings of a run."""
-    from conformance.campaign.outcomes import outcomes_of
-    from conformance.campaign.worker import Worker
     from conformance.case import CaseError, parse_sequence
     from conformance.expectations import load, own_expectations, shipped
+    from conformance.journals.outcomes import outcomes_of
     from conformance.plan import Asked, adapt, refuse_unclaimed
+    from conformance.processes.worker import Worker
     from conformance.results import BAD, KERAS, Status
 
     if os.path.exists(case):
@@ -491,8 +491,8 @@ def vectors_verify(
     """Judge the outputs in a folder of test vectors; the same report and exit codes as run."""
     from conformance.campaign.run import Settings
     from conformance.expectations import load
-    from conformance.implementations import Target
     from conformance.implementations.recorded import VECTORS
+    from conformance.targets import Target
     from conformance.vectors import planned_cases
 
     cases = planned_cases(directory)
@@ -512,7 +512,7 @@ def vectors_verify(
 def list_() -> None:
     """Show the implementations and checks there are."""
     from conformance.checks import CHECKS
-    from conformance.implementations import ADAPTERS, adapter_of, installed
+    from conformance.targets import ADAPTERS, adapter_of, installed
 
     registered = installed()
     typer.echo("implementations")
@@ -535,8 +535,8 @@ def doctor() -> None:
     """Tell what is installed here and what can be measured."""
     from conformance.campaign.run import environment, keras_is_installed
     from conformance.campaign.session import available_cores
-    from conformance.implementations import ADAPTERS, adapter_of, installed
     from conformance.results import KERAS
+    from conformance.targets import ADAPTERS, adapter_of, installed
 
     registered = installed()
     for name, installed_as in environment().items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conformance.implementations import Target
+    from conformance.targets import Target
 
 
 class Hooks:
@@ -59,9 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     names = config.getoption("--conv-impl")
     if not names or hasattr(config, "workerinput"):  # the controller has looked already
         return
-    from conformance.campaign.process import ObserverProcess
     from conformance.errors import UsageError
-    from conformance.implementations import ADAPTERS, refuse_unknown
+    from conformance.processes.process import ObserverProcess
+    from conformance.targets import ADAPTERS, refuse_unknown
 
     duplicates = [name for name in names if names.count(name) > 1]
     if duplicates:
@@ -84,7 +84,7 @@ def conv2d_implementations(config: pytest.Config) -> list[Target]:
     Raises:
         conformance.UsageError: something cannot be measured.
     """
-    from conformance.implementations import target_of
+    from conformance.targets import target_of
 
     given: list[Any] = config.getoption("--conv-impl")
     if not given:

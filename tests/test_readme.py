@@ -13,7 +13,7 @@ from conformance import results
 from conformance.adapters.keras_modes import MODES
 from conformance.checks import CHECKS
 from conformance.cli import app
-from conformance.implementations import ADAPTERS, adapter_of
+from conformance.targets import ADAPTERS, adapter_of
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")

@@ -91,7 +91,7 @@ def test_an_adapter(copy: Copy):
         "    conv2d = staticmethod(reference_impl.conv2d)\n",
     )
     copy.edit(
-        "conformance/implementations/registry.py",
+        "conformance/targets/shipped.py",
         '    "reference": ',
         '    "twin": "conformance.adapters.twin:Twin",\n    "reference": ',
     )

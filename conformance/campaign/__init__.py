@@ -1,1 +1,1 @@
-"""How checks, implementations and cases are brought together, and what is kept of it."""
+"""A plan tried on implementations, and the findings that come of it."""

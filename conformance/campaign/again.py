@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conformance.campaign.outcomes import Outcome, outcomes_of
-from conformance.campaign.worker import Worker
 from conformance.case import CaseError, parse_sequence
 from conformance.causes import members, unexpected
 from conformance.errors import UsageError
 from conformance.implementations.info import Info
+from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.plan import Asked, adapt, refuse_unclaimed
+from conformance.processes.worker import Worker
 from conformance.results import BAD, Finding, ImplementationResult, Report, Status
 
 

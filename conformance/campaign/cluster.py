@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.campaign.ending import ENDING
-from conformance.campaign.fingerprint import Fingerprint, difference, of_implementation, versions
-from conformance.campaign.limits import Budget, Limits
 from conformance.campaign.trying import Answered, Tried, Trying
-from conformance.campaign.worker import Reply, Worker
 from conformance.case import format_sequence, parse_sequence
 from conformance.errors import UsageError, describe
-from conformance.implementations import Target
+from conformance.journals.fingerprint import Fingerprint, difference, of_implementation, versions
 from conformance.plan import FREE_AT_ONCE, Example, Planned, Undrawn
+from conformance.processes.limits import Budget, Limits
+from conformance.processes.worker import Reply, Worker
+from conformance.targets import Target
 
 TASK = 2.0  # seconds that a task should take
 MOST_AT_ONCE = 100  # examples of a task

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from conformance.campaign.ending import ENDING
-from conformance.campaign.limits import Budget
-from conformance.campaign.outcomes import Outcome, outcomes_of
-from conformance.campaign.reproducer import Shown, script
-from conformance.campaign.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
 from conformance.campaign.trying import Team
-from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
 from conformance.causes import Failing, as_well, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
 from conformance.expectations import Expectation
 from conformance.faults import FAULTS
+from conformance.journals.outcomes import Outcome, outcomes_of
+from conformance.journals.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
 from conformance.mining import find_condition
 from conformance.plan import SHRINK_ATTEMPTS, Asked, Example, smallest
 from conformance.plan.growing import grown
+from conformance.processes.limits import Budget
+from conformance.processes.worker import Worker
+from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Cause, Evidence, Finding, Status
 
 MOST_SHRUNK = 12

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance.campaign.findings import joined as joined_findings
-from conformance.campaign.fingerprint import difference, of_implementation
-from conformance.campaign.journal import Journal
-from conformance.campaign.measured import Measured
 from conformance.campaign.summary import summary
-from conformance.campaign.tally import Tally
 from conformance.errors import UsageError
 from conformance.headline import headline
+from conformance.journals.fingerprint import difference, of_implementation
+from conformance.journals.journal import Journal
+from conformance.journals.measured import Measured
+from conformance.journals.tally import Tally
 from conformance.merging import by_run, span
 from conformance.plan import Shard
 from conformance.results import KERAS, ImplementationResult, Report

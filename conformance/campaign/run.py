@@ -16,18 +16,12 @@ from itertools import islice
 from pathlib import Path
 
 from conformance.calls import Kind
-from conformance.campaign import journal as journals
 from conformance.campaign.cluster import Cluster
 from conformance.campaign.corpus import Corpus
 from conformance.campaign.ending import ENDING, INTERRUPTED
 from conformance.campaign.findings import findings
-from conformance.campaign.fingerprint import Fingerprint, digest, digest_of, versions
-from conformance.campaign.journal import Journal
-from conformance.campaign.limits import MOST_JOBS, Limits
-from conformance.campaign.measured import Measured
 from conformance.campaign.session import Session, available_cores
 from conformance.campaign.summary import summary
-from conformance.campaign.tally import Tally
 from conformance.campaign.trying import Team
 from conformance.case import format_sequence
 from conformance.checks import CHECKS
@@ -35,8 +29,12 @@ from conformance.checks.life import RULES
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
 from conformance.headline import headline
-from conformance.implementations import ADAPTERS, Target, adapter_of
 from conformance.implementations.info import Info
+from conformance.journals import journal as journals
+from conformance.journals.fingerprint import Fingerprint, digest, digest_of, versions
+from conformance.journals.journal import Journal
+from conformance.journals.measured import Measured
+from conformance.journals.tally import Tally
 from conformance.machine import instruction_set
 from conformance.plan import (
     PROFILES,
@@ -52,7 +50,9 @@ from conformance.plan import (
     refuse_unclaimed,
 )
 from conformance.plan import VERSION as PLAN_VERSION
+from conformance.processes.limits import MOST_JOBS, Limits
 from conformance.results import KERAS, ImplementationResult, Report, Verdict, overall
+from conformance.targets import ADAPTERS, Target, adapter_of
 from reference_impl.convolution import active_path
 
 WITNESSED = (

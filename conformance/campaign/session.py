@@ -16,18 +16,18 @@ from types import TracebackType
 from typing import Any
 
 from conformance.campaign.cluster import Cluster, OnCluster
-from conformance.campaign.journal import Journal
-from conformance.campaign.judges import Judges
-from conformance.campaign.limits import Budget, Limits, Patience
-from conformance.campaign.tally import PROBES, Tally
 from conformance.campaign.trying import Answered, Team, Tried, Trying
-from conformance.campaign.worker import Worker
 from conformance.capabilities import probes
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, own_expectations
-from conformance.implementations import Target
 from conformance.implementations.info import Info
+from conformance.journals.journal import Journal
+from conformance.journals.tally import PROBES, Tally
 from conformance.plan import WHOLE, Planned, Shard, Undrawn
+from conformance.processes.judges import Judges
+from conformance.processes.limits import Budget, Limits, Patience
+from conformance.processes.worker import Worker
+from conformance.targets import Target
 
 
 def available_cores() -> int:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from conformance.campaign.findings import Found, findings
 from conformance.campaign.session import Session
-from conformance.campaign.tally import Tally
 from conformance.causes import members
 from conformance.checks import CHECKS, concerning
 from conformance.expectations import load, shipped
-from conformance.implementations import Target
 from conformance.implementations.info import Info
+from conformance.journals.tally import Tally
 from conformance.plan import Asked, Planned, plan
 from conformance.results import BAD, Cause, Finding, Status
+from conformance.targets import Target
 
 
 @dataclass(frozen=True, slots=True)

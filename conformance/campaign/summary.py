@@ -10,9 +10,9 @@ import numpy as np
 
 from conformance.axes import AXES
 from conformance.campaign.findings import Found
-from conformance.campaign.tally import Tally
 from conformance.capabilities import area, every_need, wording
 from conformance.checks import CHECKS, concerning
+from conformance.journals.tally import Tally
 from conformance.plan import Asked
 from conformance.plan.classes import CLASSES, classes_for
 from conformance.plan.coverage import coverage

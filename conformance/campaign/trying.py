@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from conformance.campaign.ending import ENDING
-from conformance.campaign.journal import Entry, Journal, Key
-from conformance.campaign.limits import Budget
-from conformance.campaign.outcomes import Outcome, outcomes_of
-from conformance.campaign.process import Lost
-from conformance.campaign.tally import Tally
-from conformance.campaign.worker import Reply, Worker
 from conformance.case import Case
 from conformance.expectations import Expectation
-from conformance.implementations import Target
 from conformance.implementations.info import Info
+from conformance.journals.journal import Entry, Journal, Key
+from conformance.journals.outcomes import Outcome, outcomes_of
+from conformance.journals.tally import Tally
 from conformance.plan import CORPUS, Example, Planned, Undrawn
+from conformance.processes.limits import Budget
+from conformance.processes.process import Lost
+from conformance.processes.worker import Reply, Worker
 from conformance.results import Status
+from conformance.targets import Target
 
 _LOST = frozenset({Status.CRASHED, Status.TIMED_OUT})
 T = TypeVar("T")

@@ -17,12 +17,12 @@ from conformance.criteria import EXACT_ACTIVATIONS, Expected, expected
 from conformance.data import Arrays, arrays
 from conformance.errors import Crashed, Unsupported
 from conformance.implementations.info import Info
+from conformance.observing.life import reference_life
 from conformance.observing.memory import Memory
 from conformance.observing.observation import NOT_MADE, Answer, Observation, Raised
 from conformance.special import Special, special
 from conformance.sums import kept_sums
 from conformance.variations import VARIATIONS, Stage
-from conformance.variations.life import reference_life
 
 # Sizes such as 3x3, and numbers that are no part of a name such as float16.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9.])\d+(?:\.\d+)?(?:e[+-]?\d+|(?:x\d+)+)?(?![A-Za-z])")

@@ -204,7 +204,7 @@ class Implementation:
         return Reproducer(
             imports=(
                 *(case if own else ()),
-                "from conformance.implementations import resolve",
+                "from conformance.targets import resolve",
                 "",
                 f"implementation = resolve({target!r})",
                 "implementation.setup()",

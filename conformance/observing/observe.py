@@ -17,10 +17,10 @@ from conformance.calls import APART, FURTHER, Call, Kind
 from conformance.data import Arrays
 from conformance.errors import Crashed, Unsupported, describe, first_line
 from conformance.implementations.base import FunctionCall, Implementation, NotAnArrayError
+from conformance.observing.life import live
 from conformance.observing.memory import Rebuilt
 from conformance.observing.observation import NOT_MADE, Answer, Observation, Opaque, Raised
 from conformance.observing.question import NAMES, Question
-from conformance.variations.life import live
 
 _errstate, _array, _asarray = np.errstate, np.array, np.asarray
 _negative, _ndarray, _masked = np.negative, np.ndarray, np.ma.MaskedArray

@@ -13,10 +13,10 @@ from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, calls_for, judge, question_for
 from conformance.checks.shapes import output_shape
 from conformance.diagnosis import diagnose
-from conformance.implementations import wrap
 from conformance.observing.observe import observe
 from conformance.plan import Asked, plan
 from conformance.results import BAD
+from conformance.targets import wrap
 
 FURTHER = 60  # configurations after the first that fails, to name a cause from
 ENOUGH = 10  # failing cases

@@ -6,8 +6,8 @@ import pytest
 
 from conformance.api import Checking, checkings
 from conformance.errors import UsageError
-from conformance.implementations import Target, refuse_unknown
 from conformance.pytest_plugin import conv2d_implementations
+from conformance.targets import Target, refuse_unknown
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

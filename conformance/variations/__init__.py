@@ -1,4 +1,4 @@
-"""What can be varied on a layer beside its numbers, and the life of a layer that is observed."""
+"""What can be varied on a layer beside its numbers."""
 
 from conformance.variations.table import VARIATIONS
 from conformance.variations.variation import Stage, Variation

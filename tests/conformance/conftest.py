@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.campaign.limits import Limits
-from conformance.campaign.worker import Worker
+from conformance.processes.limits import Limits
+from conformance.processes.worker import Worker
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ from conformance.campaign import findings, run
 from conformance.case import Case
 from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
-from conformance.implementations import target_of
 from conformance.report import FILES
 from conformance.results import Status
+from conformance.targets import target_of
 
 SMALL: dict[str, Any] = {"examples": 3, "jobs": 1}
 

@@ -15,18 +15,19 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign import findings, limits, run
-from conformance.campaign.limits import Limits
+from conformance.campaign import findings, run
 from conformance.campaign.run import Campaign, Settings, exit_code
-from conformance.campaign.worker import Worker
 from conformance.case import Case, parse_sequence
 from conformance.checks import concerning
 from conformance.checks.values import HALF_SUMS
 from conformance.errors import UsageError
 from conformance.expectations import load
-from conformance.implementations import Target, resolve
 from conformance.plan import Asked, plan
+from conformance.processes import limits
+from conformance.processes.limits import Limits
+from conformance.processes.worker import Worker
 from conformance.results import Finding, ImplementationResult, Status, Verdict
+from conformance.targets import Target, resolve
 
 # Every other configuration has two groups.
 MIXED = tuple(

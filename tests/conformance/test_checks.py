@@ -20,8 +20,8 @@ from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.checks.life import RULES
 from conformance.faults import FAULTS
-from conformance.implementations import wrap
 from conformance.results import Status
+from conformance.targets import wrap
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
 BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")

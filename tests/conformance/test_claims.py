@@ -17,9 +17,9 @@ from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, concerning
 from conformance.checks.claims import gradients_are_exact
 from conformance.checks.life import RULES
-from conformance.implementations import wrap
 from conformance.plan import Asked, plan
 from conformance.results import Status
+from conformance.targets import wrap
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-s2x1-same-integers.1")
 BOUNDED = Case.parse("in1x5x6x4-f3-k3x2-normal.1")

@@ -21,8 +21,9 @@ from conformance import cli, report
 from conformance.campaign import run as campaign_run
 from conformance.case import Case
 from conformance.checks import CHECKS, concerning
-from conformance.implementations import ADAPTERS, adapter, known_names, resolve
+from conformance.implementations import adapter
 from conformance.results import Status
+from conformance.targets import ADAPTERS, known_names, resolve
 
 RIGHT = ("--impl", "planted:right")
 WRONG = ("--impl", "planted:off_by_one")

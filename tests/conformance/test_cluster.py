@@ -17,14 +17,14 @@ from programs import begun, decided, done, results, wait_until
 from conformance import UsageError
 from conformance.campaign import cluster
 from conformance.campaign.findings import findings
-from conformance.campaign.fingerprint import versions
 from conformance.campaign.run import Settings, run
 from conformance.campaign.session import Session
 from conformance.campaign.summary import summary
-from conformance.campaign.tally import Tally
-from conformance.implementations import Target
+from conformance.journals.fingerprint import versions
+from conformance.journals.tally import Tally
 from conformance.plan import Asked, Undrawn
 from conformance.results import ImplementationResult
+from conformance.targets import Target
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("default")  # those of Dask are not ours

@@ -11,12 +11,12 @@ import report_samples as samples
 from programs import done
 
 from conformance import UsageError
-from conformance.campaign import journal
 from conformance.campaign.corpus import MOST_BYTES, Corpus
 from conformance.campaign.run import Campaign, Settings, run
 from conformance.case import Case
-from conformance.implementations import Target
+from conformance.journals import journal
 from conformance.plan import Asked
+from conformance.targets import Target
 
 DILATED = "in1x5x5x1-f1-k2-d1x2-integers.0"
 PLAIN = "in1x1x1x1-f1-k1-integers.0"

@@ -9,10 +9,7 @@ import planted
 import pytest
 
 from conformance.campaign import run
-from conformance.campaign.limits import Limits
-from conformance.campaign.outcomes import Outcome, outcomes_of
 from conformance.campaign.run import Settings
-from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.errors import UsageError
@@ -23,9 +20,12 @@ from conformance.expectations import (
     own_expectations,
     shipped,
 )
-from conformance.implementations import Target, wrap
 from conformance.implementations.info import Info
+from conformance.journals.outcomes import Outcome, outcomes_of
+from conformance.processes.limits import Limits
+from conformance.processes.worker import Worker
 from conformance.results import ImplementationResult, Status, Verdict
+from conformance.targets import Target, wrap
 
 CASE = Case.parse("in2x8x9x6-f4-k3x2-s1x2-same-g2-a.relu-float16-integers.1")  # output 8 x 5
 

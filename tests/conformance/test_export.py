@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from conformance import UsageError
-from conformance.campaign import export, journal
-from conformance.campaign.export import to_parquet
 from conformance.campaign.run import Settings, run
-from conformance.implementations import Target
+from conformance.journals import export, journal
+from conformance.journals.export import to_parquet
+from conformance.targets import Target
 
 parquet = pytest.importorskip("pyarrow.parquet")
 

@@ -18,10 +18,10 @@ import pytest
 import report_samples as samples
 
 from conformance import UsageError, cli
-from conformance.campaign import journal
 from conformance.campaign import run as campaign_run
 from conformance.campaign.run import Campaign
 from conformance.folder import claimed
+from conformance.journals import journal
 from conformance.report import FILES, write_all
 
 QUICK = ("--examples", "3", "--no-witness", "--jobs", "1")

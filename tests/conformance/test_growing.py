@@ -8,9 +8,9 @@ import pytest
 from conformance.campaign.run import Settings, run
 from conformance.case import Case
 from conformance.data import arrays
-from conformance.implementations import Target
 from conformance.plan.growing import MOST_INPUT, grown
 from conformance.results import Evidence, Finding
+from conformance.targets import Target
 
 
 def findings(attribute: str) -> list[Finding]:

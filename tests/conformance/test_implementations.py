@@ -12,22 +12,15 @@ import planted
 import pytest
 
 import reference_impl
-from conformance.campaign.reproducer import Shown, script
 from conformance.campaign.run import environment
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.implementations import (
-    ADAPTERS,
-    Implementation,
-    adapter,
-    adapter_of,
-    known_names,
-    resolve,
-    wrap,
-)
+from conformance.implementations import Implementation, adapter
 from conformance.implementations.info import Info
+from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Status
+from conformance.targets import ADAPTERS, adapter_of, known_names, resolve, wrap
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
 
@@ -140,7 +133,7 @@ def test_an_implementation_that_lacks_something_is_refused_by_name(target: Any, 
 def test_naming_adapters_imports_none_of_their_engines():
     engines = {module for name in ADAPTERS for module in adapter_of(name).requires}
     source = (
-        "import sys; from conformance.implementations import ADAPTERS, adapter_of; "
+        "import sys; from conformance.targets import ADAPTERS, adapter_of; "
         f"[adapter_of(name) for name in ADAPTERS]; print({engines!r} & {{*sys.modules}})"
     )
     done = subprocess.run(

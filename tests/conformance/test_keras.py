@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.campaign.outcomes import outcomes_of
-from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.expectations import shipped
+from conformance.journals.outcomes import outcomes_of
+from conformance.processes.worker import Worker
 from conformance.results import Status
 from reference_impl import Conv2D
 

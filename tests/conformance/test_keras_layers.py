@@ -15,17 +15,17 @@ from tried import judged, tried
 from conformance.adapters.keras_layer import Keras
 from conformance.adapters.keras_modes import MODES
 from conformance.campaign import run
-from conformance.campaign.outcomes import outcomes_of
-from conformance.campaign.reproducer import Shown, script
 from conformance.campaign.run import Settings, environment
 from conformance.case import Case
 from conformance.checks import Judgement, judge
 from conformance.errors import UsageError, first_line
 from conformance.expectations import shipped
-from conformance.implementations import Target, resolve, target_of, wrap
 from conformance.implementations.info import Info
+from conformance.journals.outcomes import outcomes_of
 from conformance.machine import INSTRUCTION_SETS, instruction_set
+from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Status, Verdict
+from conformance.targets import Target, resolve, target_of, wrap
 
 CASES = [
     "in2x5x6x4-f6-k3x2-s1x2-same-cl-a.relu-integers.1",
@@ -214,7 +214,7 @@ def printed(source: str, **environment: str) -> str:
 
 def test_the_environment_is_set_before_keras_and_keeps_what_was_set():
     source = (
-        "from conformance.implementations import resolve; resolve('own_layers:Plain'); "
+        "from conformance.targets import resolve; resolve('own_layers:Plain'); "
         "from own_layers import AT_IMPORT as e; "
         "print(e['CUDA_VISIBLE_DEVICES'], e['OMP_NUM_THREADS'], e.get('TF_ENABLE_ONEDNN_OPTS'))"
     )
@@ -226,7 +226,7 @@ def test_the_backend_is_the_one_that_the_user_has_chosen():
     source = f"""
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.implementations import resolve
+from conformance.targets import resolve
 from tried import judged
 
 implementation = resolve("own_layers:Plain@functional")

@@ -18,14 +18,14 @@ from conformance.case import Case
 from conformance.checks import CHECKS
 from conformance.checks.life import HOW, RULES
 from conformance.contract import page
-from conformance.implementations import wrap
+from conformance.observing.life import reference_life
 from conformance.observing.observation import Raised
 from conformance.plan import plan
 from conformance.plan.asking import Asked
 from conformance.plan.varied import varied_cases
 from conformance.results import Status
+from conformance.targets import wrap
 from conformance.variations import VARIATIONS, Stage
-from conformance.variations.life import reference_life
 from conformance.variations.table import MODES
 from reference_impl import Conv2D
 

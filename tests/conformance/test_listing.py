@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from conformance.campaign.listing import folders_of, listing
 from conformance.campaign.run import Settings, run
 from conformance.case import Case
-from conformance.implementations import Target
+from conformance.journals.listing import folders_of, listing
 from conformance.merging import merged
 from conformance.plan import Asked, plan
 from conformance.plan.classes import CLASSES, POPULAR_LAYER, classes_for, classes_of
 from conformance.plan.coverage import coverage
 from conformance.results import Listing, Report, Status
+from conformance.targets import Target
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import reference_impl
-from conformance.campaign.limits import Limits
-from conformance.campaign.worker import Worker
 from conformance.case import Case
 from conformance.data import arrays
 from conformance.errors import Crashed, Unsupported, UsageError
 from conformance.implementations.program import ProgramImplementation
+from conformance.processes.limits import Limits
+from conformance.processes.worker import Worker
 from conformance.results import Status
 
 CASES = [

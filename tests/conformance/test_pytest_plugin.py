@@ -15,8 +15,8 @@ import planted
 import pytest
 
 from conformance.checks import CHECKS, concerning
-from conformance.implementations import resolve
 from conformance.pytest_plugin import conv2d_implementations
+from conformance.targets import resolve
 
 INSTALLED = any(e.value == "conformance.pytest_plugin" for e in entry_points(group="pytest11"))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from conformance.campaign.run import Settings, run
-from conformance.implementations import Target
+from conformance.targets import Target
 
 Call = dict[str, Any]
 FACTORS = (

@@ -15,9 +15,9 @@ from conformance.case import Case, CaseError
 from conformance.checks import calls_for
 from conformance.checks.trial import Trial
 from conformance.data import arrays
-from conformance.implementations import wrap
 from conformance.refusals import REFUSALS
 from conformance.results import Status
+from conformance.targets import wrap
 
 TALL = Case.parse("in2x6x6x4-f2-k3x2-d2x1-g2-but.kernel_exceeds_input-integers.1")
 UNEVEN = Case.parse("in2x4x6x6-f2-k3x2-same-g2-cf-but.channels_uneven-normal.1")

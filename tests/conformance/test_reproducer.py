@@ -16,14 +16,14 @@ from wrong_layers import WRONG
 
 import conformance
 from conformance.campaign import findings, run
-from conformance.campaign.limits import Limits
-from conformance.campaign.reproducer import Shown, script
 from conformance.case import Case
 from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
-from conformance.implementations import Target, resolve
 from conformance.implementations.info import Info
+from conformance.processes.limits import Limits
+from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Finding, ImplementationResult, Report, Status
+from conformance.targets import Target, resolve
 from conformance.variations import VARIATIONS
 
 ALONE = {

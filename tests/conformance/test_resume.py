@@ -11,10 +11,10 @@ import pytest
 from programs import begun, decided, done, results, wait_until
 
 from conformance import UsageError
-from conformance.campaign import journal
-from conformance.campaign.journal import Journal
 from conformance.campaign.run import Settings, run
-from conformance.implementations import Target
+from conformance.journals import journal
+from conformance.journals.journal import Journal
+from conformance.targets import Target
 
 PAIR = ("--impl", "planted:off_by_one", "--impl", "planted:without_groups")
 QUICK = ("--no-witness", "--out", "out")

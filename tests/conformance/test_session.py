@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 import conformance
-from conformance.campaign import journal, run
-from conformance.campaign.journal import Entry, Journal
-from conformance.campaign.outcomes import Outcome
+from conformance.campaign import run
 from conformance.campaign.run import Settings
-from conformance.campaign.tally import Sample, Tally
 from conformance.case import Case
-from conformance.implementations import Target, resolve
+from conformance.journals import journal
+from conformance.journals.journal import Entry, Journal
+from conformance.journals.outcomes import Outcome
+from conformance.journals.tally import Sample, Tally
 from conformance.results import ImplementationResult, Status, Verdict
+from conformance.targets import Target, resolve
 
 CASE = Case.parse("in1x4x4x2-f2-k3-integers.0")
 GROUPED = Case.parse("in1x4x4x2-f2-k3-g2-integers.0")
@@ -158,7 +159,7 @@ def test_an_entry_comes_back_as_it_was_written(tmp_path: Path):
 
 
 def test_a_sample_does_not_depend_on_the_order(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("conformance.campaign.tally.MOST_KEPT", 50)
+    monkeypatch.setattr("conformance.journals.tally.MOST_KEPT", 50)
     one: Sample[int] = Sample()
     other: Sample[int] = Sample()
     for n in range(1000):

@@ -14,18 +14,18 @@ import pytest
 from programs import done, results
 
 from conformance import UsageError
-from conformance.campaign import journal
 from conformance.campaign.findings import joined as joined_findings
 from conformance.campaign.joining import joined
 from conformance.campaign.run import Settings, run
-from conformance.campaign.tally import Tally, size_of
 from conformance.case import Case
-from conformance.implementations import Target
 from conformance.implementations.info import Info
+from conformance.journals import journal
+from conformance.journals.tally import Tally, size_of
 from conformance.plan import Asked, Planned, Shard, plan
 from conformance.reading import read
 from conformance.report import write_all
 from conformance.results import Report
+from conformance.targets import Target
 
 NAMES = ("off_by_one", "without_groups", "ends_the_process")
 N = 3

@@ -14,15 +14,16 @@ import foreign
 import psutil
 import pytest
 
-from conformance.campaign import keeper, run
-from conformance.campaign.limits import Limits, Pace
-from conformance.campaign.process import Lost
+from conformance.campaign import run
 from conformance.campaign.run import Settings
-from conformance.campaign.worker import Worker
 from conformance.case import Case
-from conformance.implementations import Target
+from conformance.processes import keeper
+from conformance.processes.limits import Limits, Pace
+from conformance.processes.process import Lost
+from conformance.processes.worker import Worker
 from conformance.results import ImplementationResult, Status, Verdict
 from conformance.tail import KEPT, Tail
+from conformance.targets import Target
 
 CASE = Case.parse("in1x4x4x2-f2-k3-integers.0")
 GROUPED = Case.parse("in1x4x4x2-f2-k3-g2-integers.0")

@@ -6,9 +6,9 @@ from typing import Any
 
 from conformance.case import Case
 from conformance.checks import Judgement, Trial, calls_for, judge, question_for
-from conformance.implementations import wrap
 from conformance.observing.observation import envelope, read, written
 from conformance.observing.observe import observe
+from conformance.targets import wrap
 
 
 def tried(case: Case, target: Any, checks: tuple[str, ...] = ()) -> Trial:

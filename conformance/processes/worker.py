@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.campaign.judges import Judges
-from conformance.campaign.limits import Budget, Limits, Patience
-from conformance.campaign.messages import (
+from conformance.case import Case
+from conformance.checks import Judgement
+from conformance.checks.shapes import output_shape
+from conformance.implementations.info import Info
+from conformance.processes.judges import Judges
+from conformance.processes.limits import Budget, Limits, Patience
+from conformance.processes.messages import (
     Ask,
     Diagnose,
     Explain,
@@ -17,13 +21,9 @@ from conformance.campaign.messages import (
     Judge,
     Trying,
 )
-from conformance.campaign.process import Lost, ObserverProcess
-from conformance.case import Case
-from conformance.checks import Judgement
-from conformance.checks.shapes import output_shape
-from conformance.implementations import Target
-from conformance.implementations.info import Info
+from conformance.processes.process import Lost, ObserverProcess
 from conformance.results import Evidence, Status
+from conformance.targets import Target
 
 STRAY = "writes on the channel of the suite"
 

@@ -19,16 +19,16 @@ from typing import Any
 import psutil
 
 import conformance
-from conformance.campaign.children import Child
-from conformance.campaign.limits import Limits, Pace, Patience
-from conformance.campaign.messages import Observe, ProcessorTime, Start
 from conformance.errors import UsageError
-from conformance.implementations import Target
 from conformance.implementations.info import Info
 from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, length_of, opened
 from conformance.observing.question import Question
+from conformance.processes.children import Child
+from conformance.processes.limits import Limits, Pace, Patience
+from conformance.processes.messages import Observe, ProcessorTime, Start
 from conformance.results import Status
 from conformance.tail import Tail
+from conformance.targets import Target
 
 CLOSE_LIMIT = 5.0
 MOST_BYTES = 2**31  # of one answer
@@ -116,7 +116,7 @@ class ObserverProcess:
         self._slow_cases = 0
         self._process = Child(
             # -P: only what the parent imports from, not a source tree that happens to be here.
-            [sys.executable, "-P", "-m", "conformance.campaign.observer"],
+            [sys.executable, "-P", "-m", "conformance.processes.observer"],
             {**os.environ, "PYTHONPATH": import_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from conformance.campaign import keeper
+from conformance.processes import keeper
 
 LAST = 5.0  # seconds that the keeper gets when this process ends
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
-from conformance.campaign.children import Child
-from conformance.campaign.messages import HarnessError
-from conformance.campaign.process import import_path
 from conformance.case import Case
+from conformance.processes.children import Child
+from conformance.processes.messages import HarnessError
+from conformance.processes.process import import_path
 
 
 class Judges:
@@ -107,7 +107,7 @@ class _JudgeProcess:
     def _started(self) -> Child:
         if self._process is None:
             self._process = Child(
-                [sys.executable, "-P", "-m", "conformance.campaign.judge"],
+                [sys.executable, "-P", "-m", "conformance.processes.judge"],
                 {**os.environ, "PYTHONPATH": import_path()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -42,7 +42,7 @@ def adapter_around(made_by: Callable[..., Any], package: str = "") -> Keras:
     `package` is where they come from, with its version.
     """
     from conformance.adapters.keras_layer import Keras
-    from conformance.implementations.registry import ADAPTERS, adapter_of
+    from conformance.targets.shipped import ADAPTERS, adapter_of
 
     name = f"keras-{sys.modules['keras'].config.backend()}"
     kind: Any = adapter_of(name) if name in ADAPTERS else Keras

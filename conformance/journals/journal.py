@@ -22,12 +22,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from conformance.campaign.fingerprint import Fingerprint, difference, of_implementation
-from conformance.campaign.outcomes import Outcome
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.folder import replaced
 from conformance.implementations.info import Info
+from conformance.journals.fingerprint import Fingerprint, difference, of_implementation
+from conformance.journals.outcomes import Outcome
 from conformance.plan import Planned
 from conformance.results import Status
 

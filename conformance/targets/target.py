@@ -12,8 +12,8 @@ from typing import Any
 
 from conformance.errors import UsageError, describe
 from conformance.implementations.base import Implementation
-from conformance.implementations.keras_layers import layer_class
-from conformance.implementations.wrapping import wrap
+from conformance.targets.keras_layers import layer_class
+from conformance.targets.wrapping import wrap
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.axes import AXES
-from conformance.campaign.journal import Entry, read
 from conformance.errors import UsageError
 from conformance.folder import replaced
+from conformance.journals.journal import Entry, read
 
 AT_ONCE = 50_000  # rows that are held in memory
 _COVERED = {name.replace(" ", "_"): shown for axis in AXES for name, shown in axis.covered.items()}

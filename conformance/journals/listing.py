@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.campaign import journal
-from conformance.campaign.tally import PROBE_CHECK, PROBES, WORST_FIRST
 from conformance.case import Case
 from conformance.errors import UsageError
+from conformance.journals import journal
+from conformance.journals.tally import PROBE_CHECK, PROBES, WORST_FIRST
 from conformance.plan.classes import CLASSES, classes_of
 from conformance.results import Listed, Listing, Report, Status
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from conformance.axes import AXES, VARIED
-from conformance.campaign.outcomes import Outcome
 from conformance.capabilities import probes, wording
 from conformance.case import Case, format_sequence
 from conformance.checks import CHECKS
 from conformance.checks.claims import claimed_capability
 from conformance.implementations.info import Info
+from conformance.journals.outcomes import Outcome
 from conformance.plan import CORPUS, VARIATIONS, Example, Planned
 from conformance.plan.classes import classes_of
 from conformance.results import BAD, Capability, Status

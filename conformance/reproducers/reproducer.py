@@ -15,9 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.calls import Call, Kind
-from conformance.campaign.life_script import LifeScript
-from conformance.campaign.literals import Literals
-from conformance.campaign.worker import STRAY
 from conformance.case import Case, format_sequence
 from conformance.checks import CHECKS, Trial, calls_for
 from conformance.checks.claims import upstream_gradient
@@ -25,7 +22,10 @@ from conformance.checks.shapes import allowed_shapes
 from conformance.criteria import Expected, expected
 from conformance.implementations.info import Info
 from conformance.printable import in_a_line
+from conformance.processes.worker import STRAY
 from conformance.refusals import REFUSALS
+from conformance.reproducers.life_script import LifeScript
+from conformance.reproducers.literals import Literals
 from conformance.results import Evidence, Status
 from conformance.special import Sort
 from conformance.sums import kept_sums

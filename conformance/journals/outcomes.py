@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from conformance.campaign.messages import HarnessError
-from conformance.campaign.process import Lost
-from conformance.campaign.worker import Flaky, Reply
 from conformance.case import Case
 from conformance.checks import Judgement
 from conformance.checks.check import Seen
 from conformance.checks.shapes import output_shape
 from conformance.expectations import Expectation
 from conformance.implementations.info import Info
+from conformance.processes.messages import HarnessError
+from conformance.processes.process import Lost
+from conformance.processes.worker import Flaky, Reply
 from conformance.results import Status
 
 EXPECTABLE = frozenset({Status.PASSED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT})

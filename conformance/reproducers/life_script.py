@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from conformance.campaign.literals import Literals
 from conformance.checks import Trial
 from conformance.checks.life import TYPED_STAGES, builtin_types, rounding, variation_of
+from conformance.observing.life import arguments_of, input_of, weights_of
 from conformance.observing.observation import NOT_MADE, Raised
+from conformance.reproducers.literals import Literals
 from conformance.variations import Stage
-from conformance.variations.life import arguments_of, input_of, weights_of
 from reference_impl import Conv2D
 
 # What brings a layer to a stage. What may be varied there is called shape, given or assigned.

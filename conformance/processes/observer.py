@@ -1,4 +1,4 @@
-"""The process that runs an implementation: ``python -m conformance.campaign.observer``.
+"""The process that runs an implementation: ``python -m conformance.processes.observer``.
 
 It makes the calls that it is asked for and answers with what came of them; it judges nothing.
 Requests are pickles from the suite, answers are envelopes of plain data, on what were stdin and
@@ -23,12 +23,12 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, BinaryIO
 
-from conformance.campaign.messages import Observe, ProcessorTime
 from conformance.errors import UsageError, describe
-from conformance.implementations import resolve
-from conformance.implementations.registry import importable
 from conformance.observing.observation import envelope, written
 from conformance.observing.observe import observe
+from conformance.processes.messages import Observe, ProcessorTime
+from conformance.targets import resolve
+from conformance.targets.registry import importable
 
 # Bound before any foreign code is imported.
 _load, _exit, _getpid, _process_time = pickle.load, os._exit, os.getpid, time.process_time

@@ -1,4 +1,4 @@
-"""The process that judges: ``python -m conformance.campaign.judge``. No foreign code is in it.
+"""The process that judges: ``python -m conformance.processes.judge``. No foreign code is in it.
 
 Requests come and verdicts go as pickles; both ends are the suite's own. What an implementation
 answered is in them as an envelope, which is read here.
@@ -16,7 +16,12 @@ from typing import Any
 import numpy as np
 
 from conformance.calls import Call
-from conformance.campaign.messages import (
+from conformance.checks import Judgement, Trial, calls_for, judge, question_for
+from conformance.diagnosis import diagnose
+from conformance.evidence import explain
+from conformance.observing.observation import EnvelopeError, TroubleError, read
+from conformance.observing.question import Question
+from conformance.processes.messages import (
     Ask,
     Diagnose,
     Explain,
@@ -26,11 +31,6 @@ from conformance.campaign.messages import (
     Trying,
     TryingKey,
 )
-from conformance.checks import Judgement, Trial, calls_for, judge, question_for
-from conformance.diagnosis import diagnose
-from conformance.evidence import explain
-from conformance.observing.observation import EnvelopeError, TroubleError, read
-from conformance.observing.question import Question
 from conformance.results import Evidence
 
 KEPT = 8  # trials that wait for their answers

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conformance.case import Case
-from conformance.implementations import Target
 from conformance.implementations.info import Info
 from conformance.observing.question import Question
+from conformance.targets import Target
 
 
 @dataclass(frozen=True, slots=True)

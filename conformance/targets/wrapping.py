@@ -15,7 +15,7 @@ from conformance.implementations.base import (
     Implementation,
     LayerImplementation,
 )
-from conformance.implementations.keras_layers import adapter_around, is_keras, layer_class
+from conformance.targets.keras_layers import adapter_around, is_keras, layer_class
 
 
 def wrap(name: str, target: Any) -> Implementation:

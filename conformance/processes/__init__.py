@@ -1,0 +1,1 @@
+"""The processes that run implementations and judges, and how they end."""

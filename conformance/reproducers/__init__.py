@@ -1,0 +1,1 @@
+"""Scripts that show a finding without the suite."""
