@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -584,10 +583,7 @@ def selftest(
 
 
 def main() -> None:
-    """Entry point: one sentence and exit code 2 for what cannot be done."""
-    # A shell's background job inherits an ignored SIGINT; CI cancels with one all the same.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # containers send this one alone
+    """Run a command: one sentence and exit code 2 for what cannot be done."""
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

@@ -550,7 +550,7 @@ def test_every_smallest_case_fails_again_alone(swapped: Campaign):
 WITHOUT_KERAS = """
 import conformance.campaign.run as run
 run.keras_is_installed = lambda: False
-from conformance.cli import main
+from conformance.__main__ import main
 main()
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -53,6 +54,18 @@ def interrupted(folder: Path, phase: str, *signals: int) -> tuple[int, str]:
         finally:
             process.kill()
     return process.returncode, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_modules_are_imported_it_ends_in_one_line(tmp_path: Path, number: int):
+    slow = "import pathlib, time; pathlib.Path(__file__).with_name('mark').touch(); time.sleep(60)"
+    (tmp_path / "typer.py").write_text(slow)
+    path = f"{tmp_path}{os.pathsep}{PATHS['PYTHONPATH']}"
+    with begun(*RUN, cwd=tmp_path, env={"PYTHONPATH": path}) as process:
+        wait_until((tmp_path / "mark").exists, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "Interrupted.\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
