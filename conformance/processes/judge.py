@@ -20,7 +20,6 @@ from conformance.checks import Judgement, Trial, calls_for, judge, question_for
 from conformance.diagnosis import diagnose
 from conformance.evidence import explain
 from conformance.observing.observation import EnvelopeError, TroubleError, read
-from conformance.observing.question import Question
 from conformance.processes.messages import (
     Ask,
     Diagnose,
@@ -54,10 +53,10 @@ class Bench:
         except Exception as error:  # noqa: BLE001 - told as a harness error
             return HarnessError(f"{type(error).__name__}: {error}")
 
-    def _handle(self, request: Any) -> Question | list[Judgement] | Evidence | str | None:
+    def _handle(self, request: Any) -> bytes | list[Judgement] | Evidence | str | None:
         if isinstance(request, Ask):
             trial, _ = self._trial(request.trying)
-            return question_for(trial, request.trying.checks)
+            return pickle.dumps(question_for(trial, request.trying.checks))
         if isinstance(request, Judge):
             return judge(self._observed(request.trying, request.answer), request.trying.checks)
         if isinstance(request, Explain):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from conformance.case import Case
 from conformance.implementations.info import Info
-from conformance.observing.question import Question
 from conformance.targets import Target
 
 
@@ -28,9 +27,13 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """Request: make the calls of a question. With `traces`, print tracebacks of what they raise."""
+    """Request: make the calls of a question. With `traces`, print tracebacks of what they raise.
 
-    question: Question
+    Attributes:
+        question: a `Question` as the judge has pickled it; who hands it on does not read it.
+    """
+
+    question: bytes
     traces: bool = False
 
 
@@ -58,7 +61,7 @@ class Trying:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Request: the `Question` to ask the implementation."""
+    """Request: the `Question` to ask the implementation, pickled."""
 
     trying: Trying
 

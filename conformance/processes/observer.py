@@ -31,7 +31,8 @@ from conformance.targets import resolve
 from conformance.targets.registry import importable
 
 # Bound before any foreign code is imported.
-_load, _exit, _getpid, _process_time = pickle.load, os._exit, os.getpid, time.process_time
+_load, _loads, _exit, _getpid = pickle.load, pickle.loads, os._exit, os.getpid
+_process_time = time.process_time
 
 
 _PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
@@ -90,7 +91,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
             continue
         assert isinstance(request, Observe)
         try:
-            question = request.question
+            question = _loads(request.question)
             found = observe(implementation, question, traces=request.traces)
             answer = written(found, question.most)
         except Exception as error:  # noqa: BLE001 - told as a harness error

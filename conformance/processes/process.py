@@ -22,7 +22,6 @@ import conformance
 from conformance.errors import UsageError
 from conformance.implementations.info import Info
 from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, length_of, opened
-from conformance.observing.question import Question
 from conformance.processes.children import Child
 from conformance.processes.limits import Limits, Pace, Patience
 from conformance.processes.messages import Observe, ProcessorTime, Start
@@ -147,8 +146,8 @@ class ObserverProcess:
         self.stop()
         raise UsageError(reason)
 
-    def observe(self, question: Question, *, traces: bool = False) -> bytes | Lost:
-        """The envelope with the answers to `question`, or `Lost`, which costs one case.
+    def observe(self, question: bytes, *, traces: bool = False) -> bytes | Lost:
+        """The envelope with the answers to a pickled `Question`, or `Lost`, which costs one case.
 
         With `traces`, the tracebacks of what the implementation raises are `printed` too.
         """
