@@ -3,7 +3,8 @@
 Keras alone builds every layer of the campaign once, with its weights, and calls it once on every
 input, converting the result to NumPy. The campaign draws the cases, does the same, computes the
 reference, makes every check (some need further calls) and writes the report. Both run in turn in
-fresh processes; imports are left out on both sides. Run it with ``tox run -e bench``.
+fresh processes; imports are left out on both sides. The variations of a layer, which have no
+counterpart, are measured by themselves. Run it with ``tox run -e bench``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 
 def keras_alone(examples: int | None, seed: int) -> dict[str, float]:
@@ -44,38 +48,55 @@ def keras_alone(examples: int | None, seed: int) -> dict[str, float]:
 
 
 def campaign(examples: int | None, seed: int) -> dict[str, float]:
-    """CPU seconds of a whole campaign and its report, imports left out."""
-    from pathlib import Path
+    """CPU seconds of a campaign without variations and its report, imports left out."""
+    with patch("conformance.plan.varied_cases", lambda seed, asked: iter(())):
+        return _measured(examples=examples, seed=seed)
 
-    import conformance.report
+
+def variations(examples: int | None, seed: int) -> dict[str, float]:
+    """CPU seconds of one round of all variations and its report."""
+    from conformance.adapters.keras_modes import MODES
+    from conformance.plan import Asked
+    from conformance.plan.varied import varied_cases
+
+    asked = Asked(costly_calls=True, contract=True, modes=tuple(MODES))
+    return _measured(given=tuple((case,) for case in varied_cases(seed, asked)), seed=seed)
+
+
+def _measured(**settings: Any) -> dict[str, float]:
     from conformance.campaign.run import Settings, run
+    from conformance.report import write_all
 
     began = time.process_time()
-    result = run(Settings(examples=examples, seed=seed))
+    result = run(Settings(**settings))
     with tempfile.TemporaryDirectory() as folder:
-        result.report.write_json(Path(folder, "results.json"))
-        conformance.report.write_html(result.report, Path(folder, "report.html"))
-        conformance.report.write_junit(result.report, Path(folder, "junit.xml"))
+        write_all(result.report, Path(folder))
     parent = time.process_time() - began
     children = result.cpu["children"] - result.cpu["setup"] + result.cpu["judges"]
-    return {"cpu": parent + children, "parent": parent, "children": children}
+    return {
+        "cpu": parent + children,
+        "parent": parent,
+        "cases": result.report.implementations[0].cases,
+    }
+
+
+SIDES = {"keras": keras_alone, "campaign": campaign, "variations": variations}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, help="default: all rows and ladders")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--side", choices=("keras", "campaign"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.side:
-        side = keras_alone if options.side == "keras" else campaign
-        print(json.dumps(side(options.examples, options.seed)))
+        print(json.dumps(SIDES[options.side](options.examples, options.seed)))
         return
     ratios = []
     for seed in range(options.rounds):
         costs = {}
-        for side in ("keras", "campaign"):
+        for side in SIDES:
             words = ["--side", side, "--seed", str(seed)]
             if options.examples:
                 words += ["--examples", str(options.examples)]
@@ -91,7 +112,8 @@ def main() -> None:
         print(
             f"seed {seed}: Keras alone {costs['keras']['cpu']:.2f} s, campaign "
             f"{costs['campaign']['cpu']:.2f} s (drawing and report "
-            f"{costs['campaign']['parent']:.2f} s), ratio {ratios[-1]:.2f}",
+            f"{costs['campaign']['parent']:.2f} s), ratio {ratios[-1]:.2f}; "
+            f"{costs['variations']['cases']} variations {costs['variations']['cpu']:.2f} s",
             flush=True,
         )
     print(f"median ratio over {options.rounds} seeds: {statistics.median(ratios):.2f}")
