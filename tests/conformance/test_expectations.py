@@ -559,6 +559,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
 ] + [
     ("torch", "PyTorch 2.13.0+cpu", "oneDNN's convolution",
      "in2x7x4x1-f1-k2x4-s1x5-nobias-integers.23", "exact_values"),
+    ("torch", "PyTorch 2.13.0+cpu", "the kernel gradient of oneDNN's 1x1 convolution",
+     "in1x514x512x1-f1-k1x1-s2x2-nobias-integers.51147", "gradient_values"),
     ("torch", "PyTorch 2.13.0+cpu", TAKES_PAIRS,
      "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
     ("openvino", "OpenVINO 2026.4.1", "oneDNN's convolution",
