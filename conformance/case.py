@@ -117,6 +117,11 @@ class Case:
         return case
 
     @property
+    def halves_an_odd_axis(self) -> bool:
+        """Whether its activation, glu, is refused: the last axis of the output is odd."""
+        return self.activation == "glu" and self.geometry.output_shape[-1] % 2 == 1
+
+    @property
     def geometry(self) -> Geometry:
         """Arguments in Keras' words and as pairs, sizes and pads; computed once.
 
@@ -274,5 +279,10 @@ def _refuse_impossible(case: Case, text: str) -> None:
         case.geometry  # noqa: B018 - computed for its refusals
     except ValueError as error:
         raise CaseError(f"case {_shown(text)}: {error}") from None
+    if case.halves_an_odd_axis:
+        raise CaseError(
+            f"case {_shown(text)}: glu halves the last axis of the output, which has "
+            f"{case.geometry.output_shape[-1]} elements"
+        )
     if case.but in REFUSALS and not REFUSALS[case.but].applies(case.geometry):
         raise CaseError(f"case {_shown(text)}: but.{case.but} needs {REFUSALS[case.but].needs}")

@@ -179,8 +179,9 @@ def _open(tally: Tally) -> dict[str, dict[str, int]]:
 
 def _plan(tally: Tally) -> dict[str, Any]:
     """What of the plan was met; a case of which anything is unsupported does not count."""
-    answered, declined = list(tally.answered), sorted(tally.declined, key=str)
-    return {"parts": dict(tally.parts), **coverage(answered, Asked.of(tally.info), declined)}
+    asked, sample = Asked.of(tally.info), sorted(tally.unsupported, key=str)
+    met = coverage(tally.answered, asked, tally.declined, sample)
+    return {"parts": dict(tally.parts), **met}
 
 
 def _coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:

@@ -23,6 +23,7 @@ from conformance.implementations.info import Info
 from conformance.journals.outcomes import Outcome
 from conformance.plan import CORPUS, VARIATIONS, Example, Planned
 from conformance.plan.classes import classes_of
+from conformance.plan.coverage import Met
 from conformance.results import BAD, Capability, Status
 
 MOST_KEPT = 20_000
@@ -95,8 +96,8 @@ class Tally:
         strict: whether an unexpected pass fails the run.
         failures: what findings are made from: a sample, and the first and smallest of each kind.
         passed: cases with the checks that passed on them, a sample.
-        answered: cases that got an answer, a sample.
-        declined: cases of which anything was unsupported, a sample.
+        answered: what was met by the cases that got an answer.
+        declined: the same of cases of which anything was unsupported, and `unsupported` a sample.
         refused: reason to number of cases and shortest case.
         passes: reason to unexpected passes.
         entries: which entries of expected failures met something.
@@ -122,8 +123,9 @@ class Tally:
     strict: bool = False
     failures: dict[str, Failures] = field(default_factory=dict)
     passed: Sample[tuple[Case, frozenset[str]]] = field(default_factory=Sample)
-    answered: Sample[Case] = field(default_factory=Sample)
-    declined: Sample[Case] = field(default_factory=Sample)
+    answered: Met = field(default_factory=Met)
+    declined: Met = field(default_factory=Met)
+    unsupported: Sample[Case] = field(default_factory=Sample)
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     passes: Counter[str] = field(default_factory=Counter)
     entries: set[str] = field(default_factory=set)
@@ -169,8 +171,11 @@ class Tally:
         for argument, values in self.coverage.items():
             values[COVERED[argument](case)][worst] += 1
         text = str(case)
-        kept = self.declined if Status.UNSUPPORTED in statuses else self.answered
-        kept.add(text, case)
+        if Status.UNSUPPORTED in statuses:
+            self.declined.add(case)
+            self.unsupported.add(text, case)
+        else:
+            self.answered.add(case)
         passed = frozenset(o.check for o in outcomes if o.status is Status.PASSED)
         if passed:
             self.passed.add(text, (case, passed))

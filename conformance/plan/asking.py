@@ -49,7 +49,8 @@ class Asked:
     def may_ask(self, case: Case) -> bool:
         """Whether `case` is a valid Conv2D within what is claimed."""
         try:
-            return self.capabilities.covers(case)
+            claimed = self.capabilities.covers(case)
+            return claimed and not (self.kind == "layer" and case.halves_an_odd_axis)
         except ValueError:
             return False
 

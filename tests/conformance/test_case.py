@@ -193,6 +193,8 @@ def test_one_layer_serves_the_cases_that_share_arguments_and_channels(example: E
         ("in1x4x4x1-f1-k3", "data is missing"),
         ("in1x4x4x1-f1-k5-integers.0", "zero or negative"),
         ("in1x4x4x3-f4-k3-g2-integers.0", "groups=2 must divide the 3 channels"),
+        ("in1x4x4x3-f5-k3-a.glu-integers.0", "glu halves the last axis of the output, which has 5"),
+        ("in1x2x3x3-f4-k1-cf-a.glu-integers.0", "last axis of the output, which has 3 elements"),
         ("in1x4x4x4-f3-k3-g2-integers.0", "and the 3 filters"),
         ("in1x4x4x0-f1-k2-integers.0", "in1x4x4x0"),
         ("in1x0x4x1-f1-k2-same-integers.0", "in1x0x4x1"),

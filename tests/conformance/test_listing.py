@@ -14,7 +14,7 @@ from conformance.journals.listing import folders_of, listing
 from conformance.merging import merged
 from conformance.plan import Asked, plan
 from conformance.plan.classes import CLASSES, POPULAR_LAYER, classes_for, classes_of
-from conformance.plan.coverage import coverage
+from conformance.plan.coverage import Met, coverage
 from conformance.results import Listing, Report, Status
 from conformance.targets import Target
 
@@ -128,7 +128,7 @@ def test_every_case_of_a_plan_is_of_known_classes(kind: str):
     assert possible - met <= {(POPULAR_LAYER, name) for name in CLASSES[POPULAR_LAYER]}
     plain = [case for case in cases if case.asks == "values"]
     layers = {classes_of(case).get(POPULAR_LAYER) for case in plain} - {None}
-    assert len(layers) == coverage(plain, asked)["popular"]["met"]
+    assert len(layers) == coverage(Met(plain), asked)["popular"]["met"]
 
 
 def test_what_is_varied_is_told_by_that_alone():

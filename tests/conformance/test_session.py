@@ -158,6 +158,12 @@ def test_an_entry_comes_back_as_it_was_written(tmp_path: Path):
 # Samples ------------------------------------------------------------------------------------------
 
 
+def test_what_was_met_is_told_whatever_is_kept(monkeypatch: pytest.MonkeyPatch):
+    whole = measured("right", examples=30)
+    monkeypatch.setattr("conformance.journals.tally.MOST_KEPT", 5)
+    assert measured("right", examples=30).plan == whole.plan
+
+
 def test_a_sample_does_not_depend_on_the_order(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("conformance.journals.tally.MOST_KEPT", 50)
     one: Sample[int] = Sample()
