@@ -18,7 +18,6 @@ from typing import Any
 
 import psutil
 
-import conformance
 from conformance.errors import UsageError
 from conformance.implementations.info import Info
 from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, length_of, opened
@@ -359,5 +358,5 @@ def _exit_text(code: int) -> str:
 
 def import_path() -> str:
     """The parent's import path for the child, led by where this package came from."""
-    here = str(Path(conformance.__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     return os.pathsep.join(dict.fromkeys([here, *(path or os.getcwd() for path in sys.path)]))
