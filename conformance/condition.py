@@ -28,7 +28,7 @@ from typing import Any, Protocol
 from conformance.axes import TERMS, Number, Numbers, Word
 from conformance.case import Case
 from conformance.errors import UsageError
-from conformance.machine import INSTRUCTION_SETS
+from conformance.machine import INSTRUCTION_SETS, WIDER
 
 Surroundings = Mapping[str, object]
 NOWHERE: Surroundings = {}
@@ -82,7 +82,8 @@ def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
         return lambda case, where=NOWHERE: read(case) in wanted
     if name in PLACES:
         wanted = _wanted(name, value, PLACES[name], where)
-        return lambda case, where=NOWHERE: where.get(name) in wanted
+        places = {*wanted, *(wider for word in wanted for wider in WIDER.get(word, ()))}
+        return lambda case, where=NOWHERE: where.get(name) in places
     if name not in NUMBERS and name not in PAIRS:
         raise UsageError(
             f"{where}: unknown condition {name!r:.100}; "
@@ -98,7 +99,7 @@ def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
     return holds
 
 
-def _wanted(name: str, value: Any, allowed: tuple[object, ...], where: str) -> list[object]:
+def _wanted(name: str, value: Any, allowed: tuple[object, ...], where: str) -> list[Any]:
     """The words of a term, each one of `allowed`."""
     wanted = value if isinstance(value, list) else [value]
     for word in wanted:

@@ -166,7 +166,7 @@ HEAD = '[[expected_failure]]\ncheck = "exact_values"\nreason = "known"\n'
         (HEAD + "foreign_memory = 1\n", ["entry 1", "foreign_memory", "true or false"]),
         (HEAD + "foreign_memory = true\nstrict = true\n", ["entry 1", "cannot be strict"]),
         (HEAD + "when = { onednn = 'on' }\n", ["entry 1", "'on'", "true, false"]),
-        (HEAD + "when = { isa = 'avx1' }\n", ["entry 1", "'avx1'", "avx512, avx2"]),
+        (HEAD + "when = { isa = 'avx1' }\n", ["entry 1", "'avx1'", "amx, avx512, avx2"]),
         (HEAD + 'when = "same"\n', ["entry 1", "when"]),
         (HEAD + "when = { pading = 'same' }\n", ["entry 1", "'pading'", "padding"]),
         (HEAD + "when = { padding = 'sane' }\n", ["entry 1", "'sane'", "same"]),
@@ -357,6 +357,8 @@ def test_a_file_may_be_strict_as_well(tmp_path: Path, strict: str):
         ("onednn = true", {}, False),
         ("onednn = false", {}, False),
         ('isa = "avx512"', {"isa": "avx512"}, True),
+        ('isa = "avx512"', {"isa": "amx"}, True),
+        ('isa = "amx"', {"isa": "avx512"}, False),
         ('isa = ["avx512", "avx2"]', {"isa": "avx2"}, True),
         ('isa = "avx512", padding = "valid"', {"isa": "avx512"}, False),
     ],
@@ -479,6 +481,7 @@ def outcomes(keras_worker: Worker, case: Case) -> dict[str, Outcome]:
 
 # The same for other implementations and versions: name, version, reason, case, check.
 KERAS = "Keras 3.15.1"
+ON_AMX = "oneDNN's convolution in bfloat16 for processors with AMX"
 TAKES_PAIRS = "oneDNN's convolution in bfloat16 for processors with AVX-512 takes"
 OF_ENGINES: list[tuple[str, str, str, str, str]] = [
     (name, f"{KERAS}, {engine}", reason, case, check)
@@ -563,6 +566,10 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
      "in1x514x512x1-f1-k1x1-s2x2-nobias-integers.51147", "gradient_values"),
     ("torch", "PyTorch 2.13.0+cpu", TAKES_PAIRS,
      "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
+    ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} gives",
+     "in1x6x2x10-f21-k5-s1x2-same-bfloat16-integers.0", "exact_values"),
+    ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} reads",
+     "in2x2x5x3-f32-k2x5-d5x1-same-nobias-bfloat16-integers.0", "exact_values"),
     ("openvino", "OpenVINO 2026.4.1", "oneDNN's convolution",
      "in1x1x8x3-f6-k1x7-s1x3-same-cf-integers.0", "exact_values"),
     ("onnxruntime", "ONNX Runtime 1.32.0, ONNX 1.23.2", "auto_pad SAME_UPPER",
@@ -587,7 +594,7 @@ def test_every_shipped_entry_has_a_case():
 def test_a_shipped_entry_covers_the_case_it_was_found_on(
     name: str, version: str, reason: str, text: str, check: str
 ):
-    info = Info(name=name, kind="layer", version=version, onednn=True, isa="avx512")
+    info = Info(name=name, kind="layer", version=version, onednn=True, isa="amx")
     covering = [e for e in shipped() if e.covers(check, info, Case.parse(text))]
     assert any(e.reason.startswith(reason) for e in covering)
 
@@ -605,7 +612,7 @@ def test_the_document_of_findings_has_every_entry_with_a_case_that_it_covers():
     }
     named = set()
     for name, case, check, _, issue in rows:
-        info = Info(name=name, kind="layer", version=versions[name], onednn=True, isa="avx512")
+        info = Info(name=name, kind="layer", version=versions[name], onednn=True, isa="amx")
         covering = [e for e in shipped() if e.covers(check, info, Case.parse(case))]
         assert covering, case
         named |= {e.where for e in covering}
