@@ -239,7 +239,7 @@ class ImplementationResult:
         impl: the name as given to ``--impl`` where `name` is longer, to tell it from another run's
             in a merged report; else empty.
         stopped: why not every planned case was run, where a merged report knows it.
-        open: special values where either way is correct -> what became of them -> cases.
+        open: what is not judged, such as infinity times zero -> what became of it -> cases.
     """
 
     name: str

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from conformance.calls import GRADIENTS, Call
 from conformance.checks import claims, life, shapes, state, values
-from conformance.checks.check import Check, Seen
+from conformance.checks.check import Check, Found, Seen
 from conformance.checks.trial import CheckFailure, Trial, generic
 from conformance.errors import Crashed, Unsupported
 from conformance.implementations.info import Info
@@ -102,10 +102,8 @@ def _wanted(info: Info, names: tuple[str, ...]) -> tuple[Check, ...]:
 
 def _make(check: Check, trial: Trial) -> Judgement:
     try:
-        found = check.function(trial)
-        if isinstance(found, dict):
-            return Judgement(check.name, Status.PASSED, seen=found)
-        return Judgement(check.name, Status.PASSED, ratio=found)
+        found = check.function(trial) or Found()
+        return Judgement(check.name, Status.PASSED, ratio=found.ratio, seen=found.seen)
     except CheckFailure as failure:
         return Judgement(check.name, Status.FAILED, failure.cause, failure.message, failure.ratio)
     except Unsupported as unsupported:

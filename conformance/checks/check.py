@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conformance.calls import OUTPUT, Call
 from conformance.checks.trial import Trial
 from conformance.implementations.info import Info
 
 Seen = dict[str, str]
-Rule = Callable[[Trial], float | Seen | None]
 Calls = Callable[[Trial], tuple[Call, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check that passes may tell.
+
+    Attributes:
+        ratio: greatest error over bound.
+        seen: what is not judged, and what became of it.
+    """
+
+    ratio: float | None = None
+    seen: Seen = field(default_factory=dict)
+
+
+Rule = Callable[[Trial], Found | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +35,8 @@ class Check:
     """One rule of the Conv2D contract.
 
     Attributes:
-        function: raises `CheckFailure` where the rule is broken, may return an error ratio, or what
-            was seen of things that are not judged; its name is the name of the check and its
-            docstring the rule.
+        function: raises `CheckFailure` where the rule is broken; its name is the name of the check
+            and its docstring the rule.
         observes: the calls whose answers it reads.
         applies: on which trials it is made; decided before anything is called.
         after: checks that must have passed for this one to mean anything.

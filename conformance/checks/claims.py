@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from conformance.calls import FUNCTION, GRADIENTS, OUTPUT, Kind
 from conformance.capabilities import is_probe, probes, wording
 from conformance.case import Case
-from conformance.checks.check import check
+from conformance.checks.check import Found, check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import error_ratio, expected, is_exact
@@ -82,7 +82,7 @@ def _has_function_values(trial: Trial) -> bool:
     applies=_has_function_values,
     only=lambda info: Kind.FUNCTION in info.answers,
 )
-def function_values(trial: Trial) -> float:
+def function_values(trial: Trial) -> Found:
     """If an implementation has both a layer and a function, the function is correct too."""
     case = replace(trial.case, activation=None)
     want = expected(case, trial.data, trial.info.declared, kept_sums)
@@ -98,7 +98,7 @@ def function_values(trial: Trial) -> float:
         raise CheckFailure(
             "values of the function are wrong", f"{wrong} of {got.size} elements are wrong", ratio
         )
-    return ratio
+    return Found(ratio)
 
 
 def _has_exact_gradients(trial: Trial) -> bool:

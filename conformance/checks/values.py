@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.capabilities import Capabilities
-from conformance.checks.check import Seen, check
+from conformance.checks.check import Found, Seen, check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
-from conformance.criteria import error_ratio, expected, is_exact
+from conformance.criteria import accumulation_format, error_ratio, expected, is_exact
 from conformance.data import SPECIAL_KINDS
 from conformance.special import SHOWN, Sort, sorts
 from conformance.sums import kept_sums
@@ -32,6 +32,8 @@ _HALF_SUMS = {
 }
 HALF_SUMS = tuple(_HALF_SUMS.values())
 BEYOND = "errors exceed the derived bound"
+ORDINARY = ("normal", "cancelling")  # data whose products are far from both ends of the range
+MANY = 32  # products, and results, that tell how precise the sums were
 
 
 @check(applies=lambda trial: is_exact(trial.case), after=TYPED, judges_values=True, diagnosed=True)
@@ -46,7 +48,7 @@ def _is_bounded(trial: Trial) -> bool:
 
 
 @check(applies=_is_bounded, after=TYPED, judges_values=True, diagnosed=True)
-def bounded_values(trial: Trial) -> float:
+def bounded_values(trial: Trial) -> Found:
     """On all other data, every element is within its derived bound of the exact result."""
     ratio = float(error_ratio(trial.output, trial.expected).max(initial=0.0))
     if ratio > 1:
@@ -58,16 +60,16 @@ def bounded_values(trial: Trial) -> float:
         elif _is_half_sum(trial):
             cause = _HALF_SUMS[trial.case.compute_dtype]
         raise _difference(trial, cause, ratio)
-    return ratio
+    return Found(ratio, _precision_of_sums(trial))
 
 
 @check(applies=lambda trial: trial.case.data in SPECIAL_KINDS, after=TYPED, diagnosed=True)
-def special_values(trial: Trial) -> Seen:
+def special_values(trial: Trial) -> Found:
     """NaN and infinity reach the elements whose terms hold them, by IEEE 754, and no others."""
     got = trial.output
     wrong = trial.special.wrong(got)
     if not wrong.any():
-        return trial.special.seen(got)
+        return Found(seen=trial.special.seen(got))
     want, found = trial.special.sort[wrong], sorts(got)[wrong]
     if (want == Sort.FINITE).all():
         cause = "special values reach elements that do not read them"
@@ -84,6 +86,28 @@ def special_values(trial: Trial) -> Seen:
         f"element {index}: expected {expected_there}, got {float(got[index]):.9g}; "
         f"{int(wrong.sum())} of {got.size} elements are wrong",
     )
+
+
+def _precision_of_sums(trial: Trial) -> Seen:
+    """How precise the sums must have been, where there are enough products and results to tell.
+
+    Where sums in the usual precision would hardly give so many results that are all rounded
+    correctly, they had more of it.
+    """
+    case, declared, want = trial.case, trial.info.declared, trial.expected
+    is_plain = case.activation in (None, "linear") and not case.has_bias
+    is_whole = case.geometry.pads == ((0, 0), (0, 0))  # every window has all its products
+    is_telling = case.data in ORDINARY and min(case.geometry.taps, want.value.size) >= MANY
+    if not (is_plain and is_whole and is_telling) or declared.algorithm != "direct":
+        return {}
+    usual = accumulation_format(case, replace(declared, accumulation=None))
+    if want.fmt.precision < usual.precision:
+        as_usual = f"as in {usual.name} or more"
+    else:
+        rounded = np.array_equal(trial.output, want.rounded)
+        as_usual = f"as in more than {usual.name}" if rounded else f"as in {usual.name}"
+    fits = declared.accumulation is None or _would_pass(trial, replace(declared, accumulation=None))
+    return {f"sums of {case.compute_dtype}": as_usual if fits else f"as in {declared.accumulation}"}
 
 
 def _is_flushed(trial: Trial) -> bool:

@@ -21,6 +21,7 @@ from conformance.checks import CHECKS, Judgement
 from conformance.checks.life import RULES
 from conformance.faults import FAULTS
 from conformance.results import Status
+from conformance.selftest.correct import CORRECT
 from conformance.targets import wrap
 
 EXACT = Case.parse("in2x5x6x4-f3-k3x2-integers.1")
@@ -416,3 +417,35 @@ def test_16_bits_summed_in_16_bits_are_named_with_what_to_declare(
     assert made.status is Status.FAILED
     assert made.cause.startswith("float16 data give the accuracy of sums in float16") is named
     assert ("Capabilities(accumulation='float16')" in made.cause) is named
+
+
+class HalfSums(planted.Declared):
+    """Sums in float16, as it declares."""
+
+    capabilities = Capabilities(accumulation="float16")
+
+    def conv2d(self, x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return FAULTS["sums_in_float16"].function()(x, kernel, bias, **given)
+
+
+@pytest.mark.parametrize(
+    ("target", "case", "seen"),
+    [
+        (right, "in1x8x8x8-f4-k3-nobias-normal.0", "as in more than float32"),
+        (CORRECT["matrix products in float32"], "in1x8x8x8-f4-k3-nobias-normal.0", "as in float32"),
+        (right, "in1x8x8x8-f4-k3-nobias-float16-normal.0", "as in float32 or more"),
+        (HalfSums, "in1x8x8x8-f4-k2-nobias-float16-normal.0", "as in float16"),
+        (right, "in1x8x8x8-f4-k3-nobias-same-normal.0", None),  # padding leaves out products
+        (right, "in1x8x8x8-f4-k3-bias-normal.0", None),  # one more rounding
+        (right, "in1x3x3x8-f1-k3-nobias-normal.0", None),  # a single result
+    ],
+)
+def test_how_precise_sums_are_is_inferred_where_results_tell(
+    target: Any, case: str, seen: str | None
+):
+    (judgement,) = (
+        j for j in tried.judged(Case.parse(case), target) if j.check == "bounded_values"
+    )
+    dtype = Case.parse(case).compute_dtype
+    assert judgement.status is Status.PASSED
+    assert judgement.seen == ({} if seen is None else {f"sums of {dtype}": seen})
