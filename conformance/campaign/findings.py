@@ -15,7 +15,7 @@ from conformance.campaign.tally import PROBE_CHECK, Failure, Failures, Tally, ki
 from conformance.campaign.trying import Team
 from conformance.campaign.worker import Worker
 from conformance.case import format_sequence, parse_sequence
-from conformance.causes import Failing, as_well, could_be_one, grouped, made_of
+from conformance.causes import Failing, as_well, beyond_chance, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
 from conformance.expectations import Expectation
@@ -130,7 +130,7 @@ def _agreed(
                     explanation = FAULTS[name].explanation
                     finding = replace(finding, diagnosis=name, explanation=explanation)
         agreed.append(finding)
-    return agreed
+    return beyond_chance(agreed)
 
 
 def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:
