@@ -151,7 +151,8 @@ def _stepping(rung: tuple[str, str], kernel: Pair) -> Layer:
     axis, steps = rung
     along: Pair = (1, 3) if axis == "width" else (3, 1)
     shape = Layer(output=(1, 4099) if axis == "width" else (4099, 1), kernel_size=along)
-    return replace(shape, **{steps: along})
+    changed: dict[str, Any] = {steps: along}
+    return replace(shape, **changed)
 
 
 def _above(kernel_and_stride: Pair, kernel: Pair) -> Layer:
