@@ -40,6 +40,7 @@ _FINE: tuple[tuple[str, str], ...] = (
     ("pads", "h % 2 == 1"),
     ("pads", "w % 2 == 1"),
     ("kernel", "h == strides_h and w == strides_w"),
+    *((name, f"{axis} == 1") for name in ("input", "kernel") for axis in "hw"),
     *(
         (name, f"{part} % {n} {sign} 0")
         for name, part in (
