@@ -24,15 +24,15 @@ PADDINGS = ("valid", "same")
 DATA_FORMATS = {"cl": "channels_last", "cf": "channels_first"}
 DATA_KINDS = (
     *("integers", "normal", "cancelling", "wide", "small"),
-    *("special", "tiny", "huge", "subnormal", "zeros", "knees", "masked"),
+    *("special", "tiny", "huge", "uneven", "subnormal", "zeros", "knees", "masked"),
 )
 # What a call may be but for which it were a plain Conv2D: see `refusals` and `variations`.
 BUT = (*REFUSALS, *VARIATIONS)
 VARIED = "varied"  # what coverage calls it
 # How people pass arrays; see `conformance.layouts`.
 _HANDED_OVER = ("readonly", "broadcast", "unaligned", "relaxed")
-VIEWS = ("sliced", "cropped", "transposed", "reversed", "permuted", *_HANDED_OVER)
-KERNEL_VIEWS = ("oihw", "sliced", "cropped", "reversed", "fortran", *_HANDED_OVER)
+VIEWS = ("sliced", "cropped", "split", "transposed", "reversed", "permuted", *_HANDED_OVER)
+KERNEL_VIEWS = ("oihw", "sliced", "cropped", "split", "reversed", "fortran", *_HANDED_OVER)
 BIAS_VIEWS = ("sliced", "reversed", *_HANDED_OVER)
 
 
@@ -281,6 +281,15 @@ AXES: tuple[Axis, ...] = (
                 ("none", *REFUSALS, *dict.fromkeys(v.argument for v in VARIATIONS.values())),
             ),
         },
+        told={},
+    ),
+    Axis(
+        field="weights",
+        pattern=r"w\.([0-9]{1,19})",
+        read=int,
+        write=lambda value: f"w.{value}",
+        covered={},
+        terms={},
         told={},
     ),
     Axis(

@@ -8,9 +8,9 @@ The case string is a list of tokens joined by `-`; an argument that is not writt
 kernel_size, strides and dilation_rate, where `k3` is `3`, `k3x2` is `(3, 2)` and `k3,2` is
 `[3, 2]`; `g` groups; `cl` and `cf` data_format; `a.` the activation; `bias` and `nobias` use_bias;
 `view.`, `kernel.` and `bias.` how input, kernel and bias lie in memory; `but.` makes the call one
-that is to be refused, or varies something on the layer. The last token is the kind of data and its
-seed. Several cases joined by `+` run in this order in one process. The tokens are those of
-`conformance.axes`.
+that is to be refused, or varies something on the layer; `w.` gives kernel and bias a seed of their
+own. The last token is the kind of data and its seed. Several cases joined by `+` run in this order
+in one process. The tokens are those of `conformance.axes`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _NOT_OF_THE_LAYER = {
     "kernel_view",
     "bias_view",
     "but",
+    "weights",
     "data",
     "seed",
     "_kept",
@@ -59,6 +60,8 @@ class Case:
         kernel_view, bias_view: the same of the weights that a function is given.
         but: None, one of `refusals.REFUSALS` (what makes the call no Conv2D), or one of
             `variations.VARIATIONS` (what is varied on the layer).
+        weights: what kernel and bias are drawn from, whatever size the input has; None where they
+            come with the input. 2n and 2n + 1 differ in the weight in the middle only.
         data: the kind of values, one of `axes.DATA_KINDS`.
         seed: what the values are drawn from.
     """
@@ -78,6 +81,7 @@ class Case:
     kernel_view: str | None = None
     bias_view: str | None = None
     but: str | None = None
+    weights: int | None = None
     data: str = "integers"
     seed: int = 0
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -7,6 +7,7 @@ where they fail, or if they fail on the same of the cases on which both of their
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -75,6 +76,23 @@ def as_well(together: int, apart: int, failing: int) -> bool:
     return together <= apart + failing // 10
 
 
+def beyond_chance(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, those of very few cases without a name where no fault explains the others.
+
+    With so many faults to choose from, one explains a case or two whatever is wrong.
+    """
+    counts: Counter[str | None] = Counter()
+    for finding in findings:
+        if finding.status is Status.FAILED and finding.check in (*SHAPES, *VALUES):
+            counts[finding.diagnosis] += finding.count
+    return [
+        replace(finding, diagnosis=None, explanation="")
+        if finding.diagnosis is not None and counts[finding.diagnosis] < FEW <= counts[None]
+        else finding
+        for finding in findings
+    ]
+
+
 def grouped(findings: Sequence[Finding], failing: Sequence[Failing] = ()) -> list[Cause]:
     """The causes of `findings`, expected ones last.
 
@@ -118,6 +136,12 @@ def sentence(cause: Cause) -> str:
 def members(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
     """The findings of `cause`, in its order."""
     return [findings[n] for n in cause.findings]
+
+
+def explanation(cause: Cause, findings: Sequence[Finding]) -> str:
+    """What the fault does that names `cause`, told by one of its `findings`; else empty."""
+    told = (f.explanation for f in findings if f.diagnosis == cause.diagnosis)
+    return next(filter(None, told), "")
 
 
 def shown(findings: Sequence[Finding]) -> Finding:

@@ -5,6 +5,7 @@ exactly representable integer. ``small`` are integers too, so small that the err
 FFT convolution stay below one half. ``special`` has NaN and infinity in one of the arrays, and in
 ``masked`` they meet zeros of the other one; see `conformance.special`. The other kinds are judged
 by an error bound: ``tiny`` and ``huge`` near one end of the range, ``subnormal`` below it,
+``uneven`` with a large input and small weights, whose products are ordinary,
 ``zeros`` with zeros of both signs, ``knees`` where the activation of the case bends, saturates, or
 is computed in another way.
 """
@@ -21,13 +22,14 @@ from conformance.case import Case
 from conformance.layouts import BIAS_AXES, KERNEL_AXES, input_axes, laid_out
 from conformance.refusals import REFUSALS
 from reference_impl.dtypes import as_dtype, format_of
-from reference_impl.geometry import spatial_axes
+from reference_impl.geometry import effective_size, spatial_axes
 
 LARGEST_INTEGER = 64
 LARGEST_SMALL = 4
 INTEGER_KINDS = frozenset({"integers", "small"})
 SPECIAL_KINDS = frozenset({"special", "masked"})
 TINY_EXPONENTS = {"float16": -4, "bfloat16": -40, "float32": -40, "float64": -400}
+UNEVEN_EXPONENTS = {"float16": 11, "bfloat16": 60, "float32": 60, "float64": 400}
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}
 
 
@@ -52,7 +54,10 @@ def arrays(case: Case) -> Arrays:
     """The arrays of `case`; the same for the same case on every machine."""
     rng = np.random.Generator(np.random.SFC64(case.seed))
     dtype = as_dtype(case.compute_dtype)
-    x, kernel, bias = (values.astype(dtype) for values in _KINDS[case.data](rng, case))
+    x, kernel, bias = _KINDS[case.data](rng, case)
+    if case.weights is not None:
+        kernel, bias = _weights(case, case.weights)
+    x, kernel, bias = (values.astype(dtype) for values in (x, kernel, bias))
     if case.but in REFUSALS:
         x = REFUSALS[case.but].changed(x, case.geometry)
     of_input = input_axes(len(x), spatial_axes(case.geometry.data_format))
@@ -63,6 +68,23 @@ def arrays(case: Case) -> Arrays:
         laid_out(kernel, case.kernel_view, KERNEL_AXES)[0],
         laid_out(bias, case.bias_view, BIAS_AXES)[0] if case.has_bias else None,
     )
+
+
+def _weights(case: Case, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Kernel and bias from a seed of their own, as they come with the smallest input.
+
+    The last bit of the seed is the sign of the weight in the middle.
+    """
+    g = case.geometry
+    h, w = (effective_size(k, d) for k, d in zip(g.kernel_size, g.dilation_rate, strict=True))
+    last = g.data_format == "channels_last"
+    smallest = replace(case, input_shape=(1, h, w, g.channels) if last else (1, g.channels, h, w))
+    rng = np.random.Generator(np.random.SFC64(seed // 2))
+    _, kernel, bias = _KINDS[case.data](rng, smallest)
+    if seed % 2:
+        flat = kernel.reshape(-1)
+        flat[flat.size // 2] *= -1
+    return kernel, bias
 
 
 def tamed(data: Arrays) -> Arrays:
@@ -199,6 +221,14 @@ def _huge(rng: np.random.Generator, case: Case) -> Triple:
     return _scaled(rng, case, total // 2, total - total // 2)
 
 
+def _uneven(rng: np.random.Generator, case: Case) -> Triple:
+    """The input far above 1 and the weights as far below it, but in the normal range."""
+    power = UNEVEN_EXPONENTS[case.compute_dtype]
+    x, kernel, bias = (values.astype(np.float64) for values in _normal(rng, case))
+    kernel = np.copysign(1 + abs(kernel), kernel)
+    return np.ldexp(x, power), np.ldexp(kernel, -power), bias
+
+
 def _subnormal(rng: np.random.Generator, case: Case) -> Triple:
     """Inputs or results on both sides of the smallest normal number."""
     lowest = format_of(case.compute_dtype).min_exponent
@@ -269,6 +299,7 @@ _KINDS = {
     "special": _special,
     "tiny": _tiny,
     "huge": _huge,
+    "uneven": _uneven,
     "subnormal": _subnormal,
     "zeros": _zeros,
     "knees": _knees,

@@ -4,6 +4,9 @@ sliced
     every second element of an array of canaries
 cropped
     the middle of an array of canaries, so that there are gaps between rows and between pixels
+split
+    the second half of the channels of an input or of the filters of a kernel, all else in one
+    piece: samples in channels_first are dense, and what lies between them is not theirs
 transposed, fortran, oihw, permuted
     axes in another order: all reversed (an input, a kernel), that of PyTorch's weights, that of the
     other data_format
@@ -41,12 +44,14 @@ class Axes:
 
     Attributes:
         sliced, reversed: axes that are; what is sliced may be cropped instead.
+        split: the axis that is split in halves.
         repeated: the axis that a broadcast repeats.
         orders: the axes as they lie in memory, outermost first, by layout.
     """
 
     sliced: tuple[int, ...]
     reversed: tuple[int, ...]
+    split: int
     repeated: int
     orders: dict[str, tuple[int, ...]]
 
@@ -58,6 +63,7 @@ def input_axes(batch: int, spatial: tuple[int, int]) -> Axes:
     return Axes(
         sliced=(1, 2, 3),
         reversed=spatial,
+        split=3 if last else 1,
         repeated=0 if batch > 1 else spatial[0],
         orders={"transposed": (3, 2, 1, 0), "permuted": permuted},
     )
@@ -66,10 +72,11 @@ def input_axes(batch: int, spatial: tuple[int, int]) -> Axes:
 KERNEL_AXES = Axes(
     sliced=(0, 1, 2, 3),
     reversed=(0, 1),
+    split=3,
     repeated=3,
     orders={"oihw": (3, 2, 0, 1), "fortran": (3, 2, 1, 0)},
 )
-BIAS_AXES = Axes(sliced=(0,), reversed=(0,), repeated=0, orders={})
+BIAS_AXES = Axes(sliced=(0,), reversed=(0,), split=0, repeated=0, orders={})
 
 
 def laid_out(values: Array, view: str | None, axes: Axes) -> Laid:
@@ -104,6 +111,15 @@ def _cropped(values: Array, axes: Axes) -> Laid:
     sizes = [n + 2 if k in axes.sliced else n for k, n in enumerate(values.shape)]
     owner = np.full(sizes, CANARY, values.dtype)
     array = owner[tuple(parts)]
+    array[...] = values
+    return array, owner
+
+
+def _split(values: Array, axes: Axes) -> Laid:
+    half = values.shape[axes.split]
+    sizes = [2 * n if k == axes.split else n for k, n in enumerate(values.shape)]
+    owner = np.full(sizes, CANARY, values.dtype)
+    array = owner[(slice(None),) * axes.split + (slice(half, None),)]
     array[...] = values
     return array, owner
 
@@ -149,6 +165,7 @@ _LAYOUTS: dict[str | None, Layout] = {
     None: _plain,
     "sliced": _sliced,
     "cropped": _cropped,
+    "split": _split,
     "reversed": _reversed,
     "readonly": _readonly,
     "broadcast": _broadcast,

@@ -40,6 +40,7 @@ _FINE: tuple[tuple[str, str], ...] = (
     ("pads", "h % 2 == 1"),
     ("pads", "w % 2 == 1"),
     ("kernel", "h == strides_h and w == strides_w"),
+    *((name, f"{axis} == 1") for name in ("input", "kernel") for axis in "hw"),
     *(
         (name, f"{part} % {n} {sign} 0")
         for name, part in (
@@ -111,9 +112,13 @@ def _terms(failing: Sequence[Case]) -> Iterator[_Term]:
 def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
     lists: list[tuple[str, Any]] = []
     for name, (read, allowed) in WORDS.items():
-        if name == "dtype" or name.endswith("view"):
-            continue  # compute_dtype says it; a view seldom matters, and would often fit by chance
+        if name == "dtype":
+            continue  # compute_dtype says it
         values = sorted({read(case) for case in failing}, key=str)
+        if name.endswith("view"):
+            if values and "none" not in values:  # a view seldom matters, and often fits by chance
+                yield name, values[0] if len(values) == 1 else values, True
+            continue
         if name == "data" and {*values} <= {"integers", "normal"}:
             continue  # all that ladders, further inputs and repeated calls come with
         if len(values) == 1:

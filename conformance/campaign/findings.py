@@ -10,7 +10,7 @@ from itertools import combinations
 from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Team
 from conformance.case import format_sequence, parse_sequence
-from conformance.causes import Failing, as_well, could_be_one, grouped, made_of
+from conformance.causes import Failing, as_well, beyond_chance, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
 from conformance.expectations import Expectation
@@ -130,7 +130,7 @@ def _agreed(
                     explanation = FAULTS[name].explanation
                     finding = replace(finding, diagnosis=name, explanation=explanation)
         agreed.append(finding)
-    return agreed
+    return beyond_chance(agreed)
 
 
 def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:

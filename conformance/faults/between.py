@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.faults.fault import Fault
-from conformance.faults.makers import fitted, padded
+from conformance.faults.makers import fitted, is_padded, padded, plain, three_by_three
 from conformance.faults.problem import Problem, Reals, Wrong, correlated, solve
 
 Key = tuple[Any, ...]
@@ -26,6 +26,7 @@ def _between(
     *,
     determinate: bool = True,
     as_returned: bool = False,
+    first_sight: bool = True,
 ) -> Fault:
     """A fault that depends on earlier calls."""
     return Fault(
@@ -37,7 +38,7 @@ def _between(
         between_calls=True,
         determinate=determinate,
         as_returned=as_returned,
-        first_sight=True,
+        first_sight=first_sight,
     )
 
 
@@ -70,6 +71,45 @@ def _keeps(
 
 def _weights(p: Problem) -> dict[str, Any]:
     return {"kernel": p.kernel.copy()}
+
+
+def _ends(p: Problem) -> Key:
+    flat = p.kernel.reshape(-1)
+    return (*_arguments(p), float(flat[0]), float(flat[-1]))
+
+
+def _ready_for_the_first() -> Wrong:
+    """Weights are flipped for outputs of 64 positions or more, and read as the output is now."""
+    table: dict[Key, bool] = {}
+
+    def call(problem: Problem) -> Reals:
+        large = problem.output[0] * problem.output[1] >= 64
+        ready = table.setdefault((problem.kernel.shape, problem.kernel.tobytes()), large)
+        if not (plain(problem) and three_by_three(problem)) or ready == large:
+            return solve(problem)
+        return solve(replace(problem, kernel=problem.kernel[::-1, ::-1]))
+
+    return call
+
+
+def _moved_zeros() -> Wrong:
+    """Zeros for 256 channels or more move when there are more; who knew them reads what is left."""
+    table: dict[Key, int] = {}
+    room = [0]
+
+    def call(problem: Problem) -> Reals:
+        if not is_padded(problem):
+            return solve(problem)
+        room[0] = max(room[0], 256, problem.channels)
+        sizes = problem.x.shape[1:], problem.kernel.shape[:2], problem.strides, problem.dilation
+        known = table.setdefault(sizes, room[0])
+        return solve(problem) if known == room[0] else correlated(problem, padded(problem, _ones))
+
+    return call
+
+
+def _ones(problem: Problem) -> Reals:
+    return np.ones_like(padded(problem))
 
 
 def _by_count() -> Wrong:
@@ -232,6 +272,9 @@ ROWS = (
     _between("plan_without_dilation", "plans with too small a key", "keeps the first dilation of a shape", "apache/tvm#1970", _keeps(lambda p: (p.x.shape, p.kernel.shape, p.strides, p.same), lambda p: {"dilation": p.dilation})),
     _between("address_table_kept", "plans with too small a key", "keeps where windows start by the size of the input, whatever strides, padding and dilation are", "google/XNNPACK#10791", _address_table),
     _between("batch_of_first_call", "buffers", "has room for as many samples as the first call had", "jolibrain/caffe#81", _batch_of_the_first),
+    _between("weights_for_first_size", "weights made ready", "makes weights ready for a large or a small input, whichever comes first", "PaddlePaddle/Paddle-Lite#6377", _ready_for_the_first, first_sight=False),
+    _between("weights_known_by_ends", "weights made ready", "knows weights again by the first and the last of them", "tensorflow/tensorflow#56218", _keeps(_ends, _weights), first_sight=False),
+    _between("zeros_moved", "memory that moves", "keeps where the zeros of its padding lay, and moves them for more channels", "microsoft/onnxruntime#27215", _moved_zeros),
     _between("sums_onto_last", "buffers", "adds a result to the last one of its shape", "ggml-org/ggml#591", _onto_the_last),
     _between("pad_buffer_kept", "buffers", "leaves an earlier input where padding should be", "mlpack/mlpack#1554", _pad_buffer),
     _between("second_call_loses_values", "the same input again", "loses the last two values of an input of odd width when it comes again", "tensorflow/tfjs#4844", _second_time),

@@ -18,6 +18,8 @@ from conformance.faults.makers import (
     grouped,
     multiplied,
     of_dtype,
+    plain,
+    pointwise,
     then,
     three_by_three,
     ungrouped,
@@ -142,6 +144,10 @@ def _bias_fits(axis: int) -> Callable[[Problem], bool]:
     return lambda p: p.bias is not None and p.output[axis - 1] == p.filters
 
 
+def _half_step(p: Problem) -> bool:
+    return plain(p) and pointwise(p) and p.channels % 16 > 0 and p.filters >= 128
+
+
 def _depthwise_tail(p: Problem) -> bool:
     return p.is_depthwise and p.channels > 4 and p.channels % 4 > 0
 
@@ -170,6 +176,7 @@ ROWS = (
     fault("groups_half_zero", "groups not computed", "leaves the last half of the groups zero", "pytorch/executorch#15863", _only_filters(lambda p: _per_group(p) * (p.groups - p.groups // 2)), when=grouped, first_sight=None),
     fault("groups_only_first", "groups not computed", "computes the first group only", "ROCm/MIOpen#3744", _only_filters(_per_group), when=grouped, first_sight=None),
     fault("depthwise_first_kernel", "kernel of groups", "uses the first filter for all of a grouped convolution", "microsoft/DirectML#234", changed(kernel=lambda p: np.repeat(p.kernel[..., :1], p.filters, axis=3)), when=grouped, first_sight=None),
+    fault("pointwise_half_step", "tail of channels and filters", "skips the channels of a 1x1 convolution beyond a multiple of 16 where it has 128 filters or more", "tracel-ai/burn#5626", changed(kernel=_tail_channels), when=_half_step, first_sight=False),
     fault("channels_tail_dropped", "tail of channels and filters", "skips the channels beyond a multiple of 16", "tenstorrent/tt-metal#5087", changed(kernel=_tail_channels), first_sight=None),
     fault("filters_tail_dropped", "tail of channels and filters", "skips the filters beyond a multiple of 8", "tenstorrent/tt-metal#49393", _only_filters(lambda p: whole_blocks(p.filters, 8)), first_sight=None),
     fault("filters_only_first", "number of filters", "computes the first filter only", "google/XNNPACK#883", _only_filters(lambda p: 1)),

@@ -204,6 +204,28 @@ def _kernel_in_place(problem: Problem) -> Array:
     return result
 
 
+def _samples_apart(p: Problem) -> bool:
+    x = p.given[0]
+    if not p.channels_first or len(x) < 2:
+        return False
+    return bool(x[0].flags.c_contiguous and x.strides[0] > x[0].nbytes)
+
+
+def _samples_dense(problem: Problem) -> Reals:
+    x = problem.given[0]
+    dense = np.lib.stride_tricks.as_strided(x, strides=(x[0].nbytes, *x.strides[1:]))
+    return np.moveaxis(dense.astype(np.float64), 1, -1)
+
+
+def _is_stem(p: Problem) -> bool:
+    return p.strides == (2, 2) and p.channels == 3 and p.filters % 32 == 0
+
+
+def _odd_rows(value: Reals, problem: Problem) -> Reals:
+    value[:, 1::2] = value[:, 1::2, :, np.arange(problem.filters) % 4]
+    return value
+
+
 def _same_shape(p: Problem) -> bool:
     x = p.given[0]
     fits = p.output == p.size and p.filters == p.channels
@@ -223,6 +245,7 @@ def _odd_block(p: Problem) -> bool:
 ROWS = (
     fault("input_strides_ignored", "memory of the input", "reads the memory of the input in C order", "pytorch/pytorch#77299", changed(x=_x_strides_ignored), when=lambda p: _is_view(p.given[0]), determinate=False),
     fault("input_offset_ignored", "memory of the input", "reads a view of the input from the start of its memory", "pytorch/pytorch#180984", changed(x=_x_offset_ignored), when=lambda p: _is_view(p.given[0]) and _start(p.given[0]) > 0, determinate=False),
+    fault("samples_dense", "memory of the input", "takes dense samples in channels_first to follow one another without gaps", "pytorch/pytorch#169342", changed(x=_samples_dense), when=_samples_apart, determinate=False, first_sight=False),
     fault("kernel_strides_ignored", "memory of the kernel", "reads the memory of the kernel in C order", "pytorch/pytorch#1246", changed(kernel=_kernel_strides_ignored), when=lambda p: _is_view(p.given[1]), determinate=False),
     fault("kernel_offset_kept", "memory of the kernel", "reads a copy of the kernel from where the kernel starts in its own memory", "huggingface/candle#3736", changed(kernel=_kernel_offset_kept), when=lambda p: _is_view(p.given[1]) and _start(p.given[1]) > 0, determinate=False),
     fault("result_in_place", "writes", "writes the result over an input of the same shape", "tensorflow/tensorflow#43577", _in_place, when=_same_shape, as_returned=True),
@@ -234,6 +257,7 @@ ROWS = (
     fault("result_channels_last", "layout", "writes a channels_first result in channels_last order", "tensorflow/tfjs#6308", then(_result_channels_last), when=channels_first),
     fault("other_layout", "layout", "returns channels_first for channels_last", "PaddlePaddle/Paddle#38126", then(_other_layout), when=channels_last),
     fault("rows_of_whole_tiles", "rows and columns", "finds rows beyond the 32nd as if the width were a multiple of 32", "tenstorrent/tt-metal#42667", changed(x=_rows_of_whole_tiles), when=lambda p: p.size[0] > 32 and p.size[1] % 32 > 0),
+    fault("odd_rows_repeat", "rows and columns", "repeats four filters in odd rows, for 3x3 with stride 2 on three channels and whole blocks of 32 filters", "iree-org/iree#16175", then(_odd_rows), when=both(ungrouped, three_by_three, _is_stem), first_sight=False),
     fault("rows_as_long_as_columns", "rows and columns", "takes the height of an input for the length of its rows", "tracel-ai/burn#1182", changed(x=_rows_as_long_as_columns), when=lambda p: p.size[0] != p.size[1]),
     fault("positions_tail_dropped", "blocks of positions", "leaves the output positions beyond a multiple of 4 zero, for 3x3 with stride 2", "Tencent/ncnn#1014", then(_positions_tail), when=lambda p: three_by_three(p) and p.strides == (2, 2) and p.output[0] * p.output[1] % 4 > 0),
     fault("one_position_wrong", "blocks of positions", "gets one position wrong where a single one is left beyond blocks of eight, for 3x3 with stride 2", "Tencent/ncnn#1283", then(_one_position), when=both(ungrouped, three_by_three, lambda p: p.strides == (2, 2), _odd_block)),

@@ -65,6 +65,12 @@ def _infinity_is_nan(value: Reals, problem: Problem) -> Reals:
     return np.where(np.isinf(value), np.nan, value)
 
 
+def _far_above_one(p: Problem) -> bool:
+    """A transform for tiles of 4x4 takes up to a hundred times the largest value."""
+    largest = float(np.abs(p.x).max(initial=0))
+    return format_of("float16").largest / 100 < largest < np.inf
+
+
 def _few_products(p: Problem) -> bool:
     """So few that a model that adds them up one by one stays cheap."""
     return ungrouped(p) and p.kernel.size // p.filters <= 64 and p.x.size < 20000
@@ -75,6 +81,7 @@ ROWS = (
     fault("products_in_bfloat16", "narrow sums", "rounds every product of bfloat16 to bfloat16", "vllm-project/vllm#52905", lambda p: _term_by_term(p, "bfloat16", sums=False), when=both(of_dtype("bfloat16"), _few_products)),
     fault("results_truncated", "rounding", "truncates results to bfloat16", "uxlfoundation/oneDNN#5653", then(_truncated), when=of_dtype("bfloat16")),
     fault("nan_weights_lost", "special values", "takes weights that are NaN for 0", "pytorch/pytorch#12484", changed(kernel=_weights_without_nan), when=lambda p: bool(np.isnan(p.kernel).any())),
+    fault("transform_overflows", "range", "overflows in 3x3 convolutions of float16 where the input is far above 1", "ARM-software/ComputeLibrary#1154", then(lambda value, p: np.full_like(value, np.nan)), when=both(plain, three_by_three, of_dtype("float16"), _far_above_one), first_sight=False),
     fault("infinity_is_nan", "special values", "makes NaN of infinity in 3x3 convolutions", "tensorflow/tensorflow#60315", then(_infinity_is_nan), when=both(plain, three_by_three, lambda p: bool(np.isinf(p.x).any()))),
     fault("tf32_from_eight_channels", "precision of factors", "rounds input and kernel to 11 bits from eight channels on", "modular/modular#6248", _inputs_rounded(11), when=both(ungrouped, lambda p: p.channels >= 8)),
     fault("inputs_tf32", "precision of factors", "rounds input and kernel to 11 bits (TF32) before multiplying", "sonots/cumo#501", _inputs_rounded(11), first_sight=None),

@@ -61,11 +61,33 @@ def _inflated_kernel(problem: Problem) -> Reals:
     return solve(replace(problem, kernel=kernel, dilation=(1, 1)))
 
 
+PIECE = 1024
+
+
+def _long_dilated_row(p: Problem) -> bool:
+    (height, width), (rows, columns) = p.size, p.window
+    return height == rows == 1 < columns and width > PIECE and p.dilation[1] > 1 == p.strides[1]
+
+
+def _pieces(problem: Problem) -> Reals:
+    """Each piece of the output sees as much of the input as an undilated kernel would read."""
+    beside = problem.window[1] - 1
+    before = beside // 2 if problem.same else 0
+    parts = []
+    for start in range(0, problem.output[1], PIECE):
+        x = np.zeros_like(problem.x)
+        seen = slice(max(start - before, 0), start + PIECE - before + beside)
+        x[:, :, seen] = problem.x[:, :, seen]
+        parts.append(solve(replace(problem, x=x))[:, :, start : start + PIECE])
+    return np.concatenate(parts, axis=2)
+
+
 ROWS = (
     fault("stride_above_kernel_refused", "refused", "refuses strides above the kernel size", "tensorflow/tensorflow#889", refuses("stride must be less than or equal to filter size"), when=lambda p: any(s > k for _, _, s, k in p.sizes)),
     fault("depthwise_dilation_ignored", "dilation of depthwise", "ignores dilation_rate where every channel has a group", "tensorflow/tensorflow#56498", changed(dilation=lambda p: (1, 1)), when=both(depthwise, dilated)),
     fault("depthwise_dilation_bias_only", "dilation of depthwise", "returns nothing but the bias for a dilated depthwise convolution", "Tencent/ncnn#315", _bias_only, when=both(depthwise, dilated)),
     fault("dilation_of_few_channels", "dilation of few channels", "reads shifted channels where a dilated convolution has no multiple of 32 of them", "tenstorrent/tt-metal#20404", _channels_shifted_by_tap, when=lambda p: dilated(p) and p.channels % 32 > 0),
+    fault("pieces_without_dilation", "large dilation", "loads pieces of a long row for an undilated kernel", "tenstorrent/tt-metal#37716", _pieces, when=_long_dilated_row, first_sight=False),
     fault("dilation_inflated", "zeros that are multiplied", "dilates by zeros between the taps of the kernel, so that 0 times infinity leaks", "apache/tvm#1970", _inflated_kernel, first_sight=None),
     fault("strides_in_shape_only", "shape without values", "has the shape of a strided convolution, and windows that move by one pixel", "rasbt/machine-learning-book#168", _strides_in_shape_only, when=strided),
     fault("strides_swapped", "order of axes", "swaps vertical and horizontal strides", "kornia/kornia#4240", changed(strides=lambda p: swap(p.strides)), first_sight=None),

@@ -32,7 +32,7 @@ from conformance.plan.shrinking import SHRINK_ATTEMPTS, smallest
 from conformance.plan.sparing import sparing_rows
 from conformance.plan.varied import varied_cases
 
-VERSION = 3  # of the plan: the same version and seed give the same cases
+VERSION = 4  # of the plan: the same version and seed give the same cases
 PARTS = ("popular", "rows", "ladders", "free")
 VARIATIONS = "variations"  # of a layer, between the parts
 CORPUS = "corpus"  # what has failed before; tried before the plan
@@ -279,7 +279,8 @@ def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Exam
         few = asked.costly_calls and number >= _ALL_TOPS
         if few and (rung.again or takes_long(case) or (case.geometry.groups > 1 and number % 3)):
             continue
-        kinds = ("normal", "special") if number < _TOPS else ("normal",)
+        usual = ("normal", "special") if number < _TOPS else ("normal",)
+        kinds = rung.ladder.kinds or usual
         others = (replace(case, data=kind, seed=case.seed + n) for n, kind in enumerate(kinds, 1))
         found = _as_asked((case,) if rung.again or few else (case, *others), asked)
         memory.seen.add(identity(found[0], asked))

@@ -124,10 +124,11 @@ def fewer(cases: Example, *, paired: bool) -> Example:
     first, *others = cases
     chance = zlib.crc32(str(first).encode())
     if takes_long(first):
-        return (others[0],) if others and chance % 3 == 0 else (first,)
+        other = [case for case in others if case.weights is None]
+        return (other[0],) if other and chance % 3 == 0 else (first,)
     kept = [first]
     for case in others:
-        if case.geometry.batch and case.input_shape != first.input_shape:  # of another size
+        if case.weights is not None:  # those of the first
             keeps = chance % 3 == 0 and first.geometry.groups == 1
         else:
             keeps = paired or chance % 2 == (case.geometry.batch == 0)

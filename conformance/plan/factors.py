@@ -32,19 +32,19 @@ OTHER_ACTIVATIONS = tuple(sorted({*ACTIVATIONS, *ALIASES} - {"linear", "relu", "
 DATA: dict[str, Values] = {
     "normal": ("normal", "zeros", "subnormal"),
     "cancelling": ("cancelling", "special", "knees"),
-    "wide": ("wide", "tiny", "huge", "masked"),
+    "wide": ("wide", "tiny", "huge", "masked", "uneven"),
 }
 _IN_ONE_PIECE = (None, "readonly", "unaligned", "relaxed")
 INPUT_MEMORY: dict[str, Values] = {
     "contiguous": _IN_ONE_PIECE,
-    "sliced": ("sliced", "cropped", "broadcast"),
+    "sliced": ("sliced", "cropped", "split", "broadcast"),
     "transposed": ("transposed", "permuted"),
     "reversed": ("reversed",),
 }
 KERNEL_MEMORY: dict[str, Values] = {
     "contiguous": _IN_ONE_PIECE,
     "oihw": ("oihw", "fortran"),
-    "sliced": ("sliced", "cropped", "broadcast"),
+    "sliced": ("sliced", "cropped", "split", "broadcast"),
     "reversed": ("reversed",),
 }
 BIAS_MEMORY: dict[str, Values] = {

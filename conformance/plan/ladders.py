@@ -54,6 +54,8 @@ class Ladder:
         modes: how its rungs come; each has one of these tuples, by turns.
         formats: whether each comes in every data_format.
         dtypes: whether each comes in every dtype.
+        relaxed: whether axes of size 1 have odd strides in each.
+        kinds: of data that each comes with, besides integers; the usual ones where there are none.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Ladder:
     modes: Modes = MODES
     formats: bool = False
     dtypes: bool = False
+    relaxed: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 def _around(*boundaries: int) -> tuple[int, ...]:
@@ -111,7 +115,7 @@ def _few(numbers: Sequence[int], kernel: Pair) -> Layer:
 _FEW = tuple(product((3, 2), (4, 3, 2, 1), (8, 2, 1)))
 _STEMS = ((3, 1), (3, 2), (4, 4), (5, 2), (7, 2), (11, 4), (16, 16))
 _FULL = ((7, 7), (5, 5), (4, 4), (3, 3), (2, 2), (2, 3), (4, 1), (1, 4))
-_ONE_DIMENSION = tuple(product((2, 3, 5), (1, 2, 3)))
+_ONE_DIMENSION = tuple(product((2, 3, 5), (1, 2, 3, 4)))
 
 
 _PACKS = ((2, 4, 4), (2, 8, 8), (3, 16, 4), (4, 4, 8))
@@ -142,12 +146,23 @@ def _long(rung: tuple[str, int], kernel: Pair) -> Layer:
     )
 
 
+def _stepping(rung: tuple[str, str], kernel: Pair) -> Layer:
+    """A long row or column on which windows take steps, or taps do: engines cut it into pieces."""
+    axis, steps = rung
+    along: Pair = (1, 3) if axis == "width" else (3, 1)
+    shape = Layer(output=(1, 4099) if axis == "width" else (4099, 1), kernel_size=along)
+    changed: dict[str, Any] = {steps: along}
+    return replace(shape, **changed)
+
+
 def _above(kernel_and_stride: Pair, kernel: Pair) -> Layer:
     size, stride = kernel_and_stride
     return Layer(kernel_size=(size,) * 2, strides=(stride,) * 2, output=(3, 2))
 
 
 _LONG = tuple(product(("batch", "height", "width", "channels", "filters"), (32769, 65537)))
+_STEPPING = tuple(product(("height", "width"), ("strides", "dilation_rate")))
+_MANY = ((48, 96), (104, 208), (130, 129), (440, 440))
 _ABOVE = tuple((k, s) for s in (3, 4, 5) for k in range(s + 1, 2 * s + 2) if k != 2 * s)
 _AXES = ("batch", "height", "width", "channels", "filters")
 
@@ -217,7 +232,7 @@ _LADDERS: tuple[Ladder, ...] = (
             kernel_size=(pair[0],) * 2,
             strides=(pair[1],) * 2,
             channels=3,
-            filters=16,
+            filters=64,
             output=(6, 5),
         ),
         modes=BOTH,
@@ -252,6 +267,14 @@ _LADDERS: tuple[Ladder, ...] = (
         lambda kernel, k: Layer(output=(1, 1), channels=1, filters=1, kernel_size=kernel),
         modes=VALID,
         dtypes=True,
+    ),
+    Ladder(
+        "a single pixel",
+        ((2, 1), (1, 2), (2, 2)),
+        lambda pair, k: Layer(batch=3, strides=pair, kernel_size=(3, 2), output=(1, 1), filters=3),
+        modes=SAME,
+        formats=True,
+        relaxed=True,
     ),
     Ladder("batch", _around(8, 16, 32, 64), lambda n, k: Layer(batch=n, kernel_size=k)),
     Ladder(
@@ -354,8 +377,30 @@ _LADDERS: tuple[Ladder, ...] = (
     ),
     Ladder(
         "channels and filters",
-        ((48, 48), (64, 64), (96, 96), (128, 128)),
+        ((48, 48), (64, 64), (72, 136), (96, 96), (130, 129), (128, 128)),
         lambda pair, k: Layer(channels=pair[0], filters=pair[1], kernel_size=k),
+    ),
+    Ladder(
+        "channels and filters, 1x1",
+        _MANY,
+        lambda pair, k: Layer(channels=pair[0], filters=pair[1]),
+        modes=(*VALID, *SAME),
+    ),
+    Ladder(
+        "channels and positions",
+        ((96, (16, 17)), (256, (13, 15))),
+        lambda pair, k: Layer(channels=pair[0], output=pair[1], filters=4, kernel_size=k),
+        modes=(*VALID, *SAME),
+        dtypes=True,
+    ),
+    Ladder("a long axis in steps", _STEPPING, _stepping, modes=BOTH),
+    Ladder(
+        "values of a plain 3x3",  # what is computed by transforms, which have a range of their own
+        ((8, 9),),
+        lambda size, k: Layer(output=size, channels=8, filters=8, kernel_size=(3, 3)),
+        modes=(*VALID, *SAME),
+        dtypes=True,
+        kinds=("uneven", "huge"),
     ),
     Ladder("kernel above the strides", _ABOVE, _above, modes=(("valid, whole strides",),)),
     Ladder("a long axis", _LONG, _long, modes=VALID),
@@ -495,5 +540,12 @@ def case(rung: Rung, pick: Pick[Any], asked: Asked) -> Case:
         dtype=rung.dtype or pick(dtypes),
         data="integers",
         seed=pick(SEEDS),
-        view=pick((None, "relaxed")) if layer.output in _SHORT else None,
+        view=_view(rung.ladder, layer, pick),
     )
+
+
+def _view(ladder: Ladder, layer: Layer, pick: Pick[Any]) -> str | None:
+    """How the input lies in memory: where the output has axes of size 1, the input may have."""
+    if ladder.relaxed:
+        return "relaxed"
+    return pick((None, "relaxed")) if layer.output in _SHORT else None

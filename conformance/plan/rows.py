@@ -49,20 +49,27 @@ def example(
 ) -> Example:
     """One layer configuration with two or three inputs, perhaps followed by a sibling.
 
-    The first two inputs have the same shape and different values: the first integers, the second of
-    the kind that the row says. An empty batch follows where the row says so, then perhaps an input
-    with another batch, height and width. A sibling differs from the configuration in one argument,
-    so that what is remembered under too few is met.
+    The first input is of integers. Another one may follow it at once for the same weights: mostly
+    of another batch, height and width, else as large, with one weight changed. Then comes an input
+    as large as the first, of the kind that the row says, and an empty batch where it says so. A
+    sibling differs from the configuration in one argument. So what is remembered under too little,
+    be it of arguments, sizes or weights, is met.
     """
     names = {factor.name: list(factor.levels)[n] for factor, n in zip(FACTORS, row, strict=True)}
     first = _first_case(names, pick, popular)
-    cases = [first, replace(first, data=pick(DATA[names["data"]]), seed=first.seed + 1)]
+    cases = [first]
+    if pick((True, False)):
+        weights, changed = 2 * first.seed, pick(range(4)) == 0
+        again = first if changed else _resized(first, pick)
+        cases = [
+            replace(first, weights=weights),
+            replace(again, weights=weights + changed, seed=first.seed + 2),
+        ]
+    cases.append(replace(first, data=pick(DATA[names["data"]]), seed=first.seed + 1))
     (empty,) = level_values("an empty batch", names["an empty batch"])
     if empty:
         shape = (0, *first.input_shape[1:])
         cases.append(replace(first, input_shape=shape, seed=first.seed + 3))
-    if pick((True, False)):
-        cases.append(replace(_resized(first, pick), seed=first.seed + 2))
     if sibling:
         cases += [other] if (other := _SIBLINGS[sibling](first)) else []
     return tuple(cases)

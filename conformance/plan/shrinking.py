@@ -30,6 +30,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "use_bias": (None, False),
     "data_format": (None,),
     "groups": (None,),
+    "weights": (None,),
     "data": ("integers", "small", "normal"),
     "seed": (0, 1, 2, 3),
 }

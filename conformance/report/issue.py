@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.causes import sentence, shown
+from conformance.causes import explanation, sentence, shown
 from conformance.condition import in_words
 from conformance.printable import clean, in_a_line
 from conformance.report.text import chips
@@ -24,7 +24,7 @@ def issue(
         in_a_line(one.message),
         "",
     ]
-    explained = next((f.explanation for f in findings if f.explanation), "")
+    explained = explanation(cause, findings)
     if explained:
         lines += [in_a_line(explained), ""]
     if cause.when:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from conformance.causes import members, sentence, shown, unexpected
+from conformance.causes import explanation, members, sentence, shown, unexpected
 from conformance.condition import in_words
 from conformance.printable import in_a_line
 from conformance.report.text import capitalized, chips, plural, replay_command
@@ -59,7 +59,7 @@ def _verdicts(report: Report) -> Iterator[str]:
 def _cause(cause: Cause, result: ImplementationResult) -> Iterator[str]:
     findings = members(cause, result.findings)
     one = shown(findings)
-    explained = next((f.explanation for f in findings if f.explanation), "")
+    explained = explanation(cause, findings)
     yield f"### {_code(result.name)}: {_plain(cause.what)}"
     yield ""
     if explained:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.causes import VALUES, shown
+from conformance.causes import VALUES, explanation, shown
 from conformance.condition import in_words
 from conformance.printable import clean as clean
 from conformance.results import Cause, Finding, Status
@@ -83,7 +83,7 @@ def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> l
         again: what replaces the smallest case.
     """
     one = shown(findings)
-    explained = next((f.explanation for f in findings if f.explanation), "")
+    explained = explanation(cause, findings)
     lines = [explained or f"{capitalized(cause.what)}."]
     if cause.when:
         lines.append(f"  where {in_words(cause.when)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from conformance.causes import expected, members, shown, unexpected
+from conformance.causes import expected, explanation, members, shown, unexpected
 from conformance.condition import in_words
 from conformance.report import claims, heatmaps, matrix, plots
 from conformance.report.claims import Claim
@@ -314,7 +314,7 @@ def _card(
         where=in_words(cause.when) if status in WHERE_LABELS else "",
         entry="\n".join(entries(cause, findings, result.given_name)),
         diagnosis=re.sub(r"[_-]+", " ", cause.diagnosis or ""),
-        explanation=next((f.explanation for f in findings if f.explanation), ""),
+        explanation=explanation(cause, findings),
         issue=issue(cause, findings, result, report) if status in BAD else "",
     )
 

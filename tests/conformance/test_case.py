@@ -60,6 +60,11 @@ STABLE: dict[str, dict[str, Any]] = {
         "dtype": "float32", "view": "sliced", "kernel_view": "oihw", "bias_view": "reversed",
         "data": "integers", "seed": 6,
     },
+    "in2x2x4x4-f4-k2-cf-float16-view.split-kernel.split-w.15-uneven.8": {
+        "input_shape": (2, 2, 4, 4), "filters": 4, "kernel_size": 2,
+        "data_format": "channels_first", "dtype": "float16", "view": "split",
+        "kernel_view": "split", "weights": 15, "data": "uneven", "seed": 8,
+    },
 }  # fmt: skip
 
 

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from conformance.case import Case
-from conformance.causes import Failing, causes_of, grouped, sentence, shown
+from conformance.causes import (
+    Failing,
+    beyond_chance,
+    causes_of,
+    explanation,
+    grouped,
+    sentence,
+    shown,
+)
 from conformance.results import Evidence, Finding, Status
 
 
@@ -98,6 +106,29 @@ def test_a_fault_that_explains_one_case_by_chance_does_not_name_the_cause():
     met = [failing(ODD[:5], EVEN), failing(ODD[5:], EVEN)]
     (cause,) = grouped(found, met)
     assert (cause.diagnosis, cause.what) == (None, "values differ from the exact result")
+
+
+def test_a_fault_that_does_not_name_the_cause_does_not_explain_it():
+    told = {"diagnosis": "bias_ignored", "explanation": "It ignores the bias."}
+    found = [
+        finding(count=7, when={"groups": "> 1"}),
+        finding(count=3, when={"groups": "> 1"}, **told),
+    ]
+    (cause,) = grouped(found)
+    assert explanation(cause, found) == ""
+    (cause,) = grouped(found[1:])
+    assert explanation(cause, found[1:]) == "It ignores the bias."
+
+
+@pytest.mark.parametrize(
+    ("others", "name"), [((), "bias_ignored"), ((2,), "bias_ignored"), ((2, 2), None)]
+)
+def test_a_case_or_two_are_not_named_where_no_fault_explains_many_others(
+    others: tuple[int, ...], name: str | None
+):
+    few = finding(diagnosis="bias_ignored", explanation="It ignores the bias.", count=2)
+    *_, last = beyond_chance([*(finding(count=n) for n in others), few])
+    assert last.diagnosis == name
 
 
 def test_expected_failures_are_grouped_by_their_reason_and_stand_last():

@@ -165,6 +165,33 @@ def test_cancelling_data_cancels_and_wide_data_is_wide():
     assert exponents.max() - exponents.min() > 20
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_uneven_data_are_far_apart_and_their_products_are_not(dtype: str):
+    data = arrays(replace(PLAIN, data="uneven", dtype=dtype))
+    x, kernel = (values.astype(np.float64) for values in (data.x, data.kernel))
+    assert abs(x).max() > 655
+    assert np.isfinite(x).all()
+    assert abs(kernel).min() >= 2.0 ** format_of(dtype).min_exponent
+    assert 2**-3 < np.median(abs(x)) * np.median(abs(kernel)) < 2**3
+
+
+def test_weights_of_their_own_do_not_depend_on_the_input():
+    small, large = (
+        arrays(Case.parse(f"in{size}x2-f3-k2x3-same-w.14-integers.{seed}"))
+        for size, seed in (("1x3x3", 1), ("2x7x9", 5))
+    )
+    assert np.array_equal(small.kernel, large.kernel)
+    assert small.bias is not None
+    assert large.bias is not None
+    assert np.array_equal(small.bias, large.bias)
+
+
+def test_the_last_bit_of_their_seed_is_the_sign_of_the_weight_in_the_middle():
+    one, other = (arrays(replace(PLAIN, weights=n)).kernel.reshape(-1) for n in (6, 7))
+    assert np.flatnonzero(one != other).tolist() == [one.size // 2]
+    assert one[one.size // 2] == -other[one.size // 2]
+
+
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("view", [None, *VIEWS])
 def test_a_view_holds_the_values_of_the_plain_case(view: str | None, layout: str):

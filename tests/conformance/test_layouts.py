@@ -95,6 +95,20 @@ def test_pixels_of_a_crop_are_in_one_piece_with_canaries_between(name: str):
     assert between[-2:].tolist() == [CANARY, CANARY]
 
 
+@pytest.mark.parametrize(
+    ("name", "case", "axis"),
+    [
+        ("x", "in2x5x6x3-f4-k2x3-integers.1", 3),
+        ("x", "in2x3x5x6-f4-k2x3-cf-integers.1", 1),
+        ("kernel", "in2x5x6x3-f4-k2x3-integers.1", 3),
+    ],
+)
+def test_a_split_is_the_second_half_of_an_axis(name: str, case: str, axis: int):
+    array = given(name, "split", Case.parse(case))
+    assert array.strides[axis:] == np.zeros(array.shape[axis:], array.dtype).strides
+    assert array.strides[axis - 1] == 2 * array.shape[axis] * array.strides[axis]
+
+
 def test_memory_in_another_order():
     assert given("kernel", "fortran").flags.f_contiguous
     assert given("kernel", "oihw").transpose(3, 2, 0, 1).flags.c_contiguous

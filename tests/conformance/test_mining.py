@@ -69,6 +69,16 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
         lambda c: c.geometry.groups == c.geometry.channels > 1 and c.geometry.channels % 4 > 0,
         {"groups": "(groups > 1) and (groups == channels)", "channels": "channels % 4 != 0"},
     ),
+    "reversed inputs": (lambda c: c.view == "reversed", {"view": "reversed"}),
+    "inputs with gaps": (
+        lambda c: c.view in ("sliced", "cropped", "split"),
+        {"view": ["cropped", "sliced", "split"]},
+    ),
+    "one row": (lambda c: c.geometry.size[0] == 1, {"input": "h == 1"}),
+    "one column under a column": (
+        lambda c: c.geometry.size[1] == c.geometry.kernel_size[1] == 1 < c.geometry.kernel_size[0],
+        {"input": "w == 1", "kernel": "(w == 1) and (h != w)"},
+    ),
     "wide outputs": (lambda c: c.geometry.output[1] > 32, {"output": "w >= 33"}),
 }  # fmt: skip
 

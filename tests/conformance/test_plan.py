@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from triggers import SEQUENCES, TRIGGERS, frequency
@@ -17,6 +19,7 @@ from triggers import SEQUENCES, TRIGGERS, frequency
 from conformance.axes import BIAS_VIEWS, DATA_KINDS, KERNEL_VIEWS, POLICIES, VIEWS, AsList
 from conformance.capabilities import Capabilities
 from conformance.case import Case
+from conformance.data import arrays
 from conformance.errors import UsageError
 from conformance.plan import (
     PARTS,
@@ -38,6 +41,8 @@ from conformance.plan.popular import POPULAR
 from conformance.plan.varied import varied_cases
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
+from reference_impl.dtypes import FLOATS
+from reference_impl.geometry import Geometry
 
 FUNCTION = Asked("function")
 PEOPLE = {
@@ -493,10 +498,65 @@ def test_an_example_is_one_configuration_and_at_most_one_sibling(example: Exampl
     parts = configurations(example)
     assert tuple(case for part in parts for case in part) == example
     assert 1 <= len(parts) <= 2
-    first, second = parts[0][:2]
+    first, *others = parts[0]
     assert first.data == "integers"
-    assert replace(second, data=first.data, seed=first.seed) == first
-    assert first.seed != second.seed
+    again = [case for case in others if case.weights is not None]
+    assert others[: len(again)] == again
+    assert len(again) == (first.weights is not None)
+    second = others[len(again)]
+    assert replace(second, data=first.data, seed=first.seed, weights=first.weights) == first
+    assert len({case.seed for case in parts[0]}) == len(parts[0])
+
+
+def test_weights_come_again_with_another_size_and_with_one_of_them_changed():
+    met: dict[bool, int] = {}
+    for planned in plan(0, FUNCTION, profile="default"):
+        first, *others = planned.example
+        for case in others:
+            if case.weights is None or case.but:
+                continue
+            assert first.weights is not None
+            one, other = arrays(first), arrays(case)
+            resized = case.weights == first.weights
+            met[resized] = met.get(resized, 0) + 1
+            if first.kernel_view is None:
+                changed = np.argwhere(one.kernel != other.kernel)
+                assert len(changed) == (not resized)
+            assert resized or case.input_shape == first.input_shape
+    assert met[True] > 2 * met[False] > 200
+
+
+def test_sizes_meet_that_engines_have_failed_on_together():
+    cases = [c for c in cases_of(list(plan(0, FUNCTION, profile="default"))) if not c.but]
+
+    def met(condition: Callable[[Case, Geometry], bool]) -> int:
+        return sum(condition(case, case.geometry) for case in cases)
+
+    # Channels beyond whole packs, many filters.
+    assert met(lambda c, g: g.taps == g.channels > 64 and g.channels % 16 == 8 and c.filters > 127)
+    # The first layer of a network.
+    assert met(lambda c, g: g.channels == 3 and g.strides == (2, 2) and c.filters % 32 == 0) > 5
+    # One row, `same`, a stride of 4.
+    assert met(lambda c, g: g.size[0] == 1 and g.strides == (1, 4) and g.padding == "same")
+    # Rows and columns longer than a piece, with a dilation and with a stride.
+    for axis, name in product((0, 1), ("strides", "dilation_rate")):
+        assert met(lambda c, g, a=axis, n=name: g.output[a] > 4096 and getattr(g, n)[a] == 3) > 2
+    # Sums of many terms at many positions, in every dtype.
+    for dtype in FLOATS:
+        assert met(
+            lambda c, g, d=dtype: (
+                c.compute_dtype == d and g.taps >= 256 and g.output[0] * g.output[1] > 190
+            )
+        )
+    # A single pixel whose strides lead nowhere, and windows that take steps.
+    assert met(lambda c, g: g.size == (1, 1) and max(g.strides) > 1 and c.view == "relaxed") > 10
+    # A range that transforms of a 3x3 do not have.
+    for dtype in FLOATS:
+        assert met(
+            lambda c, g, d=dtype: (
+                c.compute_dtype == d and c.data == "uneven" and g.kernel_size == (3, 3)
+            )
+        )
 
 
 # Shrinking ----------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ ALONE = {
     "crashes": "output_shape",
     "hangs": "output_shape",
     "views": "exact_values",
-    "remembers": "exact_values",
+    "remembers": "bounded_values",  # in one configuration the next integers have the same bias
     "Shapes": "compute_output_shape",
     "Weights": "unchanged_inputs",
 }
@@ -64,7 +64,7 @@ def measured() -> Iterator[Report]:
             patch.setitem(findings.ATTEMPTS, lost, 3)
         settings = run.Settings(
             implementations=tuple(map(Target, names)),
-            examples=25,
+            examples=45,
             limits=Limits(case=2.0),
         )
         yield run.run(settings).report
