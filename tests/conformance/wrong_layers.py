@@ -96,6 +96,26 @@ class AssignsOneByOne(Conv2D):
         super().set_weights(weights)
 
 
+class KeepsChannels(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        self.known = getattr(self, "known", None) or input_shape[-1]
+        super().build(input_shape)
+
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        if getattr(self, "known", inputs.shape[-1]) != inputs.shape[-1]:
+            raise ValueError(f"expected {self.known} channels")
+        return super().__call__(inputs)
+
+
+class KeepsWeights(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        constraint, rank = self.kernel_constraint, self.lora_rank
+        self.lora_rank = None
+        super().build(input_shape)
+        if constraint and rank:
+            raise ValueError("LoRA does not go with a constraint")
+
+
 class KnowsTrueOnly(Conv2D):
     def call(self, inputs: Any) -> Any:
         result = super().call(inputs)
@@ -116,6 +136,52 @@ class CorrectInGraphs(WrongInGraphs):
     def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
         """The same as without a graph."""
         return layer(x)
+
+
+class SymbolicallyRefusesDoubles(CorrectInGraphs):
+    def symbolic(self, layer: Any, shape: Any, dtype: str | None = None) -> Any:
+        """As of a symbolic call that does not cast."""
+        if dtype == "float64":
+            raise ValueError("float64 is not the dtype of the layer")
+        return super().symbolic(layer, shape, dtype)
+
+
+class LooksForAKey(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        if isinstance(inputs, int):
+            raise KeyError("shape")
+        return super().__call__(inputs)
+
+
+class RefusesByAccident(CorrectInGraphs):
+    layer = staticmethod(LooksForAKey)
+
+
+class Strict(Conv2D):
+    def __init__(self, *args: Any, use_bias: Any = True, **kwargs: Any) -> None:
+        if not isinstance(use_bias, bool):
+            raise TypeError(f"use_bias is a bool, not {use_bias!r}")
+        super().__init__(*args, use_bias=use_bias, **kwargs)
+
+
+class TakesWhatIsDocumented(CorrectInGraphs):
+    layer = staticmethod(Strict)
+
+
+class TakesAnyTruth(CorrectInGraphs):
+    """As Keras."""
+
+
+class RevivesWithoutCasts(Conv2D):
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        revived = super().from_config(config)
+        revived.autocast = False
+        return revived
+
+
+class ForgetsAttributes(CorrectInGraphs):
+    layer = staticmethod(RevivesWithoutCasts)
 
 
 # The check that alone fails, the case, and the layer.
@@ -142,6 +208,32 @@ WRONG: tuple[tuple[str, str, type], ...] = (
         "in1x7x7x4-f2-k3-but.set_weights.last_larger-integers.1",
         AssignsOneByOne,
     ),
+    (
+        "failure_leaves_no_trace",
+        "in1x7x7x4-f2-k3-g2-but.build.odd_channels-integers.1",
+        KeepsChannels,
+    ),
+    (
+        "failure_leaves_no_trace",
+        "in1x7x7x4-f2-k3-but.arguments.lora_constrained-integers.1",
+        KeepsWeights,
+    ),
     ("spellings_agree", "in1x7x7x4-f2-k3-but.use_bias.one-integers.1", KnowsTrueOnly),
     ("modes_agree", "in1x7x7x4-f2-k3-but.mode.graph-integers.1", WrongInGraphs),
+    (
+        "stages_agree",
+        "in1x7x7x4-f2-k3-but.input.float64-integers.1",
+        SymbolicallyRefusesDoubles,
+    ),
+    ("refused_on_purpose", "in1x7x7x4-f2-k3-but.input.number-integers.1", RefusesByAccident),
+    ("documented_values", "in1x7x7x4-f2-k3-but.use_bias.text-integers.1", TakesAnyTruth),
+    ("revived_attributes", "in1x7x7x4-f2-k3-but.strides.uneven-integers.1", ForgetsAttributes),
 )
+# Who passes, where it is not the reference: the checks of a layer of Keras need one like it.
+RIGHT: dict[str, type] = {
+    "modes_agree": CorrectInGraphs,
+    "stages_agree": CorrectInGraphs,
+    "refused_on_purpose": CorrectInGraphs,
+    "documented_values": TakesWhatIsDocumented,
+    "revived_attributes": CorrectInGraphs,
+}
