@@ -32,10 +32,14 @@ ATTRIBUTES = (
 )
 # What a layer made of a configuration has in common with the one that gave it.
 REVIVED = (*(a for a in ATTRIBUTES if a not in ("built", "name")), "lora_rank", "lora_alpha")
+# Of these a symbolic call is made on the layer that is built: another one costs ten milliseconds.
+GEOMETRIC = frozenset(
+    {"filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"}
+)
 # What shape or dtype of a result may depend on.
 SHAPING = frozenset(
     {
-        *("filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"),
+        *GEOMETRIC,
         *("activation", "dtype", "autocast", "arguments", "build", "global", "mode"),
     }
 )
@@ -176,7 +180,8 @@ class _Life:
     def answers(self) -> list[Answer]:
         if self._at(Stage.CONSTRUCT, self._construct):
             self._at(Stage.SHAPE, self._shape)
-            self._at(Stage.SYMBOLIC, self._symbolic)
+            if self.variation.argument not in GEOMETRIC:
+                self._at(Stage.SYMBOLIC, lambda: self._symbolic(self._new))
             if self._at(Stage.CONFIG, self._config):
                 self._at(Stage.REVIVE, self._revive)
             if self._at(Stage.BUILD, self._build):
@@ -201,6 +206,8 @@ class _Life:
             self._at(Stage.SYMBOLIC, self._symbolic_input)
             if not self.spares_calls:
                 self._at(Stage.FIRST_CALL, self._first_call)
+        elif self.variation.argument in GEOMETRIC:
+            self._at(Stage.SYMBOLIC, lambda: self._symbolic(lambda: self.made))
         self._at(Stage.WEIGHTS, self._weights)
         if not self._at(Stage.ASSIGN, self._assign):
             return
@@ -255,13 +262,13 @@ class _Life:
     def _shape(self) -> Answer:
         return list(map(plain, self.made.compute_output_shape(self._input_shape)))
 
-    def _symbolic(self) -> Answer:
+    def _symbolic(self, layer: Callable[[], Any]) -> Answer:
         shape = self._input_shape
         if self.variation.argument not in SHAPING or self.variation.stage is Stage.CALL:
             return None  # ten milliseconds on TensorFlow, for nothing new
         if not isinstance(shape, tuple) or len(shape) != 4 or not all(map(_is_size, shape)):
             return None
-        found = self.layers.symbolic(self._new(), (None, *shape[1:]))
+        found = self.layers.symbolic(layer(), (None, *shape[1:]))
         return None if found is None else [list(map(plain, found[0])), str(found[1])]
 
     def _symbolic_input(self) -> Answer:
