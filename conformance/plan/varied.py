@@ -90,6 +90,8 @@ def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) 
             drawn["strides"] = None
         if row.argument in drawn and row.argument != "kernel_size":
             drawn[row.argument] = None
+        if row.argument == "activation" and row.of_keras and row.spells:
+            drawn["dtype"] = None  # a layer has a dtype of its own, which would hide its values
         if row.argument in _WITHOUT_GROUPS:
             drawn["groups"] = None
         elif groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
