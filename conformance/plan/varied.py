@@ -35,6 +35,17 @@ _WITHOUT_GROUPS = frozenset(
     }
 )
 
+# Without which a row has nothing to show: a layer as activation has a dtype of its own, only
+# `valid` has inputs that are too small, a second weight is needed to be refused, and TensorFlow
+# refuses channels_first.
+_NEEDED: dict[str, dict[str, Any]] = {
+    "activation.layer": {"dtype": None},
+    "activation.capped_layer": {"dtype": None},
+    "activity_regularizer.orthogonal": {"data_format": None},
+    "mode.any_size": {"padding": "valid"},
+    "then.loaded_in_part": {"use_bias": True},
+}
+
 
 def varied_cases(seed: int, asked: Asked) -> Iterator[Case]:
     """A case for each variation that `asked` can be asked, in an order of the seed."""
@@ -90,12 +101,11 @@ def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) 
             drawn["strides"] = None
         if row.argument in drawn and row.argument != "kernel_size":
             drawn[row.argument] = None
-        if row.argument == "activation" and row.of_keras and row.spells:
-            drawn["dtype"] = None  # a layer has a dtype of its own, which would hide its values
         if row.argument in _WITHOUT_GROUPS:
             drawn["groups"] = None
         elif groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
             drawn["groups"] = groups
+        drawn |= _NEEDED.get(row.name, {})
         first = drawn["data_format"] == "channels_first"
         n, h, w = rng.randint(1, 3), rng.randint(7, 9), rng.randint(7, 9)
         case = Case(
