@@ -42,7 +42,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "activation.layer": {"dtype": None},
     "activation.capped_layer": {"dtype": None},
     "activity_regularizer.orthogonal": {"data_format": None},
-    "mode.any_size": {"padding": "valid"},
+    "mode.any_size": {"padding": "valid", "dilation_rate": None},
     "then.loaded_in_part": {"use_bias": True},
 }
 
