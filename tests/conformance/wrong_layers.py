@@ -62,6 +62,29 @@ class AddsOneToRelu6(Conv2D):
         return super().call(inputs) + np.float32(self.added)
 
 
+class DriftsInTraining(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = super().__call__(inputs)
+        if training:
+            self.weights[0].assign(np.asarray(self.weights[0]) + 1)
+        return result
+
+
+class PenalisesBeforeTheActivation(Conv2D):
+    def call(self, inputs: Any) -> Any:
+        self.before, kept = None, self.activation
+        self.activation = None
+        self.before = super().call(inputs)
+        self.activation = kept
+        return super().call(inputs)
+
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = super().__call__(inputs)
+        if self._activity_losses:
+            self._activity_losses = [float(self.activity_regularizer(self.before)) / len(result)]
+        return result
+
+
 class ForgetsRegularizer(Conv2D):
     @property
     def losses(self) -> list[float]:
@@ -199,7 +222,13 @@ WRONG: tuple[tuple[str, str, type], ...] = (
     ("weights_contract", "in1x7x7x4-f2-k3-but.trainable.false-integers.1", StartsWithOnes),
     ("weights_contract", "in1x7x7x4-f2-k3-nobias-but.then.frozen-integers.1", ThawsAll),
     ("varied_output", "in1x7x7x4-f2-k3-but.activation.relu6-integers.1", AddsOneToRelu6),
+    ("varied_output", "in1x9x9x4-f2-k3-but.then.called_in_training-integers.1", DriftsInTraining),
     ("losses", "in1x7x7x4-f2-k3-but.kernel_regularizer.l2-integers.1", ForgetsRegularizer),
+    (
+        "losses",
+        "in2x7x7x4-f2-k3-but.arguments.activated_and_penalised-integers.1",
+        PenalisesBeforeTheActivation,
+    ),
     ("losses", "in2x7x7x4-f2-k3-but.activity_regularizer.l1-integers.1", ForgetsBatch),
     ("constraints", "in1x7x7x4-f2-k3-but.kernel_constraint.non_neg-integers.1", ForgetsConstraint),
     ("shapes_agree", "in2x7x8x4-f2-k3-but.build.unknown_batch-integers.1", SwapsUnknownShape),
