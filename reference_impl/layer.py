@@ -267,7 +267,11 @@ class Conv2D:
         self.trainable = self._trainable
         self.built = True
         if self.lora_rank:
-            self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+            try:
+                self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+            except Exception:
+                self._weights, self.built, self._input_channels = [], False, None
+                raise
 
     def _weight(
         self,

@@ -116,9 +116,9 @@ class Keras(Adapter):
         super().prepare(case, data)
         return _KerasCall(self._layer, self.keras)
 
-    def symbolic(self, layer: Any, shape: Shape) -> Any:
+    def symbolic(self, layer: Any, shape: Shape, dtype: str | None = None) -> Any:
         """Of a call on a ``keras.KerasTensor``."""
-        result = layer(self.keras.KerasTensor(shape, dtype=layer.compute_dtype))
+        result = layer(self.keras.KerasTensor(shape, dtype=dtype or layer.compute_dtype))
         return [tuple(result.shape), result.dtype]
 
     def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:

@@ -46,11 +46,16 @@ def _predict(keras: Any, layer: Any, case: Case) -> Made:
     return lambda x: model.predict(x, batch_size=max(len(x), 1), verbose=0)
 
 
-def traced(layer: Any, *, jit_compile: bool) -> Made:
-    """`layer` as TensorFlow traces it, or has XLA compile it."""
+def traced(
+    layer: Any, *, jit_compile: bool, shape: tuple[int | None, ...] = (), dtype: str = ""
+) -> Made:
+    """`layer` as TensorFlow traces it, or has XLA compile it, for inputs of that shape if given."""
     import tensorflow as tf
 
-    function: Made = tf.function(layer, autograph=False, jit_compile=jit_compile)
+    signature = [tf.TensorSpec(shape, dtype)] if shape else None
+    function: Made = tf.function(
+        layer, input_signature=signature, autograph=False, jit_compile=jit_compile
+    )
     return function
 
 

@@ -43,6 +43,11 @@ HOW = {
     "saved": "saved and loaded in a model",
     "saved_lora": "tuned by LoRA, saved and loaded in a model",
     "reloaded": "with weights loaded from a file",
+    "stored_lora": "when a like layer tuned by LoRA in mixed precision stores another kernel",
+    "loaded_lora": "when LoRA is loaded with nothing left to tune",
+    "stateless_losses": "when stateless_call tells another number of losses",
+    "any_size": "when a trace for any size accepts an input that the kernel does not fit",
+    "any_channels": "when a trace for any number of channels accepts twice as many",
 }
 
 _EVERY_ERROR = {"Exception", "BaseException", "object"}
@@ -116,7 +121,8 @@ def _reached(stage: Stage) -> Any:
 def refusals(trial: Trial) -> None:
     """A layer accepts and refuses what Keras' Conv2D does, at the same stage, with the same type.
 
-    An engine's own error counts as a refusal of a call.
+    An engine's own error counts as a refusal of a call. The constructor may refuse what Keras
+    refuses later, or what its documentation does not have.
 
     Source: the constructors of Conv2D and BaseConv, and Keras' test_bad_init_args. A size of 0 in
     symbolic shapes is refused since Keras 3.14, a `trainable` that is no bool since 3.15.
@@ -128,7 +134,22 @@ def refusals(trial: Trial) -> None:
             continue
         if stage in variation.differs or _is_unsupported(found):
             continue
+        if _is_of_keras_alone(variation, stage) or _is_refused_early(trial, stage, found):
+            continue
         _compare_refusals(variation, stage, wanted, found)
+
+
+def _is_of_keras_alone(variation: Variation, stage: Stage) -> bool:
+    """Whether the reference has not done to its layer what is done then."""
+    return variation.only_keras and stage in (Stage.THEN, Stage.CALL)
+
+
+def _is_refused_early(trial: Trial, stage: Stage, found: Answer) -> bool:
+    if stage is not Stage.CONSTRUCT or not isinstance(found, Raised):
+        return False
+    wanted = trial.wanted_life
+    late = any(isinstance(wanted[s], Raised) for s in (Stage.SHAPE, Stage.BUILD, Stage.CALL))
+    return variation_of(trial).undocumented or late
 
 
 def _is_unsupported(found: Answer) -> bool:
@@ -206,10 +227,10 @@ def configuration(trial: Trial) -> None:
     if trial.wanted_life and Stage.CONFIG not in variation_of(trial).differs:
         _compare_configs(json.loads(trial.wanted_life[Stage.CONFIG]), own, "get_config")
     if isinstance(got[Stage.REVIVE], list):
-        text, *unchanged = got[Stage.REVIVE]
+        text, *more = got[Stage.REVIVE]
         if isinstance(text, Opaque):
             raise CheckFailure("from_config makes an object of another type", f"it is {text}")
-        if not all(unchanged):
+        if more and not more[0]:
             raise CheckFailure("from_config changes the configuration that it is given")
         _compare_configs(own, json.loads(text), "from_config(get_config())")
     _compare_revived(got)
@@ -258,6 +279,8 @@ def weights_contract(trial: Trial) -> None:
     Source: BaseConv.build, Layer.set_weights, Layer.trainable and enable_lora.
     """
     wanted, got = trial.wanted_life, _life(trial)
+    if got[Stage.WEIGHTS] is NOT_MADE:
+        return  # it was refused where it may be
     flags, arrays, twins = wanted[Stage.WEIGHTS]
     own_flags, own, own_twins = got[Stage.WEIGHTS]
     shapes, own_shapes = _forms(arrays), _forms(own)
@@ -414,11 +437,15 @@ def shapes_agree(trial: Trial) -> None:
     """
     got, variation = _life(trial), variation_of(trial)
     wanted, shape = trial.wanted_life.get(Stage.SHAPE), got[Stage.SHAPE]
+    if got[Stage.CONSTRUCT] is NOT_MADE or isinstance(got[Stage.CONSTRUCT], Raised):
+        return  # it was refused where it may be
     if wanted is not None and not _same(shape, wanted):
         raise CheckFailure(
             "compute_output_shape is wrong", f"should be {_shown(wanted)}, is {_shown(shape)}"
         )
     called, symbolic = got[Stage.CALL], got[Stage.SYMBOLIC]
+    if variation.stage is Stage.CALL:
+        symbolic = NOT_MADE  # of the varied input, which stages_agree compares
     plain = variation.stage not in (Stage.BUILD, Stage.CALL)
     if plain and isinstance(called, np.ndarray) and list(called.shape) != shape:
         raise CheckFailure(
@@ -443,8 +470,11 @@ def shapes_agree(trial: Trial) -> None:
 
 
 def _is_refused(trial: Trial) -> bool:
-    stages = (Stage.BUILD, Stage.ASSIGN, Stage.CALL)
-    if any(stage in variation_of(trial).differs for stage in stages):
+    variation = variation_of(trial)
+    if variation.only_keras:
+        return True  # who knows what it refuses
+    stages = (Stage.BUILD, Stage.ASSIGN, Stage.THEN, Stage.CALL)
+    if any(stage in variation.differs for stage in stages):
         return False
     retried = isinstance(trial.wanted_life.get(Stage.RETRY), list)
     return retried and any(isinstance(trial.wanted_life[stage], Raised) for stage in stages)
@@ -452,11 +482,13 @@ def _is_refused(trial: Trial) -> bool:
 
 @_of_life(after=(refusals,), applies=_is_refused)
 def failure_leaves_no_trace(trial: Trial) -> None:
-    """After a refused build, set_weights or call, the layer is as before and can be used.
+    """After a refused build, set_weights, call or change, the layer is as before and can be used.
 
     Source: none in Keras, which breaks it where known faults say so; people retry in notebooks.
     """
     found = _life(trial)[Stage.RETRY]
+    if variation_of(trial).only_keras and not isinstance(_life(trial)[Stage.THEN], Raised):
+        return  # nothing was refused
     if _is_unsupported(found):
         raise Unsupported(found.text)
     what = variation_of(trial).argument
@@ -466,10 +498,24 @@ def failure_leaves_no_trace(trial: Trial) -> None:
         )
     if found is NOT_MADE:
         return
-    result, untouched = found
+    result, untouched, left = found
+    changing = "then" if variation_of(trial).stage is Stage.THEN else "set_weights"
     if untouched is False:
-        raise CheckFailure("set_weights that is refused changes weights")
-    _compare_outputs(result, trial.wanted_life[Stage.RETRY][0], "a layer that refused nothing")
+        raise CheckFailure(f"{_CHANGES[changing]} that is refused changes weights")
+    wanted = trial.wanted_life
+    again = wanted[Stage.RETRY]
+    if isinstance(again, list) and left is not None and not _same(left, again[2]):
+        raise CheckFailure(
+            f"a refused value of {what} leaves other weights than there were",
+            f"the layer has {_shown(left)}, should have {_shown(again[2])}",
+        )
+    if result is None:
+        return
+    right = again[0] if isinstance(again, list) else wanted[Stage.CALL]
+    _compare_outputs(result, right, "a layer that refused nothing")
+
+
+_CHANGES = {"then": "what is done to a layer and", "set_weights": "set_weights"}
 
 
 @_of_life(after=(refusals,), observes=lambda trial: (LIFE, PLAIN_LIFE), applies=_is_spelling)
@@ -512,6 +558,146 @@ def modes_agree(trial: Trial) -> None:
             raise CheckFailure(f"{how}, it {failure.cause}", failure.message) from None
 
 
+# Keras against itself -----------------------------------------------------------------------------
+
+
+def _is_of_keras(info: Info) -> bool:
+    """Whether it is a layer of Keras, which promises what the reference need not repeat."""
+    return _lives(info) and bool(info.modes)
+
+
+_of_keras = partial(check, of="life", only=_is_of_keras, observes=lambda trial: (LIFE,))
+_OWN_ERRORS = {"ValueError", "TypeError", "NotImplementedError"}
+_LATER = (Stage.SHAPE, Stage.SYMBOLIC, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.CALL)
+
+
+def _raised(answer: Answer) -> Raised | None:
+    return answer if isinstance(answer, Raised) and answer.how == "raises" else None
+
+
+@_of_keras()
+def stages_agree(trial: Trial) -> None:
+    """What a layer has accepted at one stage it does not refuse at a later one.
+
+    An argument that the constructor takes can be built with, called, saved and read back. A shape
+    for which compute_output_shape has an answer can be built for. An input that can be called
+    symbolically can be called, and gives that shape and dtype.
+
+    Source: Layer.compute_output_spec, whose answer is that of a call; and the documentation of
+    Conv2D, which has no condition on when an argument is looked at.
+    """
+    got, variation = _life(trial), variation_of(trial)
+    if variation.stage in (Stage.CONSTRUCT, Stage.GLOBAL, Stage.THEN):
+        start = Stage.THEN if variation.stage is Stage.THEN else Stage.CONSTRUCT
+        for stage in _judged_later(variation):
+            if isinstance(got[start], list) and (error := _raised(got[stage])):
+                raise CheckFailure(
+                    f"{_SAID[stage]} refuses a value of {variation.argument} that was accepted",
+                    f"{stage} of {variation.argument}={variation.source} raises {error.text}",
+                )
+    elif variation.stage is Stage.BUILD:
+        _compare_accepted(got, Stage.SHAPE, Stage.BUILD, variation)
+    elif variation.stage is Stage.CALL and isinstance(got[Stage.SYMBOLIC], list | Raised):
+        _compare_accepted(got, Stage.SYMBOLIC, Stage.CALL, variation)
+        called, symbolic = got[Stage.CALL], got[Stage.SYMBOLIC]
+        if isinstance(called, np.ndarray) and isinstance(symbolic, list):
+            form = [list(called.shape), called.dtype.name]
+            if symbolic != form:
+                raise CheckFailure(
+                    "a call on a symbolic tensor tells another shape or dtype",
+                    f"{_shown(symbolic)}, and the call {_shown(form)}",
+                )
+
+
+def _judged_later(variation: Variation) -> list[Stage]:
+    """The stages that have nothing left to find out of what is varied."""
+    if variation.stage is Stage.THEN:
+        return [Stage.CALL]
+    later = [stage for stage in _LATER if stage not in variation.differs]
+    is_for_a_shape = variation.argument.endswith("_initializer")
+    is_count = variation.argument == "groups" and isinstance(variation.value(), int)
+    if is_for_a_shape or is_count:  # which only build knows
+        later = [stage for stage in later if stage in (Stage.CONFIG, Stage.REVIVE)]
+    return later
+
+
+_SAID = {
+    Stage.CONSTRUCT: "the constructor",
+    Stage.ASSIGN: "set_weights",
+    Stage.SHAPE: "compute_output_shape",
+    Stage.SYMBOLIC: "a call on a symbolic tensor",
+    Stage.CONFIG: "get_config",
+    Stage.REVIVE: "from_config",
+    Stage.BUILD: "build",
+    Stage.CALL: "a call",
+}
+
+
+def _compare_accepted(got: Life, one: Stage, other: Stage, variation: Variation) -> None:
+    for taker, refuser in ((one, other), (other, one)):
+        error = _raised(got[refuser])
+        if error and not isinstance(got[taker], Raised) and got[taker] is not NOT_MADE:
+            raise CheckFailure(
+                f"{_SAID[refuser]} refuses a value of {variation.argument} that "
+                f"{_SAID[taker]} accepts",
+                f"of {variation.source}, {refuser} raises {error.text}",
+            )
+
+
+@_of_keras()
+def refused_on_purpose(trial: Trial) -> None:
+    """What is refused is refused by a ValueError, a TypeError or a NotImplementedError.
+
+    These are the types that Keras itself raises. Another one comes from inside Python or the
+    engine: nobody has looked at the value, and who catches a ValueError misses it.
+
+    Source: the refusals that Keras words itself, and "Raises: ValueError" in its documentation.
+    """
+    variation, got = variation_of(trial), _life(trial)
+    for stage in (Stage.CONSTRUCT, *_LATER, Stage.ASSIGN):
+        error = _raised(got[stage]) if stage not in variation.differs else None
+        if error and not _OWN_ERRORS & set(error.types):
+            raise CheckFailure(
+                f"{_SAID[stage]} refuses a value of {variation.argument} by accident",
+                f"{stage} of {variation.argument}={variation.source} raises {error.text}",
+            )
+
+
+@_of_keras(applies=lambda trial: variation_of(trial).undocumented)
+def documented_values(trial: Trial) -> None:
+    """The constructor refuses a value that the documentation does not have.
+
+    Source: the documentation of Conv2D: "int or tuple/list of 2 integer", "a positive int", "bool".
+    """
+    variation = variation_of(trial)
+    if isinstance(_life(trial)[Stage.CONSTRUCT], list):
+        raise CheckFailure(
+            f"accepts a value of {variation.argument} that is not documented",
+            f"{variation.argument}={variation.source} is accepted",
+        )
+
+
+@_of_keras()
+def revived_attributes(trial: Trial) -> None:
+    """A configuration is plain JSON, and a layer made of it has the attributes of the first.
+
+    Source: Layer.get_config ("used to initialize this layer"), and run_layer_test of Keras' own
+    tests, which writes it as JSON and compares `dir` of both.
+    """
+    revived = _life(trial)[Stage.REVIVE]
+    if not isinstance(revived, list) or len(revived) < 4:
+        return
+    _, _, attributes, is_json = revived
+    if not is_json:
+        raise CheckFailure("get_config cannot be written as JSON")
+    for name, made, again in attributes:
+        if not _same(made, again):
+            raise CheckFailure(
+                f"a layer made by from_config has another {name}",
+                f"{name} is {_shown(again)}, was {_shown(made)}",
+            )
+
+
 def _same(found: Any, wanted: Any) -> bool:
     if isinstance(found, Opaque) or isinstance(wanted, Opaque):
         return str(found) == str(wanted)
@@ -539,4 +725,8 @@ RULES = (
     failure_leaves_no_trace,
     spellings_agree,
     modes_agree,
+    stages_agree,
+    refused_on_purpose,
+    documented_values,
+    revived_attributes,
 )

@@ -104,7 +104,7 @@ class Trial:
         """Whether the results of a life are exact: its numbers are small integers."""
         config = self.wanted_life[Stage.CONFIG]
         activation = json.loads(config)["activation"] if isinstance(config, str) else None
-        return activation in EXACT_ACTIVATIONS
+        return not isinstance(activation, dict) and activation in EXACT_ACTIVATIONS
 
     @property
     def output(self) -> NDArray[Any]:

@@ -145,8 +145,11 @@ class Implementation:
             hasattr(self.layer, name) for name in ("get_config", "from_config")
         )
 
-    def symbolic(self, layer: Any, shape: Shape) -> Any:
-        """Shape and dtype of a call on a tensor that has only these; None where there is none."""
+    def symbolic(self, layer: Any, shape: Shape, dtype: str | None = None) -> Any:
+        """Shape and dtype of a call on a tensor that has only these; None where there is none.
+
+        `dtype` is that of the tensor; by default the layer's own.
+        """
         return None
 
     def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:

@@ -30,10 +30,16 @@ ATTRIBUTES = (
     *("use_bias", "trainable", "autocast", "dtype", "compute_dtype", "variable_dtype", "built"),
     "name",
 )
+# What a layer made of a configuration has in common with the one that gave it.
+REVIVED = (*(a for a in ATTRIBUTES if a not in ("built", "name")), "lora_rank", "lora_alpha")
+# Of these a symbolic call is made on the layer that is built: another one costs ten milliseconds.
+GEOMETRIC = frozenset(
+    {"filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"}
+)
 # What shape or dtype of a result may depend on.
 SHAPING = frozenset(
     {
-        *("filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"),
+        *GEOMETRIC,
         *("activation", "dtype", "autocast", "arguments", "build", "global", "mode"),
     }
 )
@@ -44,6 +50,7 @@ class Layers(Protocol):
     """Who makes the layers."""
 
     keras: Any
+    costly_calls: bool
 
     @property
     def layer(self) -> Callable[..., Any] | None:
@@ -52,8 +59,11 @@ class Layers(Protocol):
     def to_numpy(self, result: Any) -> NDArray[Any]:
         """The result of a call as an array."""
 
-    def symbolic(self, layer: Any, shape: tuple[int | None, ...]) -> Any:
-        """Shape and dtype of a call on a tensor that has a shape only, None where there is none."""
+    def symbolic(self, layer: Any, shape: tuple[int | None, ...], dtype: str | None = None) -> Any:
+        """Shape and dtype of a call on a tensor that has a shape only, None where there is none.
+
+        `dtype` is that of the tensor; by default the layer's own.
+        """
 
     def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
         """The result of calling `layer`, or an equal one, in that way."""
@@ -66,6 +76,7 @@ class ReferenceLayers:
     """The reference, whose defaults are arguments."""
 
     keras = None
+    costly_calls = False
 
     def __init__(self) -> None:
         self._defaults: dict[str, Any] = {}
@@ -76,7 +87,7 @@ class ReferenceLayers:
     def to_numpy(self, result: Any) -> NDArray[Any]:
         return np.asarray(result)
 
-    def symbolic(self, layer: Any, shape: tuple[int | None, ...]) -> Any:
+    def symbolic(self, layer: Any, shape: tuple[int | None, ...], dtype: str | None = None) -> Any:
         return [tuple(layer.compute_output_shape(shape)), layer.compute_dtype]
 
     def in_mode(self, layer: Any, mode: str, x: NDArray[Any]) -> Any:
@@ -110,16 +121,20 @@ def weights_of(case: Case, layer: Any) -> list[NDArray[Any]]:
     return [pattern(w.shape, n + case.seed).astype(w.dtype) for n, w in held]
 
 
-def live(layers: Layers, case: Case, ask: Ask, *, alike: bool = False) -> list[Answer]:
+def live(
+    layers: Layers, case: Case, ask: Ask, *, alike: bool = False, brief: bool = False
+) -> list[Answer]:
     """What happens at each stage; `ask` makes a call, and returns what it raised as `Raised`.
 
-    With `alike` the value is the plain one that the variation spells.
+    With `alike` the value is the plain one that the variation spells. `brief` goes straight to the
+    call: that is all that a plain life is compared by.
     """
     assert case.but is not None
     variation = VARIATIONS[case.but]
     settings = variation.value() if variation.stage is Stage.GLOBAL else {}
     with layers.globally(settings):
-        return _Life(layers, case, variation, ask, alike).answers()
+        life = _Life(layers, case, variation, ask, alike)
+        return life.call_alone() if brief else life.answers()
 
 
 def reference_life(case: Case, *, alike: bool = False) -> dict[Stage, Answer]:
@@ -156,6 +171,8 @@ class _Life:
     ) -> None:
         self.layers, self.case, self.variation = layers, case, variation
         self.ask, self.alike = ask, alike
+        # TensorFlow compiles each call of a grouped convolution, which takes a tenth of a second.
+        self.spares_calls = layers.costly_calls and case.geometry.groups > 1
         self.made: Any = None
         self.before: Answer = None  # losses before the call
         self.found: dict[Stage, Answer] = dict.fromkeys(LIVED, NOT_MADE)
@@ -163,7 +180,8 @@ class _Life:
     def answers(self) -> list[Answer]:
         if self._at(Stage.CONSTRUCT, self._construct):
             self._at(Stage.SHAPE, self._shape)
-            self._at(Stage.SYMBOLIC, self._symbolic)
+            if self.variation.argument not in GEOMETRIC:
+                self._at(Stage.SYMBOLIC, lambda: self._symbolic(self._new))
             if self._at(Stage.CONFIG, self._config):
                 self._at(Stage.REVIVE, self._revive)
             if self._at(Stage.BUILD, self._build):
@@ -172,9 +190,24 @@ class _Life:
                 self._at(Stage.RETRY, self._retry)
         return [self.found[stage] for stage in LIVED]
 
+    def call_alone(self) -> list[Answer]:
+        steps = (
+            (Stage.CONSTRUCT, self._construct),
+            (Stage.BUILD, self._build),
+            (Stage.WEIGHTS, self._weights),
+            (Stage.ASSIGN, self._assign),
+            (Stage.CALL, self._call),
+        )
+        all(self._at(stage, action) for stage, action in steps)  # up to the first that is refused
+        return [self.found[stage] for stage in LIVED]
+
     def _used(self) -> None:
         if self.variation.stage is Stage.CALL:
-            self._at(Stage.FIRST_CALL, self._first_call)
+            self._at(Stage.SYMBOLIC, self._symbolic_input)
+            if not self.spares_calls:
+                self._at(Stage.FIRST_CALL, self._first_call)
+        elif self.variation.argument in GEOMETRIC:
+            self._at(Stage.SYMBOLIC, lambda: self._symbolic(lambda: self.made))
         self._at(Stage.WEIGHTS, self._weights)
         if not self._at(Stage.ASSIGN, self._assign):
             return
@@ -182,7 +215,7 @@ class _Life:
             return
         self.before = self.ask(self._losses_now)
         if self._at(Stage.CALL, self._call):
-            if self.variation.argument in SHAPING and self.variation.stage is Stage.CONSTRUCT:
+            if self._is_revived_to_call():
                 self._at(Stage.REVIVED_CALL, self._revived_call)
             self._at(Stage.LOSSES, self._losses)
             self._at(Stage.CONSTRAIN, self._constrain)
@@ -192,8 +225,14 @@ class _Life:
         self.found[stage] = self.ask(action)
         return not isinstance(self.found[stage], Raised)
 
+    def _is_revived_to_call(self) -> bool:
+        argument = self.variation.argument
+        if self.variation.stage is not Stage.CONSTRUCT or argument not in SHAPING:
+            return False
+        return argument in ("groups", "filters") or not self.spares_calls
+
     def _failed(self) -> bool:
-        stages = (Stage.BUILD, Stage.ASSIGN, Stage.CALL)
+        stages = (Stage.BUILD, Stage.ASSIGN, Stage.THEN, Stage.CALL)
         return any(isinstance(self.found[stage], Raised) for stage in stages)
 
     def _new(self) -> Any:
@@ -223,13 +262,21 @@ class _Life:
     def _shape(self) -> Answer:
         return list(map(plain, self.made.compute_output_shape(self._input_shape)))
 
-    def _symbolic(self) -> Answer:
+    def _symbolic(self, layer: Callable[[], Any]) -> Answer:
         shape = self._input_shape
-        if self.variation.argument not in SHAPING:
+        if self.variation.argument not in SHAPING or self.variation.stage is Stage.CALL:
             return None  # ten milliseconds on TensorFlow, for nothing new
         if not isinstance(shape, tuple) or len(shape) != 4 or not all(map(_is_size, shape)):
             return None
-        found = self.layers.symbolic(self._new(), (None, *shape[1:]))
+        found = self.layers.symbolic(layer(), (None, *shape[1:]))
+        return None if found is None else [list(map(plain, found[0])), str(found[1])]
+
+    def _symbolic_input(self) -> Answer:
+        """What a layer that is built says of the input that is tried, where that is an array."""
+        x = self._value(Stage.CALL, self._x(), x=self._x())
+        if not isinstance(x, np.ndarray):
+            return None
+        found = self.layers.symbolic(self.made, x.shape, x.dtype.name)
         return None if found is None else [list(map(plain, found[0])), str(found[1])]
 
     def _config(self) -> Answer:
@@ -247,7 +294,12 @@ class _Life:
         revived = type(self.made).from_config(config)
         if type(revived) is not type(self.made):
             return [Opaque(type(revived).__name__, f"a {type(revived).__name__}")]
-        return [self._text(revived.get_config()), self._text(config) == before]
+        return [
+            self._text(revived.get_config()),
+            self._text(config) == before,
+            [[name, *(_attribute(one, name) for one in (self.made, revived))] for name in REVIVED],
+            _is_json(config),
+        ]
 
     def _build(self) -> Answer:
         self.made.build(self._input_shape)
@@ -284,7 +336,8 @@ class _Life:
         return self._held()
 
     def _then(self) -> Answer:
-        self.variation.value(layer=self.made)
+        if not (self.alike and self.variation.of_keras):
+            self.variation.value(layer=self.made, keras=self.layers.keras)
         return self._flags()
 
     def _x(self) -> NDArray[Any]:
@@ -313,7 +366,7 @@ class _Life:
     def _losses(self) -> Answer:
         """Before the call, after it, and after another one where there may be penalties."""
         found = [self.before, self._losses_now()]
-        if "regularizer" in self.variation.argument:
+        if "regularizer" in self.variation.argument and not self.spares_calls:
             self.made(self._x())
             found.append(self._losses_now())
         return None if self.before is None else found
@@ -343,15 +396,31 @@ class _Life:
         return np.array(self.layers.to_numpy(constraint(given)))
 
     def _retry(self) -> Answer:
-        """What the layer gives for plain input, after what was refused."""
-        before = self.found[Stage.WEIGHTS]
-        if not getattr(self.made, "built", False):
+        """What the layer gives for plain input after what was refused, and which weights it has.
+
+        A layer whose arguments are refused can only be asked for the latter.
+        """
+        left = self._names()
+        if self.variation.stage is Stage.CONSTRUCT:
+            return [None, None, left]
+        before = None
+        if isinstance(self.found[Stage.ASSIGN], Raised):
+            _, before, _ = self.found[Stage.WEIGHTS]
+        elif isinstance(self.found[Stage.THEN], Raised):
+            before = self.found[Stage.ASSIGN]
+        untouched = None if before is None else all(map(_equal, self._held(), before))
+        is_built = getattr(self.made, "built", False)
+        if not is_built and self.spares_calls:
             self.made.build(self.case.input_shape)
-        kept = isinstance(self.found[Stage.ASSIGN], Raised) and isinstance(before, list)
-        untouched = kept and all(map(_equal, self._held(), before[1]))
+        elif not is_built:
+            self.made(self._x())  # which builds it
         self.made.set_weights(self._given())
         result = np.array(self.layers.to_numpy(self.made(self._x())))
-        return [result, untouched if kept else None]
+        return [result, untouched, left]
+
+    def _names(self) -> Answer:
+        """Of the weights there are, None where a layer does not tell."""
+        return [str(w.name) for w in self.made.weights] if hasattr(self.made, "weights") else None
 
 
 def plain(value: Any) -> Answer:
@@ -373,6 +442,18 @@ def plain(value: Any) -> Answer:
 
 def _arrays(layer: Any) -> list[NDArray[Any]]:
     return [np.array(np.asarray(w)) for w in layer.get_weights()]
+
+
+def _attribute(layer: Any, name: str) -> Answer:
+    return plain(getattr(layer, name)) if hasattr(layer, name) else None
+
+
+def _is_json(config: Any) -> bool:
+    try:
+        json.dumps(config)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_size(value: Any) -> bool:

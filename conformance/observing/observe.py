@@ -87,7 +87,9 @@ class _Asking:
             return self._converted(self._ask(lambda: function.call(fresh.x)))
         if call.kind in (Kind.LIFE, Kind.PLAIN_LIFE):
             alike = call.kind is Kind.PLAIN_LIFE
-            return live(self.implementation, self.question.case, self._ask, alike=alike)
+            return live(
+                self.implementation, self.question.case, self._ask, alike=alike, brief=alike
+            )
         if call.kind is Kind.STILL:
             return self._still()
         if call.kind is Kind.OTHER:

@@ -27,6 +27,25 @@ _LEVELS: dict[str, tuple[Any, ...]] = {
     "data_format": (None,) * 10 + ("channels_last", "channels_first"),
 }
 
+# What a layer does not compute with, or adds after the convolution: never with groups.
+_WITHOUT_GROUPS = frozenset(
+    {
+        *("name", "trainable", "autocast", "input_shape", "input_dim", "lora_alpha"),
+        *("bias_initializer", "bias_regularizer", "bias_constraint"),
+    }
+)
+
+# Without which a row has nothing to show: a layer as activation has a dtype of its own, only
+# `valid` has inputs that are too small, a second weight is needed to be refused, and TensorFlow
+# refuses channels_first.
+_NEEDED: dict[str, dict[str, Any]] = {
+    "activation.layer": {"dtype": None},
+    "activation.capped_layer": {"dtype": None},
+    "activity_regularizer.orthogonal": {"data_format": None},
+    "mode.any_size": {"padding": "valid", "dilation_rate": None},
+    "then.loaded_in_part": {"use_bias": True},
+}
+
 
 def varied_cases(seed: int, asked: Asked) -> Iterator[Case]:
     """A case for each variation that `asked` can be asked, in an order of the seed."""
@@ -82,8 +101,11 @@ def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) 
             drawn["strides"] = None
         if row.argument in drawn and row.argument != "kernel_size":
             drawn[row.argument] = None
-        if groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
+        if row.argument in _WITHOUT_GROUPS:
+            drawn["groups"] = None
+        elif groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
             drawn["groups"] = groups
+        drawn |= _NEEDED.get(row.name, {})
         first = drawn["data_format"] == "channels_first"
         n, h, w = rng.randint(1, 3), rng.randint(7, 9), rng.randint(7, 9)
         case = Case(

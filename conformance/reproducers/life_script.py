@@ -243,6 +243,8 @@ class LifeScript:
         ]
 
     def failure_leaves_no_trace(self) -> list[str]:
+        if self.variation.stage is Stage.THEN or self.variation.stage is Stage.CONSTRUCT:
+            return []
         want = self.wanted[Stage.RETRY][0]
         raised = [s for s in (Stage.BUILD, Stage.ASSIGN, Stage.CALL) if s in self.wanted]
         stage = next(s for s in raised if isinstance(self.wanted[s], Raised))

@@ -204,8 +204,13 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("list", "['relu']"),
         ("dict", "{}"),
         ("function", "keras.activations.relu", "'relu'"),
-        ("layer", "keras.layers.ReLU()"),
+        ("layer", "keras.layers.ReLU()", "'relu'"),
         ("leaky_layer", "keras.layers.LeakyReLU(negative_slope=0.5)"),
+        ("capped_layer", "keras.layers.ReLU(max_value=6)", "'relu6'"),
+        ("layer_class", "keras.layers.ReLU"),
+        ("glu", "'glu'"),
+        ("to_integers", "lambda z: keras.ops.cast(z, 'int32')"),
+        ("numpy_function", "np.abs"),
     ),
     "use_bias": (
         ("false", "False"),
@@ -244,6 +249,7 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
             "keras.regularizers.L1(0.5)",
             "{'class_name': 'L1', 'config': {'l1': 0.5}}",
         ),
+        ("orthogonal", "keras.regularizers.OrthogonalRegularizer()"),
     ),
     "kernel_constraint": (*_CONSTRAINTS, ("object", "keras.constraints.NonNeg()", "'non_neg'")),
     "bias_constraint": _CONSTRAINTS,
@@ -292,6 +298,7 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("mixed_float64", "'mixed_float64'"),
         ("int8", "'int8'"),
         ("float8", "'float8_e4m3fn'"),
+        ("int8_policy", "keras.dtype_policies.get('int8_from_float32')"),
         ("empty", "''"),
         ("number", "3"),
         ("list", "[]"),
@@ -341,12 +348,14 @@ _TOGETHER: tuple[Row, ...] = (
     ("strided_and_dilated", "{'strides': 2, 'dilation_rate': 2}"),
     ("strided_and_dilated_otherwise", "{'strides': (1, 2), 'dilation_rate': (2, 1)}"),
     ("lora", "{'lora_rank': 2, 'lora_alpha': 3}"),
+    ("activated_and_penalised", "{'activation': 'relu', 'activity_regularizer': 'l1'}"),
     ("lora_constrained", "{'lora_rank': 2, 'kernel_constraint': 'non_neg'}"),
     ("bias_without", "{'use_bias': False, 'bias_regularizer': 'l2', 'bias_constraint': 'nope'}"),
     ("bad_padding_and_kernel", "{'padding': None, 'kernel_size': 0}"),
     ("bad_groups_and_filters", "{'groups': None, 'filters': 0}"),
     ("bad_name_and_filters", "{'name': 'a/b', 'filters': 0}"),
     ("autocast_off_float16", "{'autocast': False, 'dtype': 'float16'}"),
+    ("autocast_off_mixed", "{'autocast': False, 'dtype': 'mixed_float16'}"),
     ("trainable_and_named", "{'trainable': False, 'name': 'frozen'}"),
 )
 _BUILD: tuple[Row, ...] = (
@@ -437,6 +446,12 @@ _THEN: tuple[Row, ...] = (
     ("frozen_and_thawed", "[setattr(layer, 'trainable', flag) for flag in (False, True)]"),
     ("lora", "layer.enable_lora(2)"),
     ("lora_and_thawed", "[layer.enable_lora(2), setattr(layer, 'trainable', True)]"),
+    (
+        "lora_frozen_and_thawed",
+        "[layer.enable_lora(2), *(setattr(layer, 'trainable', flag) for flag in (False, True))]",
+    ),
+    ("lora_of_rank_zero", "layer.enable_lora(0)"),
+    ("lora_of_unknown_initializer", "layer.enable_lora(2, b_initializer='nope')"),
     ("lora_twice", "[layer.enable_lora(2), layer.enable_lora(2)]"),
     ("lora_of_no_rank", "layer.enable_lora(None)"),
     ("activation_reset", "setattr(layer, 'activation', None)"),
@@ -446,8 +461,25 @@ _THEN: tuple[Row, ...] = (
         "[layer(np.zeros((1, 9, 9, 4))), layer.kernel.assign(layer.get_weights()[0] + 1)]",
     ),
     ("built_again", "layer.build((None, 9, 9, 4))"),
+    ("built_for_others", "layer.build((None, 9, 9, 3))"),
     ("counted", "layer.count_params()"),
     ("called_twice", "[layer(np.zeros((1, 9, 9, 4), 'float32')), None]"),
+    ("called_in_training", "layer(np.zeros((1, 9, 9, 4), 'float32'), training=True)"),
+)
+_THEN_OF_KERAS: tuple[Row, ...] = (
+    (
+        "strides_changed",
+        "[layer(keras.ops.zeros((1, 9, 9, 4))), setattr(layer, 'strides', (3, 3))]",
+    ),
+    ("policy_changed", "setattr(layer, 'dtype_policy', keras.DTypePolicy('float16'))"),
+    (
+        "policy_of_integers",
+        "setattr(layer, 'dtype_policy', keras.dtype_policies.get('int8_from_float32'))",
+    ),
+    (
+        "loaded_in_part",
+        "layer.load_own_variables({'0': layer.kernel + 1, '1': keras.ops.zeros((99,))})",
+    ),
 )
 _GLOBAL: tuple[Row, ...] = (
     ("channels_first", "{'data_format': 'channels_first'}"),
@@ -459,6 +491,7 @@ _GLOBAL: tuple[Row, ...] = (
 MODES = (
     *("graph", "xla", "predict", "sequential", "functional", "stateless", "revived"),
     *("serialized", "copied", "copied_apart", "pickled", "saved", "saved_lora", "reloaded"),
+    *("stored_lora", "loaded_lora", "stateless_losses", "any_size", "any_channels"),
 )
 
 _STAGES: tuple[tuple[str, Stage, tuple[Row, ...]], ...] = (
@@ -467,7 +500,7 @@ _STAGES: tuple[tuple[str, Stage, tuple[Row, ...]], ...] = (
     ("build", Stage.BUILD, _BUILD),
     ("input", Stage.CALL, _INPUT),
     ("set_weights", Stage.ASSIGN, _ASSIGN),
-    ("then", Stage.THEN, _THEN),
+    ("then", Stage.THEN, (*_THEN, *_THEN_OF_KERAS)),
     ("global", Stage.GLOBAL, _GLOBAL),
     ("mode", Stage.MODE, tuple((mode, repr(mode)) for mode in MODES)),
 )
@@ -486,6 +519,7 @@ _FLOAT_COUNTS = (
     "TensorFlow refuses a NumPy float as a size of a grouped convolution, JAX does not",
 )
 _LORA_RANKS = ((Stage.BUILD,), "TensorFlow raises TypeError, other backends ValueError")
+_LAYERS = ((Stage.CONFIG,), "a layer stays an object in the configuration")
 _DIFFERS: dict[str, tuple[tuple[Stage, ...], str]] = {
     "strides.fractions": _FRACTIONS,
     "dilation_rate.fractions": _FRACTIONS,
@@ -493,11 +527,38 @@ _DIFFERS: dict[str, tuple[tuple[Stage, ...], str]] = {
     "groups.numpy_float": _FLOAT_COUNTS,
     "lora_rank.float": _LORA_RANKS,
     "lora_rank.text": _LORA_RANKS,
+    "activation.layer": _LAYERS,
+    "activation.capped_layer": _LAYERS,
     **{
         f"{side}_initializer.{what}": _SOURCES
         for side in ("kernel", "bias")
         for what in ("callable", "callable_without_dtype")
     },
+}
+
+
+# Beside what the documentation has: "int or tuple/list of 2 integer", "a positive int", "bool",
+# "string"; `None` where it has a meaning, integers of NumPy, and a case of letters are let pass.
+_NO_PAIRS = ("true", "trues", "set", "dict", "float", "floats", "fraction", "fractions")
+_NO_COUNTS = ("true", "false", "numpy_float", "float", "fraction")
+_UNDOCUMENTED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("kernel_size", "strides", "dilation_rate"), _NO_PAIRS),
+    "filters": (*_NO_COUNTS, "none"),
+    "groups": (*_NO_COUNTS, "none"),
+    "padding": ("list", "pads", "pads_nested"),
+    "use_bias": ("none", "two", "text", "empty", "list", "array"),
+    "autocast": ("none", "one", "text"),
+    "dtype": ("int32", "bool", "complex64", "string"),
+    "input_shape": ("short", "number", "text"),
+    "lora_rank": ("zero", "negative", "float", "text"),
+    "activation": ("layer_class",),
+}
+
+
+# Which the reference does not have, or has as Keras and may not be held against itself.
+_ONLY_KERAS = {
+    *(f"then.{what}" for what, *_ in _THEN_OF_KERAS),
+    *("activation.glu", "activation.numpy_function"),
 }
 
 
@@ -513,6 +574,8 @@ def _all() -> Iterator[Variation]:
                 spells=spells[0] if spells else "",
                 differs=differs,
                 why=why,
+                undocumented=what in _UNDOCUMENTED.get(argument, ()),
+                only_keras=name in _ONLY_KERAS,
             )
 
 

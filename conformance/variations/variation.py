@@ -73,6 +73,9 @@ class Variation:
         spells: the plain value that it is another spelling of, as text; else empty.
         differs: stages at which Keras' own backends differ, so that a refusal there is not judged.
         why: what differs, in words.
+        undocumented: whether the documentation of Conv2D does not have such a value, so that a
+            layer may refuse it.
+        only_keras: whether only a layer of Keras can have it; the reference then lives without.
     """
 
     name: str
@@ -81,6 +84,8 @@ class Variation:
     spells: str = ""
     differs: tuple[Stage, ...] = ()
     why: str = ""
+    undocumented: bool = False
+    only_keras: bool = False
 
     @property
     def argument(self) -> str:
@@ -90,7 +95,8 @@ class Variation:
     @property
     def of_keras(self) -> bool:
         """Whether only a layer of Keras can have it."""
-        return "keras." in self.source or self.stage in (Stage.GLOBAL, Stage.MODE)
+        named = "keras." in self.source or self.stage in (Stage.GLOBAL, Stage.MODE)
+        return named or self.only_keras
 
     def value(self, **known: Any) -> Any:
         """The value, made anew: it may be an iterator, or changed by who gets it."""

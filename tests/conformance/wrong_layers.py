@@ -62,6 +62,29 @@ class AddsOneToRelu6(Conv2D):
         return super().call(inputs) + np.float32(self.added)
 
 
+class DriftsInTraining(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = super().__call__(inputs)
+        if training:
+            self.weights[0].assign(np.asarray(self.weights[0]) + 1)
+        return result
+
+
+class PenalisesBeforeTheActivation(Conv2D):
+    def call(self, inputs: Any) -> Any:
+        self.before, kept = None, self.activation
+        self.activation = None
+        self.before = super().call(inputs)
+        self.activation = kept
+        return super().call(inputs)
+
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = super().__call__(inputs)
+        if self._activity_losses:
+            self._activity_losses = [float(self.activity_regularizer(self.before)) / len(result)]
+        return result
+
+
 class ForgetsRegularizer(Conv2D):
     @property
     def losses(self) -> list[float]:
@@ -96,6 +119,26 @@ class AssignsOneByOne(Conv2D):
         super().set_weights(weights)
 
 
+class KeepsChannels(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        self.known = getattr(self, "known", None) or input_shape[-1]
+        super().build(input_shape)
+
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        if getattr(self, "known", inputs.shape[-1]) != inputs.shape[-1]:
+            raise ValueError(f"expected {self.known} channels")
+        return super().__call__(inputs)
+
+
+class KeepsWeights(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        constraint, rank = self.kernel_constraint, self.lora_rank
+        self.lora_rank = None
+        super().build(input_shape)
+        if constraint and rank:
+            raise ValueError("LoRA does not go with a constraint")
+
+
 class KnowsTrueOnly(Conv2D):
     def call(self, inputs: Any) -> Any:
         result = super().call(inputs)
@@ -118,6 +161,52 @@ class CorrectInGraphs(WrongInGraphs):
         return layer(x)
 
 
+class SymbolicallyRefusesDoubles(CorrectInGraphs):
+    def symbolic(self, layer: Any, shape: Any, dtype: str | None = None) -> Any:
+        """As of a symbolic call that does not cast."""
+        if dtype == "float64":
+            raise ValueError("float64 is not the dtype of the layer")
+        return super().symbolic(layer, shape, dtype)
+
+
+class LooksForAKey(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        if isinstance(inputs, int):
+            raise KeyError("shape")
+        return super().__call__(inputs)
+
+
+class RefusesByAccident(CorrectInGraphs):
+    layer = staticmethod(LooksForAKey)
+
+
+class Strict(Conv2D):
+    def __init__(self, *args: Any, use_bias: Any = True, **kwargs: Any) -> None:
+        if not isinstance(use_bias, bool):
+            raise TypeError(f"use_bias is a bool, not {use_bias!r}")
+        super().__init__(*args, use_bias=use_bias, **kwargs)
+
+
+class TakesWhatIsDocumented(CorrectInGraphs):
+    layer = staticmethod(Strict)
+
+
+class TakesAnyTruth(CorrectInGraphs):
+    """As Keras."""
+
+
+class RevivesWithoutCasts(Conv2D):
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        revived = super().from_config(config)
+        revived.autocast = False
+        return revived
+
+
+class ForgetsAttributes(CorrectInGraphs):
+    layer = staticmethod(RevivesWithoutCasts)
+
+
 # The check that alone fails, the case, and the layer.
 WRONG: tuple[tuple[str, str, type], ...] = (
     ("refusals", "in1x7x7x4-f2-k3-but.filters.zero-integers.1", TakesAnyFilters),
@@ -133,7 +222,13 @@ WRONG: tuple[tuple[str, str, type], ...] = (
     ("weights_contract", "in1x7x7x4-f2-k3-but.trainable.false-integers.1", StartsWithOnes),
     ("weights_contract", "in1x7x7x4-f2-k3-nobias-but.then.frozen-integers.1", ThawsAll),
     ("varied_output", "in1x7x7x4-f2-k3-but.activation.relu6-integers.1", AddsOneToRelu6),
+    ("varied_output", "in1x9x9x4-f2-k3-but.then.called_in_training-integers.1", DriftsInTraining),
     ("losses", "in1x7x7x4-f2-k3-but.kernel_regularizer.l2-integers.1", ForgetsRegularizer),
+    (
+        "losses",
+        "in2x7x7x4-f2-k3-but.arguments.activated_and_penalised-integers.1",
+        PenalisesBeforeTheActivation,
+    ),
     ("losses", "in2x7x7x4-f2-k3-but.activity_regularizer.l1-integers.1", ForgetsBatch),
     ("constraints", "in1x7x7x4-f2-k3-but.kernel_constraint.non_neg-integers.1", ForgetsConstraint),
     ("shapes_agree", "in2x7x8x4-f2-k3-but.build.unknown_batch-integers.1", SwapsUnknownShape),
@@ -142,6 +237,32 @@ WRONG: tuple[tuple[str, str, type], ...] = (
         "in1x7x7x4-f2-k3-but.set_weights.last_larger-integers.1",
         AssignsOneByOne,
     ),
+    (
+        "failure_leaves_no_trace",
+        "in1x7x7x4-f2-k3-g2-but.build.odd_channels-integers.1",
+        KeepsChannels,
+    ),
+    (
+        "failure_leaves_no_trace",
+        "in1x7x7x4-f2-k3-but.arguments.lora_constrained-integers.1",
+        KeepsWeights,
+    ),
     ("spellings_agree", "in1x7x7x4-f2-k3-but.use_bias.one-integers.1", KnowsTrueOnly),
     ("modes_agree", "in1x7x7x4-f2-k3-but.mode.graph-integers.1", WrongInGraphs),
+    (
+        "stages_agree",
+        "in1x7x7x4-f2-k3-but.input.float64-integers.1",
+        SymbolicallyRefusesDoubles,
+    ),
+    ("refused_on_purpose", "in1x7x7x4-f2-k3-but.input.number-integers.1", RefusesByAccident),
+    ("documented_values", "in1x7x7x4-f2-k3-but.use_bias.text-integers.1", TakesAnyTruth),
+    ("revived_attributes", "in1x7x7x4-f2-k3-but.strides.uneven-integers.1", ForgetsAttributes),
 )
+# Who passes, where it is not the reference: the checks of a layer of Keras need one like it.
+RIGHT: dict[str, type] = {
+    "modes_agree": CorrectInGraphs,
+    "stages_agree": CorrectInGraphs,
+    "refused_on_purpose": CorrectInGraphs,
+    "documented_values": TakesWhatIsDocumented,
+    "revived_attributes": CorrectInGraphs,
+}
