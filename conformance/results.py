@@ -240,6 +240,7 @@ class ImplementationResult:
             in a merged report; else empty.
         stopped: why not every planned case was run, where a merged report knows it.
         open: special values where either way is correct -> what became of them -> cases.
+        passing: reason of an expected failure of which nothing failed -> how often it passed.
     """
 
     name: str
@@ -267,6 +268,12 @@ class ImplementationResult:
     causes: list[Cause] = field(default_factory=list)
     classes: dict[str, dict[str, dict[str, Count]]] = field(default_factory=dict)
     weak: list[str] = field(default_factory=list)
+    passing: dict[str, Count] = field(default_factory=dict)
+
+    @property
+    def expected_failures(self) -> int:
+        """How many outcomes failed as expected."""
+        return sum(counts.get(Status.EXPECTED_FAILURE, 0) for counts in self.checks.values())
 
     @property
     def given_name(self) -> str:
