@@ -29,6 +29,7 @@ class Check:
         only: on which implementations it is made, of those that can be asked for its calls.
         judges_values: whether it decides if the values of the output are correct.
         diagnosed: whether its failures are held against the known faults.
+        compares_calls: whether it fails by what several calls return.
         of: which cases it is made on: ``values``, ``refusal`` or ``life``, as `Case.asks`.
     """
 
@@ -39,6 +40,7 @@ class Check:
     only: Callable[[Info], bool]
     judges_values: bool
     diagnosed: bool
+    compares_calls: bool
     of: str
 
     @property
@@ -65,6 +67,7 @@ def check(
     only: Callable[[Info], bool] = lambda info: True,
     judges_values: bool = False,
     diagnosed: bool = False,
+    compares_calls: bool = False,
     of: str = "values",
 ) -> Callable[[Rule], Check]:
     """Decorator that makes a function a `Check`, whose attributes these are."""
@@ -76,5 +79,6 @@ def check(
         only,
         judges_values,
         diagnosed,
+        compares_calls,
         of,
     )
