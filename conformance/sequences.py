@@ -6,7 +6,7 @@ of, not when it comes: results that are right say nothing, one that is wrong oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from conformance.calls import OTHER, OUTPUT, STILL, Call, Kind
 from conformance.case import Case
 from conformance.checks.trial import Trial
 from conformance.criteria import accumulated, error_ratio, expected_of, is_exact
+from conformance.data import SPECIAL_KINDS
 from conformance.diagnosis import agrees, is_wrong
 from conformance.faults import COVERED, EARLIER, FAULTS, Carried, Fault, Problem, named, solve
 from conformance.faults.problem import Reals
@@ -25,7 +26,6 @@ from conformance.sums import kept_sums
 # What must agree before a name is given: less could be chance.
 ENOUGH_VALUES, ENOUGH_CALLS = 12, 2
 ENOUGH_OF_A_PROCESS = 3  # wrong calls; it says of the others that they are right, too
-OTHER_SEEDS = 2
 OVERWRITTEN = "result_overwritten"
 INPUT, RESULT = "earlier_input", "earlier_result"
 
@@ -46,15 +46,19 @@ def to_be_tried(
     """Sequences of cases to be tried in a fresh process each.
 
     Some have other seeds: cases with one seed have equal values, so that what is kept of an earlier
-    one does not show.
+    one does not show. Some have integers: only they are decided exactly.
     """
     first = [smallest, *others[:1]]
-    reseeded = [
-        tuple(replace(case, seed=1000 * n + place) for place, case in enumerate(cases))
-        for n in range(1, 1 + OTHER_SEEDS)
+    varied = [
+        tuple(_varied(case, kind, 1000 * n + place) for place, case in enumerate(cases))
+        for n, kind in enumerate(("integers", ""), start=1)
         for cases in first
     ]
-    return list(dict.fromkeys([*first, *reseeded, *others[1:]]))[:most]
+    return list(dict.fromkeys([*first, *varied, *others[1:]]))[:most]
+
+
+def _varied(case: Case, kind: str, seed: int) -> Case:
+    return replace(case, data=kind if kind and case.but is None else case.data, seed=seed)
 
 
 def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = ()) -> str | None:
@@ -73,23 +77,21 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
         if isinstance(one, Fault):
             explains = _is_process(one, asked, 1)
         else:
-            explains = _explains(one, asked, 1, 1)
+            explains = bool(_explained(one, asked))
         if explains:
             return name
     if first:
         return None
-    found = [carried for carried in EARLIER.values() if _explains(carried, asked)]
-    taken = {carried.name: carried.takes for carried in found}
-    names = [
-        name
-        for name, takes in taken.items()
-        if not any(other and other < takes for other in taken.values())
-    ]
+    found = {name: _explained(carried, asked) for name, carried in EARLIER.items()}
+    enough = {
+        name: calls for name, calls in found.items() if calls is not None and calls.are_enough
+    }
+    names = [name for name in enough if not any(_says_more(o, name, enough) for o in enough)]
     names += [fault.name for fault in _WHOLE if _is_process(fault, asked)]
     if len(names) != 1:
         return None
     # With the weights of the earlier call both are true.
-    name = RESULT if names == [INPUT] and RESULT in taken else names[0]
+    name = RESULT if names == [INPUT] and enough.get(RESULT) == enough[INPUT] else names[0]
     return OVERWRITTEN if name == RESULT and all(call.is_reread for call in wrong) else name
 
 
@@ -122,12 +124,18 @@ class _Asked:
             return got.size
         return int((error_ratio(got, want) > 1).sum())
 
-    def agrees(self, value: Reals) -> bool | None:
+    def agrees(self, value: Reals, activation: str | None) -> bool | None:
         """As `diagnosis.agrees`, which need not be asked where the values are the same.
 
         Kept sums are those of the input of the case.
         """
         value = self.problem.laid_out(value)
+        case = self.trial.case
+        if activation != case.activation:
+            one = Trial(replace(case, activation=activation), self.trial.info)
+            one.answers, one.data = self.trial.answers, self.trial.data
+            one.expected = self.trial.expected
+            return agrees(one, value, accumulated) if case.data not in SPECIAL_KINDS else None
         if np.array_equal(value, self.trial.output.astype(np.float64), equal_nan=True):
             return True
         return agrees(self.trial, value, kept_sums if self.is_first else accumulated)
@@ -165,25 +173,43 @@ def _further(trial: Trial, call: Call, answer: NDArray[Any]) -> _Asked:
     return _Asked(one, problem, is_first=False, is_reread=call == STILL)
 
 
-def _explains(
-    carried: Carried,
-    asked: Sequence[Sequence[_Asked]],
-    values: int = ENOUGH_VALUES,
-    calls: int = ENOUGH_CALLS,
-) -> bool:
-    """Whether `carried` gives every wrong result of some earlier call, and there are enough."""
-    explained = 0
-    for process in asked:
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """The wrong calls that are explained, by number, and how many wrong values they have."""
+
+    calls: frozenset[int]
+    values: int
+
+    def __bool__(self) -> bool:
+        return bool(self.calls)
+
+    @property
+    def are_enough(self) -> bool:
+        return self.values >= ENOUGH_VALUES and len(self.calls) >= ENOUGH_CALLS
+
+
+def _explained(carried: Carried, asked: Sequence[Sequence[_Asked]]) -> _Explained | None:
+    """What `carried` gives of some earlier call; None where a wrong result is another one."""
+    calls, values = set(), 0
+    for number, process in enumerate(asked):
         for place, now in enumerate(process):
             if not now.is_wrong:
                 continue
             shown = _shown(carried, process[:place], now)
             if shown is False:
-                return False
+                return None
             if shown:
-                explained += now.wrong_values
-                calls -= 1
-    return explained >= values and calls <= 0
+                values += now.wrong_values
+                calls.add(1000 * number + place)
+    return _Explained(frozenset(calls), values)
+
+
+def _says_more(one: str, other: str, explained: Mapping[str, _Explained]) -> bool:
+    """Whether `one` explains more calls than `other`, or as many by less of the earlier call."""
+    if explained[one].calls != explained[other].calls:
+        return explained[one].calls > explained[other].calls
+    takes = EARLIER[one].takes
+    return bool(takes) and takes < EARLIER[other].takes
 
 
 def _shown(carried: Carried, before: Sequence[_Asked], now: _Asked) -> bool | None:
@@ -192,7 +218,7 @@ def _shown(carried: Carried, before: Sequence[_Asked], now: _Asked) -> bool | No
     The bound of a case is that of its own kind of data: with arrays of another kind it is no bound.
     """
     found = [
-        now.agrees(value)
+        now.agrees(value, (earlier if carried.activates else now).trial.case.activation)
         for earlier in reversed(before)
         for value in carried.values(earlier.problem, now.problem, earlier.returned)
     ]
@@ -218,7 +244,7 @@ def _is_process(
                 if is_exact(now.trial.case) and not np.array_equal(value, solve(now.problem)):
                     return False
                 continue
-            agreed = now.agrees(value)
+            agreed = now.agrees(value, now.trial.case.activation)
             if agreed is False:
                 return False
             calls += agreed is True

@@ -21,26 +21,28 @@ class Carried:
     Attributes:
         name: short, stable name.
         sentence: what a convolution of which this is true does.
-        source: a public report of such a fault, as for `Fault`.
+        source: a public report of such a fault, as for `Fault`, or empty.
         values: from an earlier problem, the present one and what the earlier call returned (with
             channels last) to what may then be returned.
         takes: which parts of the earlier call are used; empty where it is none of its parts.
         computes: whether values of the earlier call are computed with, not only left or returned.
+        activates: whether the activation is that of the earlier call.
         covers: faults of the table that show themselves so.
     """
 
     name: str
     sentence: str
-    source: str
     values: Values
+    source: str = ""
     takes: frozenset[str] = frozenset()
     computes: bool = False
+    activates: bool = False
     covers: tuple[str, ...] = ()
 
     @property
     def explanation(self) -> str:
         """What it does and where it has happened, in one sentence."""
-        return f"It {self.sentence}, as in {self.source}."
+        return f"It {self.sentence}{f', as in {self.source}' if self.source else ''}."
 
 
 def _with(*names: str) -> Values:
@@ -106,13 +108,14 @@ ROWS = (
     _of_parts("earlier_strides", "answers with the strides of an earlier call", "google/XNNPACK#10791", "strides"),
     _of_parts("earlier_dilation", "answers with the dilation of an earlier call", "apache/tvm#1970", "dilation", covers="plan_without_dilation"),
     _of_parts("earlier_padding", "answers with the padding of an earlier call", "google/XNNPACK#10791", "same"),
-    _of_parts("earlier_groups", "answers with the groups of an earlier call", "google/XNNPACK#10791", "groups"),
+    _of_parts("earlier_groups", "answers with the groups of an earlier call", "", "groups"),
     _of_parts("earlier_arguments", "answers with strides, dilation and padding of an earlier call", "google/XNNPACK#10791", "strides", "dilation", "same", covers="address_table_kept"),
-    _of_parts("earlier_input", "answers for the input of an earlier call", "mlpack/mlpack#1554", "x"),
-    Carried(name="earlier_result", sentence="returns the result of an earlier call", source="ggml-org/ggml#1151", values=_result, takes=frozenset(_PARTS)),
+    _of_parts("earlier_input", "answers for the input of an earlier call", "", "x"),
+    Carried(name="earlier_activation", sentence="answers with the activation of an earlier call", values=_with(), activates=True),
+    Carried(name="earlier_result", sentence="returns the result of an earlier call", values=_result, takes=frozenset(_PARTS)),
     Carried(name="earlier_sums", sentence="adds its result to that of an earlier call", source="ggml-org/ggml#591", values=_added, computes=True, covers=("sums_onto_last",)),
     Carried(name="earlier_batch", sentence="has room for as many samples as an earlier call had", source="jolibrain/caffe#81", values=_room_for_as_many, covers=("batch_of_first_call",)),
-    Carried(name="earlier_samples", sentence="leaves samples of an earlier result behind its own", source="jolibrain/caffe#81", values=_samples_left),
+    Carried(name="earlier_samples", sentence="leaves samples of an earlier result behind its own", values=_samples_left),
 )  # fmt: skip
 
 EARLIER: dict[str, Carried] = {row.name: row for row in ROWS}
