@@ -111,6 +111,14 @@ class Evidence:
     wrong: list[tuple[int, int]] = field(default_factory=list)
     reads: tuple[list[int], list[int]] | None = None
 
+    @property
+    def shows_what_is_wrong(self) -> bool:
+        """Whether a wrong value is in it, or a wrong number of them."""
+        if self.expected is None or self.got is None:
+            return False
+        sizes = [(len(grid), len(grid[0]) if grid else 0) for grid in (self.expected, self.got)]
+        return bool(self.wrong) or sizes[0] != sizes[1]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

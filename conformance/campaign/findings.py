@@ -70,7 +70,9 @@ def findings(
     them, and `confirming`, which has run nothing yet, shows them again.
     """
     groups = _groups(tally)
-    shrinker = _Shrinker(tally, team, confirming, checks)
+    # What calls leave behind in one process shows in what comes after it.
+    shared = not any(CHECKS[_first(g).outcome.check].compares_calls for g in groups)
+    shrinker = _Shrinker(tally, team, confirming, checks, shared)
     found = []
     for number, group in enumerate(groups):
         first = _first(group).outcome
@@ -280,7 +282,7 @@ class _Shrinker:
     team: Team | None
     confirming: Worker | None
     checks: tuple[str, ...]
-    shared: bool = field(default=True)  # whether a process that has shown others is fresh enough
+    shared: bool = True  # whether a process that has shown others is fresh enough
     names: list[str] = field(default_factory=list)  # what of earlier calls has explained findings
 
     def finding(self, group: Failures, attempts: int) -> Finding:
@@ -469,15 +471,16 @@ class _Shrinker:
 
     def _larger(self, cases: Example, like: Outcome) -> tuple[str, Evidence | None]:
         """A case like the smallest one on which the same check fails and a pattern shows."""
-        shown = CHECKS[like.check].judges_values and like.status is Status.FAILED
-        if not shown or len(cases) > 1 or self._budget.over:
+        check = CHECKS[like.check]
+        shown = check.judges_values or check is output_shape
+        if not shown or like.status is not Status.FAILED or len(cases) > 1 or self._budget.over:
             return "", None
         may_ask = Asked.of(self.tally.info).may_ask
         candidates = tuple(case for case in grown(cases[0]) if may_ask(case))
         for case, outcome in zip(candidates, self._outcomes(candidates, like.check), strict=True):
             if outcome is not None and outcome.status is Status.FAILED:
                 evidence = self._child.explain((case,), like.check)
-                if evidence is not None and evidence.wrong and evidence.input:
+                if evidence is not None and evidence.shows_what_is_wrong and evidence.input:
                     return str(case), evidence
         return "", None
 
