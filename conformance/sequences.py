@@ -29,14 +29,11 @@ ENOUGH_OF_A_PROCESS = 3  # wrong calls; it says of the others that they are righ
 OVERWRITTEN = "result_overwritten"
 INPUT, RESULT = "earlier_input", "earlier_result"
 
-# Those that depend on more than one earlier call, or on what it was besides its parts.
+# Tried as processes: what they keep may be more than an earlier call and its result.
 _WHOLE = [
-    fault
-    for fault in FAULTS.values()
-    if fault.between_calls
-    and fault.determinate
-    and not fault.as_returned
-    and fault.name not in COVERED
+    name
+    for name, fault in FAULTS.items()
+    if fault.between_calls and fault.determinate and not fault.as_returned
 ]
 
 
@@ -87,7 +84,8 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
         name: calls for name, calls in found.items() if calls is not None and calls.are_enough
     }
     names = [name for name in enough if not any(_says_more(o, name, enough) for o in enough)]
-    names += [fault.name for fault in _WHOLE if _is_process(fault, asked)]
+    whole = [COVERED.get(name, name) for name in _WHOLE if _is_process(FAULTS[name], asked)]
+    names = list(dict.fromkeys([*names, *whole]))
     if len(names) != 1:
         return None
     # With the weights of the earlier call both are true.
@@ -124,19 +122,20 @@ class _Asked:
             return got.size
         return int((error_ratio(got, want) > 1).sum())
 
-    def agrees(self, value: Reals, activation: str | None) -> bool | None:
-        """As `diagnosis.agrees`, which need not be asked where the values are the same.
+    def agrees(self, given: Reals, activation: str | None) -> bool | None:
+        """As `diagnosis.agrees`, which need not be asked where the rounded values are the same.
 
         Kept sums are those of the input of the case.
         """
-        value = self.problem.laid_out(value)
+        value = self.problem.laid_out(given)
         case = self.trial.case
         if activation != case.activation:
             one = Trial(replace(case, activation=activation), self.trial.info)
             one.answers, one.data = self.trial.answers, self.trial.data
             one.expected = self.trial.expected
             return agrees(one, value, accumulated) if case.data not in SPECIAL_KINDS else None
-        if np.array_equal(value, self.trial.output.astype(np.float64), equal_nan=True):
+        rounded = self.problem.finished(given).astype(np.float64)
+        if np.array_equal(rounded, self.trial.output.astype(np.float64), equal_nan=True):
             return True
         return agrees(self.trial, value, kept_sums if self.is_first else accumulated)
 
