@@ -149,7 +149,8 @@ def shown(findings: Sequence[Finding]) -> Finding:
     first = findings[0]
     if first.status in _LOST:
         return first
-    drawn = (f for f in findings if f.evidence is not None and f.evidence.expected)
+    told = (f for f in findings if f.check not in SHAPES)
+    drawn = (f for f in told if f.evidence is not None and f.evidence.expected)
     return next(drawn, first)
 
 

@@ -1,42 +1,89 @@
-"""Naming the cause: the known fault that gives what an implementation returned."""
+"""Naming the cause: the known fault that gives what an implementation returned.
+
+What takes several calls is named by `sequences`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
 from conformance.checks.trial import CheckFailure, Trial
-from conformance.criteria import error_ratio, expected_of
+from conformance.criteria import SumsOf, error_ratio, expected_of
 from conformance.data import SPECIAL_KINDS
 from conformance.errors import Crashed, Unsupported
-from conformance.faults import FAULTS, Fault
+from conformance.faults import ALONG_ONE, FAULTS, Fault, both, named
+from conformance.faults.problem import Reals
 from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
 
+ENOUGH_FOR_AN_AXIS = 3  # failing trials
+MOST_IN_PAIRS = 8  # faults
 
-def diagnose(trials: Sequence[Trial], first: Sequence[str] = ()) -> str | None:
+
+def diagnose(
+    trials: Sequence[Trial], first: Sequence[str] = (), *, pairs: bool = False
+) -> str | None:
     """Name of the fault that explains every failing trial, None if none does.
 
     Of several, one called `first`, then the first that strikes under a condition; None where only
-    unconditional ones are left and more than one of them explains all.
+    unconditional ones are left and more than one of them explains all. If there is none at all, a
+    fault along one axis may be the only one; with `pairs`, two at once may be.
     A fault explains a trial when the implementation's result lies within the derived bound of the
     fault's result everywhere: by exact equality on exact data. What depends on earlier calls or on
     chance is never named.
     """
-    failing = [trial for trial in trials if _is_wrong(trial)]
+    failing = [trial for trial in trials if is_wrong(trial)]
     if not failing:
         return None
     for name in first:
-        if FAULTS[name].is_diagnosis and _explains_all(FAULTS[name], failing):
+        fault = named(name)
+        if isinstance(fault, Fault) and fault.is_diagnosis and _explains_all(fault, failing):
             return name
+    if first:
+        return None
     found: list[str] = []
     for fault in FAULTS.values():
         if fault.is_diagnosis and _explains_all(fault, failing):
             if fault.when is not None:
                 return fault.name
             found.append(fault.name)
+    if not found and len(failing) >= ENOUGH_FOR_AN_AXIS:
+        found = [name for name, fault in ALONG_ONE.items() if _explains_all(fault, failing)]
+    if not found and pairs:
+        found = _pairs(failing)
     return found[0] if len(found) == 1 else None
+
+
+def _pairs(failing: Sequence[Trial]) -> list[str]:
+    """Names of two faults that together explain all, of those that explain some of it alone.
+
+    Some trial must need both: what one or the other explains could be a third.
+    """
+    parts = {
+        fault.name: explained
+        for fault in FAULTS.values()
+        if fault.is_diagnosis and (explained := _explained(fault, failing))
+    }
+    names = sorted(parts, key=lambda name: -len(parts[name]))[:MOST_IN_PAIRS]
+    found = []
+    for one, other in combinations(names, 2):
+        if len(parts[one] | parts[other]) == len(failing):
+            continue
+        orders = both(FAULTS[one], FAULTS[other]), both(FAULTS[other], FAULTS[one])
+        found += [pair.name for pair in orders if _explains_all(pair, failing)][:1]
+    return found
+
+
+def _explained(fault: Fault, failing: Sequence[Trial]) -> frozenset[int]:
+    """The numbers of the trials that it explains alone."""
+    return frozenset(
+        n
+        for n, trial in enumerate(failing)
+        if fault.strikes(trial.case, trial.data) and _explains(fault, trial)
+    )
 
 
 def _explains_all(fault: Fault, failing: Sequence[Trial]) -> bool:
@@ -50,7 +97,8 @@ def _explains_all(fault: Fault, failing: Sequence[Trial]) -> bool:
     return explained
 
 
-def _is_wrong(trial: Trial) -> bool:
+def is_wrong(trial: Trial) -> bool:
+    """Whether the first call returned an array that is not right."""
     try:
         got = trial.output
     except (CheckFailure, Unsupported, Crashed):
@@ -66,8 +114,16 @@ def _is_wrong(trial: Trial) -> bool:
 def _explains(fault: Fault, trial: Trial) -> bool | None:
     """Whether the fault gives what was returned; None where the right result is as near to it."""
     value = fault.result(trial.case, trial.data)
+    return False if value is None else agrees(trial, value)
+
+
+def agrees(trial: Trial, value: Reals, sums_of: SumsOf = kept_sums) -> bool | None:
+    """Whether `value` was returned, before rounding and activation.
+
+    None where the right result is as near to what was.
+    """
     got = trial.output
-    if value is None or got.shape != value.shape:
+    if got.shape != value.shape:
         return False
     right = trial.expected
     compared = np.ones(got.shape, bool)
@@ -79,7 +135,7 @@ def _explains(fault: Fault, trial: Trial) -> bool | None:
         if not same[sort != Sort.OPEN].all():
             return False
         compared = (sort != Sort.OPEN) & np.isfinite(value)
-    want = expected_of(trial.case, trial.data, trial.info.declared, value, kept_sums)
+    want = expected_of(trial.case, trial.data, trial.info.declared, value, sums_of)
     if np.any(error_ratio(got, want)[compared] > 1):
         return False
     if trial.case.data == "special":

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.checks import CHECKS, CheckFailure, Trial
-from conformance.criteria import AXIS_ACTIVATIONS, error_ratio
+from conformance.checks.shapes import output_shape
+from conformance.criteria import AXIS_ACTIVATIONS, Reals, error_ratio
 from conformance.data import Arrays
 from conformance.errors import Crashed, Unsupported
 from conformance.results import Evidence
@@ -27,6 +28,8 @@ def explain(trial: Trial, check: str) -> Evidence:
     except (CheckFailure, Unsupported, Crashed):
         return Evidence()
     want = trial.expected
+    if check == output_shape.name and got.ndim == want.value.ndim == 4:
+        return _of_two_shapes(trial, want.value, got)
     if not CHECKS[check].judges_values or got.shape != want.value.shape or not got.size:
         return Evidence()
     with np.errstate(invalid="ignore"):
@@ -58,6 +61,17 @@ def explain(trial: Trial, check: str) -> Evidence:
         **_source(trial, n, f, [(r + rows.start, col + columns.start) for r, col in wrong[:1]]),
         **text,
     )
+
+
+def _of_two_shapes(trial: Trial, want: Reals, got: Reals) -> Evidence:
+    """The first plane of either, and what they come of; empty where one has none."""
+    first = trial.case.geometry.data_format == "channels_first"
+    planes = [value[0, 0] if first else value[0, ..., 0] for value in (want, got) if value.size]
+    if len(planes) < 2:
+        return Evidence()
+    expected, returned = (_nested(p[:LARGEST_PICTURE, :LARGEST_PICTURE]) for p in planes)
+    size = trial.case.geometry.size
+    return Evidence(expected=expected, got=returned, size=size, **_source(trial, 0, 0, []))
 
 
 def _source(trial: Trial, n: int, f: int, first: list[tuple[int, int]]) -> dict[str, Any]:

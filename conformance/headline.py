@@ -75,7 +75,7 @@ def _values(runs: Sequence[MergedRun], name: str) -> str:
 
 def _sentence(result: ImplementationResult) -> str:
     tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
-    known = sum(counts.get(Status.EXPECTED_FAILURE, 0) for counts in result.checks.values())
+    known = result.expected_failures
     beside = f", {_plural(known, 'expected failure')}" if known else ""
     if result.verdict is Verdict.CONFORMS:
         extent = _extent(result.plan)
@@ -98,26 +98,32 @@ def what_is_wrong(result: ImplementationResult) -> str:
 
 def _disagreements(keras: ImplementationResult) -> list[str]:
     """Where Keras and the reference differ, with who is right; these lead the report."""
-    known: dict[str, int] = {}
     lines = []
     for finding in keras.findings:
         if finding.status is Status.EXPECTED_FAILURE:
-            known[finding.reason] = known.get(finding.reason, 0) + finding.count
             continue
         judgement = f" {finding.evidence.judgement}" if finding.evidence else ""
         lines.append(
             f"Keras and the reference disagree, unlisted: {finding.check}, {finding.cause}; "
             f"{finding.minimal_case}.{judgement}"
         )
+    known = _known_faults(keras)
     if not lines:
-        lines.append(
-            "Real Keras and the reference agree"
-            + (" except for known faults of Keras." if known else " on every case.")
-        )
-    return lines + [
-        f"Known fault of {keras.version}: {reason} ({_plural(count, 'case')})."
-        for reason, count in known.items()
-    ]
+        beside = f"except for {known}" if known else "on every case"
+        lines = [f"Real Keras and the reference agree {beside}."]
+    elif known:
+        lines.append(f"They also differ by {known}.")
+    return lines
+
+
+def _known_faults(keras: ImplementationResult) -> str:
+    """How many there are, and how often they were met; what each of them is stands elsewhere."""
+    met = [f for f in keras.findings if f.status is Status.EXPECTED_FAILURE]
+    if not met:
+        return ""
+    faults = _plural(len({finding.reason for finding in met}), "known fault")
+    times = _plural(sum(finding.count for finding in met), "time")
+    return f"{faults} of {keras.version}, met {times}: see Expected failures in the report"
 
 
 def _plural(number: int, noun: str) -> str:

@@ -111,6 +111,14 @@ class Evidence:
     wrong: list[tuple[int, int]] = field(default_factory=list)
     reads: tuple[list[int], list[int]] | None = None
 
+    @property
+    def shows_what_is_wrong(self) -> bool:
+        """Whether a wrong value is in it, or a wrong number of them."""
+        if self.expected is None or self.got is None:
+            return False
+        sizes = [(len(grid), len(grid[0]) if grid else 0) for grid in (self.expected, self.got)]
+        return bool(self.wrong) or sizes[0] != sizes[1]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -240,6 +248,7 @@ class ImplementationResult:
             in a merged report; else empty.
         stopped: why not every planned case was run, where a merged report knows it.
         open: what is not judged, such as infinity times zero -> what became of it -> cases.
+        passing: reason of an expected failure of which nothing failed -> how often it passed.
     """
 
     name: str
@@ -267,6 +276,12 @@ class ImplementationResult:
     causes: list[Cause] = field(default_factory=list)
     classes: dict[str, dict[str, dict[str, Count]]] = field(default_factory=dict)
     weak: list[str] = field(default_factory=list)
+    passing: dict[str, Count] = field(default_factory=dict)
+
+    @property
+    def expected_failures(self) -> int:
+        """How many outcomes failed as expected."""
+        return sum(counts.get(Status.EXPECTED_FAILURE, 0) for counts in self.checks.values())
 
     @property
     def given_name(self) -> str:

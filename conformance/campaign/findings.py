@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import TypeVar
 
 from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Team
 from conformance.case import format_sequence, parse_sequence
 from conformance.causes import Failing, as_well, beyond_chance, could_be_one, grouped, made_of
 from conformance.checks import CHECKS
+from conformance.checks.check import Check
+from conformance.checks.shapes import output_shape
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
 from conformance.expectations import Expectation
-from conformance.faults import FAULTS
+from conformance.faults import explanation
 from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.journals.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
 from conformance.mining import find_condition
@@ -24,12 +27,17 @@ from conformance.processes.limits import Budget
 from conformance.processes.worker import Worker
 from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Cause, Evidence, Finding, Status
+from conformance.sequences import to_be_tried
 
+T = TypeVar("T")
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
 SEEN_ONCE = "; seen once, since the time was up"
 UNEXPECTED = "passes, where a strict entry expects a failure"
 DIAGNOSED_CASES = 5
+MOST_NAMES = 3  # of faults that other findings are held against
+CASES_FOR_PAIRS = 16
+PROCESSES, FEW_PROCESSES = 8, 3  # that are asked what depends on earlier calls
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
 
@@ -62,7 +70,9 @@ def findings(
     them, and `confirming`, which has run nothing yet, shows them again.
     """
     groups = _groups(tally)
-    shrinker = _Shrinker(tally, team, confirming, checks)
+    # What calls leave behind in one process shows in what comes after it.
+    shared = not any(CHECKS[_first(g).outcome.check].compares_calls for g in groups)
+    shrinker = _Shrinker(tally, team, confirming, checks, shared)
     found = []
     for number, group in enumerate(groups):
         first = _first(group).outcome
@@ -113,8 +123,8 @@ def _agreed(
 ) -> list[Finding]:
     """The findings, those of one fault named alike.
 
-    Few cases may be explained by several faults. Where the one that explains most others explains
-    them too, it is that one.
+    Few cases may be explained by several faults. Where one of those that explain most others
+    explains them too, it is that one.
     """
     names: Counter[str] = Counter()
     for finding in found:
@@ -123,12 +133,13 @@ def _agreed(
     agreed = []
     for finding, group in zip(found, groups, strict=True):
         doubtful = shrinker.team is None or finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
-        for name, _ in () if doubtful else names.most_common(1):
-            if finding.diagnosis != name:
-                cases = parse_sequence(finding.minimal_case)
-                if shrinker.diagnosis(cases, group, _first(group).outcome, (name,)) == name:
-                    explanation = FAULTS[name].explanation
-                    finding = replace(finding, diagnosis=name, explanation=explanation)
+        common = [] if doubtful else [name for name, _ in names.most_common(MOST_NAMES)]
+        own = finding.diagnosis
+        better = tuple(common[: common.index(own)] if own in common else common)
+        cases = parse_sequence(finding.minimal_case)
+        name = better and shrinker.diagnosis(cases, group, _first(group).outcome, better)
+        if name:
+            finding = replace(finding, diagnosis=name, explanation=explanation(name))
         agreed.append(finding)
     return beyond_chance(agreed)
 
@@ -158,6 +169,11 @@ def _readability(finding: Finding) -> tuple[bool, int, tuple[int, int, str]]:
     cases = parse_sequence(finding.minimal_case)
     doubtful = finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
     return doubtful, len(cases), size_of(cases[-1])
+
+
+def spread(things: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of `things`, evenly from the first on."""
+    return things[:: max(len(things) // most, 1)][:most]
 
 
 def _first(group: Failures) -> Failure:
@@ -266,7 +282,8 @@ class _Shrinker:
     team: Team | None
     confirming: Worker | None
     checks: tuple[str, ...]
-    shared: bool = field(default=True)  # whether a process that has shown others is fresh enough
+    shared: bool = True  # whether a process that has shown others is fresh enough
+    names: list[str] = field(default_factory=list)  # what of earlier calls has explained findings
 
     def finding(self, group: Failures, attempts: int) -> Finding:
         """The finding of `group`, which shares check and cause."""
@@ -305,7 +322,7 @@ class _Shrinker:
             minimal_case=format_sequence(cases),
             message=(shown.message or UNEXPECTED) + note,
             diagnosis=diagnosis,
-            explanation=FAULTS[diagnosis].explanation if diagnosis else "",
+            explanation=explanation(diagnosis) if diagnosis else "",
             reproducer=script(
                 Shown(
                     cases=cases,
@@ -411,13 +428,39 @@ class _Shrinker:
 
         Those called `first` are tried before others.
         """
-        diagnosed = CHECKS[like.check].diagnosed and like.status is Status.FAILED
-        if not diagnosed or len(cases) > 1 or self._budget.over:
+        check = CHECKS[like.check]
+        diagnosed = check.diagnosed or check.compares_calls
+        if not diagnosed or like.status is not Status.FAILED or self._budget.over:
             return None
+        if check.compares_calls or len(cases) > 1:
+            return self._diagnosis_of_calls(cases, group, check, first)
         every = {str(f.outcome.case): f.outcome.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
-        spread = others[:: max(len(others) // DIAGNOSED_CASES, 1)][:DIAGNOSED_CASES]
-        return self._child.diagnose((*cases, *spread), first)
+        found = self._child.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
+        if found or first:
+            return found
+        more = spread(others[: len(others) // 2], CASES_FOR_PAIRS)
+        return self._child.diagnose((*cases, *more), pairs=True)
+
+    def _diagnosis_of_calls(
+        self, cases: Example, group: Failures, check: Check, first: tuple[str, ...]
+    ) -> str | None:
+        """What of earlier calls shows in the smallest cases and in some more of their group.
+
+        What explains an earlier finding is tried on few of them.
+        """
+        sample = sorted(group.sample, key=lambda f: size_of(f.outcome.case))
+        others = [f.before for f in sample if len(f.before) > 1 or check.compares_calls]
+        tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES), PROCESSES)
+        few = tried[:FEW_PROCESSES]
+        asked = (check.name if check.compares_calls else output_shape.name,)
+        known = first or tuple(self.names)
+        found = self._child.diagnose_calls(few, asked, known) if known else None
+        if found is None and not first:
+            most = few if self.tally.info.costly_calls else tried
+            found = self._child.diagnose_calls(most, asked)
+            self.names += [] if found is None else [found]
+        return found
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE) or self._budget.over:
@@ -428,15 +471,16 @@ class _Shrinker:
 
     def _larger(self, cases: Example, like: Outcome) -> tuple[str, Evidence | None]:
         """A case like the smallest one on which the same check fails and a pattern shows."""
-        shown = CHECKS[like.check].judges_values and like.status is Status.FAILED
-        if not shown or len(cases) > 1 or self._budget.over:
+        check = CHECKS[like.check]
+        shown = check.judges_values or check is output_shape
+        if not shown or like.status is not Status.FAILED or len(cases) > 1 or self._budget.over:
             return "", None
         may_ask = Asked.of(self.tally.info).may_ask
         candidates = tuple(case for case in grown(cases[0]) if may_ask(case))
         for case, outcome in zip(candidates, self._outcomes(candidates, like.check), strict=True):
             if outcome is not None and outcome.status is Status.FAILED:
                 evidence = self._child.explain((case,), like.check)
-                if evidence is not None and evidence.wrong and evidence.input:
+                if evidence is not None and evidence.shows_what_is_wrong and evidence.input:
                     return str(case), evidence
         return "", None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from conformance.campaign.findings import joined as joined_findings
 from conformance.campaign.summary import summary
+from conformance.campaign.unneeded import unneeded_by_all
 from conformance.errors import UsageError
 from conformance.headline import headline
 from conformance.journals.fingerprint import difference, of_implementation
@@ -103,17 +104,13 @@ def _report(parts: Sequence[_Part]) -> Report:
         measures_keras=KERAS in names,
         keras_installed=first.report.environment.get("tensorflow") != "not installed",
     )
-    unmet = [
-        line
-        for line in first.report.headline
-        if " matched nothing: " in line and all(line in report.headline for report in reports)
-    ]
+    entries = unneeded_by_all([report.headline for report in reports])
     settings = {name: value for name, value in first.report.settings.items() if name != "shard"}
     return replace(
         first.report,
         environment=environment,
         settings=settings,
-        headline=[*lines, *stops, *unmet],
+        headline=[*lines, *stops, *entries],
         implementations=results,
         witness=witness,
         run=span([report.run for report in reports]),

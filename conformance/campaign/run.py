@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from conformance.campaign.findings import findings
 from conformance.campaign.session import Session, available_cores
 from conformance.campaign.summary import summary
 from conformance.campaign.trying import Team
+from conformance.campaign.unneeded import unneeded
 from conformance.case import format_sequence
 from conformance.checks import CHECKS
 from conformance.checks.life import RULES
@@ -345,7 +345,7 @@ class _Campaign:
                     for measured in done
                     if measured.stopped and not (self.interrupted and measured is done[-1])
                 ),
-                *(() if self.interrupted else self._unmet(done)),
+                *(() if self.interrupted else unneeded(settings.expectations, done)),
             ],
             implementations=results,
             witness=seen,
@@ -378,26 +378,6 @@ class _Campaign:
             self._start(team)
             if in_turn:
                 team.stop()
-
-    def _unmet(self, done: Sequence[Measured]) -> list[str]:
-        """Entries of the given file that matched nothing, each in a sentence."""
-        lines = []
-        for entry in self.settings.expectations:
-            if any(entry.where in measured.entries for measured in done):
-                continue
-            named = [
-                measured.info
-                for measured in done
-                if any(fnmatchcase(name, entry.implementation) for name in measured.info.names)
-            ]
-            if not named:
-                why = f"nothing that was measured is called {entry.implementation}"
-            elif not any(fnmatchcase(info.version, entry.version) for info in named):
-                why = f"no version is {entry.version}"
-            else:
-                why = f"no case of {' or '.join(entry.checks)} is one that it names"
-            lines.append(f"{entry.where} ({entry.reason.rstrip('.')}) matched nothing: {why}.")
-        return lines
 
     def _show(self, team: Team, stage: str, done: int = 0, total: int | None = None) -> None:
         """Tell how far it is; where time is the limit, by the time."""
@@ -435,7 +415,7 @@ class _Campaign:
             tally.info,
             result,
             tally.stopped,
-            tuple(sorted(tally.entries)),
+            {entry: dict(met) for entry, met in sorted(tally.entries.items())},
             seconds,
             decided=not tally.only_probes,
             refusal=tally.refusal,

@@ -43,6 +43,7 @@ class Check:
         only: on which implementations it is made, of those that can be asked for its calls.
         judges_values: whether it decides if the values of the output are correct.
         diagnosed: whether its failures are held against the known faults.
+        compares_calls: whether it fails by what several calls return.
         of: which cases it is made on: ``values``, ``refusal`` or ``life``, as `Case.asks`.
     """
 
@@ -53,6 +54,7 @@ class Check:
     only: Callable[[Info], bool]
     judges_values: bool
     diagnosed: bool
+    compares_calls: bool
     of: str
 
     @property
@@ -79,6 +81,7 @@ def check(
     only: Callable[[Info], bool] = lambda info: True,
     judges_values: bool = False,
     diagnosed: bool = False,
+    compares_calls: bool = False,
     of: str = "values",
 ) -> Callable[[Rule], Check]:
     """Decorator that makes a function a `Check`, whose attributes these are."""
@@ -90,5 +93,6 @@ def check(
         only,
         judges_values,
         diagnosed,
+        compares_calls,
         of,
     )

@@ -64,8 +64,17 @@ _WORDS = {
     Stage.ASSIGN: "set_weights ",
     Stage.THEN: "",
     Stage.CALL: "a call ",
-    Stage.LOSSES: "losses ",
+    Stage.LOSSES: "the attribute losses ",
     Stage.CONSTRAIN: "a constraint ",
+}
+# What is varied, where it is no argument of the constructor.
+_GIVEN = {
+    "build": "a shape",
+    "input": "an input",
+    "set_weights": "weights",
+    "then": "a later change",
+    "global": "a global setting",
+    "mode": "a way of calling it",
 }
 
 
@@ -169,7 +178,8 @@ def _at(life: Life, stage: Stage) -> Answer:
 
 
 def _compare_refusals(variation: Variation, stage: Stage, wanted: Answer, found: Answer) -> None:
-    subject = f"{_WORDS[stage]}{{}} a value of {variation.argument} that Keras {{}}"
+    given = _GIVEN.get(variation.argument, f"a value of {variation.argument}")
+    subject = f"{_WORDS[stage]}{{}} {given} that Keras {{}}"
     value = f"{variation.argument}={variation.source}"
     if not isinstance(found, Raised):
         if isinstance(wanted, Raised):
@@ -185,7 +195,7 @@ def _compare_refusals(variation: Variation, stage: Stage, wanted: Answer, found:
     ours, theirs = builtin_types(wanted), builtin_types(found)
     if stage in TYPED_STAGES and theirs and not ours & theirs:
         raise CheckFailure(
-            f"{_WORDS[stage]}refuses a value of {variation.argument} with another type of error",
+            f"{_WORDS[stage]}refuses {given} with another type of error than Keras",
             f"{stage} of {value} raises {found.text}; Keras raises {wanted.text}",
         )
 

@@ -23,6 +23,7 @@ NAMED = {"x": "input", "kernel": "kernel", "bias": "bias"}
     applies=lambda trial: trial.one_in(10),
     after=TYPED,
     only=lambda info: Kind.STILL in info.answers,
+    compares_calls=True,
 )
 def own_memory(trial: Trial) -> None:
     """A result keeps its values during the next call, and shares no memory with what was given."""
@@ -46,7 +47,13 @@ def _deterministic(info: Info) -> bool:
     return Kind.AGAIN in info.answers and info.declared.deterministic
 
 
-@check(observes=_repeats, applies=lambda trial: trial.one_in(5), after=TYPED, only=_deterministic)
+@check(
+    observes=_repeats,
+    applies=lambda trial: trial.one_in(5),
+    after=TYPED,
+    only=_deterministic,
+    compares_calls=True,
+)
 def repeated_call(trial: Trial) -> None:
     """The same input gives the same bits again, even after another input of the same shape."""
     first = trial.output
@@ -73,7 +80,7 @@ def _direct(info: Info) -> bool:
     return Kind.SAMPLE in info.answers and info.declared.algorithm == "direct"
 
 
-@check(observes=_samples, applies=_may_split, after=TYPED, only=_direct)
+@check(observes=_samples, applies=_may_split, after=TYPED, only=_direct, compares_calls=True)
 def batch_independence(trial: Trial) -> None:
     """A sample gives the same values alone as in a batch; checked on exact data."""
     whole = trial.output

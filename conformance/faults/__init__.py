@@ -7,6 +7,8 @@ comes before those that strike everywhere: a diagnosis takes the first that expl
 from __future__ import annotations
 
 from conformance.faults import between, channels, kernels, memory, numbers, padding, steps
+from conformance.faults.derived import AND, along_one, both
+from conformance.faults.earlier import COVERED, EARLIER, Carried
 from conformance.faults.fault import Fault, fault
 from conformance.faults.problem import Problem, solve
 
@@ -20,4 +22,25 @@ FAULTS: dict[str, Fault] = {
     row.name: row for row in sorted(_ROWS, key=lambda row: (row.when is None, row.between_calls))
 }
 
-__all__ = ["FAULTS", "Fault", "Problem", "fault", "solve"]
+ALONG_ONE: dict[str, Fault] = {
+    row.name: row
+    for row in along_one(FAULTS[row.name] for row in (*padding.ROWS, *steps.ROWS))
+    if row.is_diagnosis
+}
+
+__all__ = [
+    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "Carried", "Fault", "Problem", "both",
+    "explanation", "fault", "named", "solve",
+]  # fmt: skip
+
+
+def named(name: str) -> Fault | Carried:
+    """What has this name as a diagnosis, two faults at once included."""
+    outer, _, inner = name.partition(AND)
+    one = EARLIER.get(outer) or ALONG_ONE.get(outer) or FAULTS[outer]
+    return both(one, FAULTS[inner]) if inner and isinstance(one, Fault) else one
+
+
+def explanation(name: str) -> str:
+    """What a diagnosis of that name says, in one sentence."""
+    return named(name).explanation

@@ -85,12 +85,9 @@ class Fault:
         """
         problem = Problem.of(case, data)
         try:
-            value: Reals = self.start()(problem)
+            return problem.laid_out(self.start()(problem))
         except (ValueError, IndexError):
             return None
-        if problem.channels_first:
-            value = np.ascontiguousarray(np.moveaxis(value, -1, 1))
-        return value
 
     def function(self) -> Function:
         """An implementation with this fault, as people could have written it."""

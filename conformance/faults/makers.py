@@ -8,13 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from conformance.faults.problem import Problem, Reals, Wrong, correlated, solve
+from conformance.faults.problem import (
+    Problem,
+    Reals,
+    Wrong,
+    correlated,
+    is_changed,
+    solve,
+)
 from reference_impl.geometry import Pair
 
 
 def changed(**changes: Callable[[Problem], Any]) -> Wrong:
     """The solution of the problem with some of its parts changed."""
-    return lambda p: solve(replace(p, **{name: change(p) for name, change in changes.items()}))
+
+    def part(problem: Problem, name: str) -> Any:
+        value, own = changes[name](problem), getattr(problem, name)
+        if name not in ("strides", "dilation"):
+            return value
+        return tuple(value[axis] if is_changed(axis) else own[axis] for axis in range(2))
+
+    return lambda p: solve(replace(p, **{name: part(p, name) for name in changes}))
 
 
 def then(change: Callable[[Reals, Problem], Reals]) -> Wrong:

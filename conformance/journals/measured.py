@@ -22,16 +22,15 @@ class Measured:
         info: who was measured.
         result: its record.
         stopped: why not everything planned was run, or empty.
-        entries: which entries of expected failures met something.
         seconds: what it took.
         decided: whether anything of the plan was decided, not only of the probes.
-        refusal, memory_restarts, replayed: as in `Tally`.
+        entries, refusal, memory_restarts, replayed: as in `Tally`.
     """
 
     info: Info
     result: ImplementationResult
     stopped: str = ""
-    entries: tuple[str, ...] = ()
+    entries: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
     decided: bool = True
     refusal: str = ""
@@ -44,7 +43,7 @@ class Measured:
             "info": self.info.to_tree(),
             "result": asdict(self.result),
             "stopped": self.stopped,
-            "entries": list(self.entries),
+            "entries": self.entries,
             "seconds": self.seconds,
             "refusal": self.refusal,
             "memory_restarts": self.memory_restarts,
@@ -65,7 +64,7 @@ class Measured:
             Info.from_tree(tree["info"]),
             result,
             str(tree["stopped"]),
-            tuple(map(str, tree["entries"])),
+            {entry: dict(met) for entry, met in dict(tree["entries"]).items()},
             float(tree["seconds"]),
             refusal=str(tree["refusal"]),
             memory_restarts=int(tree["memory_restarts"]),

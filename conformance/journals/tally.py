@@ -100,7 +100,7 @@ class Tally:
         declined: the same of cases of which anything was unsupported, and `unsupported` a sample.
         refused: reason to number of cases and shortest case.
         passes: reason to unexpected passes.
-        entries: which entries of expected failures met something.
+        entries: entry of expected failures to status to what it met.
         coverage: argument to value to status to number of cases.
         classes: kind and class, as in `plan.classes`, to status to number of cases.
         ratios: error over bound, by dtype.
@@ -128,7 +128,7 @@ class Tally:
     unsupported: Sample[Case] = field(default_factory=Sample)
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     passes: Counter[str] = field(default_factory=Counter)
-    entries: set[str] = field(default_factory=set)
+    entries: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     coverage: dict[str, dict[str, Counter[str]]] = field(
         default_factory=lambda: {name: defaultdict(Counter) for name in COVERED}
     )
@@ -244,7 +244,7 @@ class Tally:
         for outcome in outcomes:
             self.counts[outcome.check, outcome.status] += 1
             if outcome.entry:
-                self.entries.add(outcome.entry)
+                self.entries[outcome.entry][str(outcome.status)] += 1
             if outcome.status is Status.UNSUPPORTED:
                 reasons.add(outcome.cause)
             elif outcome.status is Status.FLAKY:

@@ -23,6 +23,7 @@ from conformance.observing.observation import EnvelopeError, TroubleError, read
 from conformance.processes.messages import (
     Ask,
     Diagnose,
+    DiagnoseCalls,
     Explain,
     Foreign,
     HarnessError,
@@ -31,6 +32,7 @@ from conformance.processes.messages import (
     TryingKey,
 )
 from conformance.results import Evidence
+from conformance.sequences import diagnose_calls
 
 KEPT = 8  # trials that wait for their answers
 
@@ -61,8 +63,12 @@ class Bench:
             return judge(self._observed(request.trying, request.answer), request.trying.checks)
         if isinstance(request, Explain):
             return explain(self._observed(request.trying, request.answer), request.check)
+        if isinstance(request, DiagnoseCalls):
+            processes = [[self._observed(*one) for one in calls] for calls in request.processes]
+            return diagnose_calls(processes, request.first)
         assert isinstance(request, Diagnose)
-        return diagnose([self._observed(*one) for one in request.answers], request.first)
+        trials = [self._observed(*one) for one in request.answers]
+        return diagnose(trials, request.first, pairs=request.pairs)
 
     def _trial(self, trying: Trying) -> tuple[Trial, tuple[Call, ...]]:
         if trying.key not in self._trials:

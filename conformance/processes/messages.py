@@ -89,6 +89,15 @@ class Diagnose:
 
     answers: tuple[tuple[Trying, bytes], ...]
     first: tuple[str, ...] = ()
+    pairs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnoseCalls:
+    """Request: the name of what explains all wrong answers of several processes, or None."""
+
+    processes: tuple[tuple[tuple[Trying, bytes], ...], ...]
+    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

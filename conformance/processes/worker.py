@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from conformance.processes.limits import Budget, Limits, Patience
 from conformance.processes.messages import (
     Ask,
     Diagnose,
+    DiagnoseCalls,
     Explain,
     Foreign,
     HarnessError,
@@ -122,16 +123,35 @@ class Worker:
         reply = self._judges.request(cases[-1], Explain(trying, answer, check))
         return reply if isinstance(reply, Evidence) else None
 
-    def diagnose(self, cases: tuple[Case, ...], first: tuple[str, ...] = ()) -> str | None:
-        """The name of the fault that explains the failures on `cases`, None if none does.
-
-        Those called `first` are tried before others.
-        """
+    def diagnose(
+        self, cases: tuple[Case, ...], first: tuple[str, ...] = (), *, pairs: bool = False
+    ) -> str | None:
+        """As `diagnosis.diagnose` on what `cases` give."""
         found = [self._observed(case, (output_shape.name,)) for case in cases]
         answers = tuple((t, a) for t, a in found if isinstance(a, bytes))
         if len(answers) < len(found):
             return None
-        reply = self._judges.request(cases[0], Diagnose(answers, first))
+        reply = self._judges.request(cases[0], Diagnose(answers, first, pairs))
+        return reply if isinstance(reply, str) else None
+
+    def diagnose_calls(
+        self,
+        sequences: Sequence[tuple[Case, ...]],
+        checks: tuple[str, ...],
+        first: tuple[str, ...] = (),
+    ) -> str | None:
+        """The name of what explains the failures of `checks` on `sequences`, each in a new process.
+
+        `first` as in `diagnose`.
+        """
+        processes = []
+        for cases in sequences:
+            self.restart()
+            found = [self._observed(case, checks) for case in cases]
+            processes.append(tuple((t, a) for t, a in found if isinstance(a, bytes)))
+            if len(processes[-1]) < len(cases):
+                return None
+        reply = self._judges.request(sequences[0][0], DiagnoseCalls(tuple(processes), first))
         return reply if isinstance(reply, str) else None
 
     def printed(self) -> list[str]:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance.causes import explanation, members, sentence, shown, unexpected
-from conformance.condition import in_words
 from conformance.printable import in_a_line
-from conformance.report.text import capitalized, chips, plural, replay_command
+from conformance.report.text import capitalized, chips, fails_where, plural, replay_command
 from conformance.report.verdict import title
-from conformance.results import Cause, ImplementationResult, Report, Status
+from conformance.results import Cause, ImplementationResult, Report
 
 MOST_BYTES = 60_000  # a comment on GitHub holds 64 kB
 MOST_CAUSES = 10
@@ -48,8 +47,8 @@ def _verdicts(report: Report) -> Iterator[str]:
         told = _plain(capitalized(sentence(causes[0]))) if causes else ""
         if len(causes) > 1:
             told += f"; {plural(len(causes) - 1, 'more cause')}"
-        known = sum(counts.get(Status.EXPECTED_FAILURE, 0) for counts in result.checks.values())
-        row = (_code(result.name), str(result.verdict), told, f"{result.cases:,}", f"{known:,}")
+        numbers = f"{result.cases:,}", f"{result.expected_failures:,}"
+        row = _code(result.name), str(result.verdict), told, *numbers
         yield f"| {' | '.join(row)} |"
     yield ""
     for line in report.headline:
@@ -65,8 +64,8 @@ def _cause(cause: Cause, result: ImplementationResult) -> Iterator[str]:
     if explained:
         yield f"{_plain(explained)}"
         yield ""
-    if cause.when:
-        yield f"- where {_code(in_words(cause.when))}"
+    if where := fails_where(cause, findings):
+        yield f"- {_plain(where)}"
     yield f"- {_plain(chips(findings))}"
     yield f"- {_code(one.message or one.cause)}"
     if cause.advice:

@@ -85,8 +85,8 @@ def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> l
     one = shown(findings)
     explained = explanation(cause, findings)
     lines = [explained or f"{capitalized(cause.what)}."]
-    if cause.when:
-        lines.append(f"  where {in_words(cause.when)}")
+    if where := fails_where(cause, findings):
+        lines.append(f"  {where}")
     lines.append(f"  {chips(findings)}")
     lines.append(f"  {again or one.minimal_case}")
     if one.message != cause.what:
@@ -94,6 +94,15 @@ def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> l
     if cause.advice:
         lines.append(f"  {capitalized(cause.advice)}.")
     return lines
+
+
+def fails_where(cause: Cause, findings: Sequence[Finding]) -> str:
+    """``fails where groups > 1``, empty where nothing tells that.
+
+    What fails may do so on fewer cases than what is wrong, so it is a sentence of its own.
+    """
+    label = WHERE_LABELS.get(shown(findings).status, "")
+    return f"{label.lower()} {in_words(cause.when)}" if cause.when and label else ""
 
 
 def chips(findings: Sequence[Finding]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.causes import expected, unexpected
+from conformance.causes import unexpected
 from conformance.headline import what_is_wrong
 from conformance.report.text import clean, listing, plural
 from conformance.results import Finding, ImplementationResult, Report, Status, Verdict, overall
@@ -58,5 +58,5 @@ def _conforming(results: list[ImplementationResult]) -> str:
     cases = sum(result.cases for result in results)
     checks = len({check for result in results for check in result.checks})
     line = f"{_conform(results)}: {plural(checks, 'check')} on {plural(cases, 'case')}"
-    known = sum(len(expected(result)) for result in results)
+    known = sum(result.expected_failures for result in results)
     return line + (f", {plural(known, 'expected failure')}" if known else "")

@@ -205,6 +205,11 @@ class Page:
         return sorted({what for subject in self.everyone for what in subject.result.open})
 
     @property
+    def expecting(self) -> list[Subject]:
+        """Those of whom a failure was expected on what was tried."""
+        return [s for s in self.everyone if s.expected or s.result.passing]
+
+    @property
     def everyone(self) -> list[Subject]:
         """Those measured, then the witnesses."""
         return [*self.subjects, *self.witnesses]

@@ -20,12 +20,14 @@ def summary(outcome: Outcome) -> list[str]:
     """What the rows come to."""
     rows = outcome.rows
     caught = sum(row.is_caught for row in rows)
-    fit = [row for row in rows if row.fault.is_diagnosis]
+    single = [row for row in rows if row.fault.is_diagnosis]
+    others = [row for row in rows if not row.fault.is_diagnosis]
     lines = [
         f"{caught} of {len(rows)} faults are caught within the default budget, "
         f"half of them by configuration {outcome.median:g}.",
-        f"{sum(row.is_named for row in rows)} of the {len(fit)} that a single call tells are "
-        f"named; {len(outcome.misnamed)} are taken for another.",
+        f"{sum(row.is_named for row in single)} of the {len(single)} that a single call tells are "
+        f"named, and {sum(row.is_named for row in others)} of the {len(others)} that depend on "
+        f"earlier calls, on memory or on chance; {len(outcome.misnamed)} are taken for another.",
     ]
     lines += [f"{row.fault.name} survives." for row in outcome.survivors]
     lines += [
@@ -49,8 +51,8 @@ def document(outcome: Outcome) -> str:
         f"Made by `{COMMAND}`, which takes {minutes} minutes of processor time. Do not edit.\n",
         f"Each of {len(rows)} faults imitates one that somebody has reported, as an implementation "
         f"that runs. Each was put to the default budget with {outcome.seeds} seeds and stopped at "
-        "its first failure. A fault may depend on earlier calls or on chance; such a one is never "
-        "named.\n",
+        "its first failure. One that depends on earlier calls is named by what of them shows; one "
+        "that depends on chance is never named.\n",
         "\n".join(f"- {text}" for text in summary(outcome)),
         f"- {len(first)} faults were written before the plan was run on them. It caught {seen} of "
         f"them as it was: {_percent(seen, len(first))}.\n",
@@ -69,8 +71,8 @@ def document(outcome: Outcome) -> str:
         *(f"| {name} | {'; '.join(found) or 'none'} |" for name, found in outcome.correct.items()),
         "\n## The faults\n",
         "*At* is the configuration of the first failure, the median over seeds. *Named* says "
-        "whether the suite names this fault as the cause, with at least one seed and never "
-        "another.\n",
+        "whether the suite names this fault as the cause, or what it shows of earlier calls, with "
+        "at least one seed and never another.\n",
         "| fault: a convolution that ... | kind | report | at | check | named | seen by |",
         "|---|---|---|---|---|---|---|",
         *map(_table_row, rows),
@@ -98,7 +100,9 @@ def _table_row(row: Row) -> str:
 def _named(row: Row) -> str:
     if row.is_misnamed:
         return f"as {', '.join(sorted(row.names))}"
-    return "yes" if row.is_named else "no"
+    if not row.is_named:
+        return "no"
+    return "yes" if row.right_name == row.fault.name else f"`{row.right_name}`"
 
 
 def _seen(rows: tuple[Row, ...], name: str) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from conformance.checks import CHECKS, Judgement, Trial, calls_for, judge, quest
 from conformance.checks.shapes import output_shape
 from conformance.diagnosis import diagnose
 from conformance.observing.observe import observe
-from conformance.plan import Asked, plan
+from conformance.plan import Asked, Example, plan
 from conformance.results import BAD
+from conformance.sequences import diagnose_calls, to_be_tried
 from conformance.targets import wrap
 
 FURTHER = 60  # configurations after the first that fails, to name a cause from
-ENOUGH = 10  # failing cases
+ENOUGH = 20  # failing cases
 DIAGNOSED = 5  # of them, besides the smallest
+FOR_PAIRS = 16  # of them, where one fault alone does not explain all
+PROCESSES = 8  # that are asked what depends on earlier calls
 
 Make = Callable[[], Any]  # a function or a layer class, as if in a new process
 
@@ -44,23 +48,37 @@ class Catch:
 def first_catch(make: Make, seed: int, *, named: bool = True) -> Catch | None:
     """How the default budget catches what `make` makes; None where it does not."""
     target = make()
-    configurations = _planned(seed, wrap("tried", target).kind)
-    for number, (at, cases) in enumerate(configurations):
-        for case in cases:
-            failed = next(_failures(case, target), None)
-            if failed is None:
-                continue
-            following = configurations[number + 1 : number + 1 + FURTHER] if named else ()
-            diagnosis = _diagnosis(make, target, case, following)
-            return Catch(at, failed.check, failed.cause, diagnosis)
+    planned = _planned(seed, wrap("tried", target).kind)
+    for number, one in enumerate(planned):
+        failed = next(_failures(one.case, target), None)
+        if failed is None:
+            continue
+        following = islice(planned, number + 1, None) if named else ()
+        diagnosis = _diagnosis(make, target, one, failed.check, following)
+        return Catch(one.at, failed.check, failed.cause, diagnosis)
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A case of a plan: the number of its configuration, and its example up to it."""
+
+    at: int
+    before: Example
+
+    @property
+    def case(self) -> Case:
+        return self.before[-1]
+
+
 @lru_cache(maxsize=4)
-def _planned(seed: int, kind: str) -> list[tuple[int, tuple[Case, ...]]]:
-    """The configurations of the default budget."""
-    planned = plan(seed, Asked(kind), profile="default")
-    return [one for part in planned for one in part.configurations()]
+def _planned(seed: int, kind: str) -> list[_Planned]:
+    """The cases of the default budget."""
+    found = []
+    for part in plan(seed, Asked(kind), profile="default"):
+        numbers = [at for at, cases in part.configurations() for _ in cases]
+        found += [_Planned(at, part.example[:n]) for n, at in enumerate(numbers, start=1)]
+    return found
 
 
 def tried(case: Case, target: Any, checks: tuple[str, ...] = ()) -> Trial:
@@ -84,28 +102,49 @@ def _failures(case: Case, target: Any) -> Iterator[Judgement]:
 
 
 def _diagnosis(
-    make: Make, target: Any, case: Case, following: Iterable[tuple[int, tuple[Case, ...]]]
+    make: Make, target: Any, first: _Planned, check: str, following: Iterable[_Planned]
 ) -> str | None:
     """As a campaign names a cause: from the smallest case that fails, and from some more.
 
-    What does not fail alone, in a process of its own, depends on earlier calls and is not named.
+    Where they do not all fail alone, in a process of their own, or where `check` compares calls,
+    it is named by several calls.
     """
-    failing = [case] if _fails(case, target) else []
-    for _, cases in following:
-        failing += [one for one in cases if _fails(one, target)]
-        if len(failing) >= ENOUGH:
+    failing = [first] if _fails(first.case, target, check) else []
+    for number, (_, some) in enumerate(groupby(following, lambda one: one.at)):
+        failing += [one for one in some if _fails(one.case, target, check)]
+        if len(failing) >= ENOUGH or number >= FURTHER:
             break
-    failing.sort(key=_size)
+    failing.sort(key=lambda one: _size(one.case))
     chosen = [*failing[:1], *failing[:: max(len(failing) // DIAGNOSED, 1)][:DIAGNOSED]]
-    if not all(_fails(one, make()) for one in chosen):
-        return None
+    compares = CHECKS[check].compares_calls
+    if compares or not all(_fails(one.case, make(), check) for one in chosen):
+        asked = (check if compares else output_shape.name,)
+        return _diagnosis_of_calls(make, [one.before for one in failing], asked)
     with np.errstate(all="ignore"):
-        return diagnose([tried(one, make(), (output_shape.name,)) for one in chosen])
+        trials = [tried(one.case, make(), (output_shape.name,)) for one in chosen]
+        more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:FOR_PAIRS]]
+        return diagnose(trials) or diagnose(more, pairs=True)
 
 
-def _fails(case: Case, target: Any) -> bool:
-    """Whether a check fails whose failures are held against the faults."""
-    return any(CHECKS[one.check].diagnosed for one in _failures(case, target))
+def _diagnosis_of_calls(
+    make: Make, failing: Sequence[Example], asked: tuple[str, ...]
+) -> str | None:
+    several = [cases for cases in failing if len(cases) > 1] or failing
+    if not several:
+        return None
+    processes = []
+    with np.errstate(all="ignore"):
+        for cases in to_be_tried(several[0], several[1:], PROCESSES):
+            target = make()
+            processes.append([tried(case, target, asked) for case in cases])
+        return diagnose_calls(processes)
+
+
+def _fails(case: Case, target: Any, like: str) -> bool:
+    """Whether a check fails whose failures are held against the faults as those of `like` are."""
+    compares = CHECKS[like].compares_calls
+    checks = [CHECKS[one.check] for one in _failures(case, target)]
+    return any(check.compares_calls if compares else check.diagnosed for check in checks)
 
 
 def _size(case: Case) -> int:

@@ -14,6 +14,7 @@ import conformance
 from conformance import UsageError
 from conformance.baseline import described, to_toml
 from conformance.campaign import findings, run
+from conformance.campaign.unneeded import unneeded_by_all
 from conformance.case import Case
 from conformance.expectations import load
 from conformance.implementations.info import Info
@@ -110,6 +111,33 @@ def test_an_entry_that_matches_nothing_is_told(tmp_path: Path):
     assert "entry 1 (known)" in told[0]
     assert "nothing that was measured is called mylob" in told[0]
     assert "no case of exact_values" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("measured", "strict", "told"),
+    [("right", "false", True), ("right", "true", False), ("swapped_dilation", "false", False)],
+)
+def test_an_entry_whose_cases_all_pass_can_be_deleted(
+    tmp_path: Path, measured: str, strict: str, told: bool
+):
+    (tmp_path / "known.toml").write_text(
+        '[[expected_failure]]\ncheck = ["exact_values", "bounded_values"]\n'
+        f'reason = "swapped"\nstrict = {strict}\n',
+        "utf-8",
+    )
+    report = conformance.check(getattr(planted, measured), xfail=tmp_path / "known.toml", **SMALL)
+    line = (
+        f"{tmp_path / 'known.toml'}, entry 1 (swapped) passes wherever it applies: "
+        "if that is fixed, the entry can be deleted."
+    )
+    assert (line in report.headline) is told
+
+
+def test_an_entry_is_unneeded_if_no_shard_needs_it():
+    nothing, passes = "a (b) matched nothing: why.", "a (b) passes wherever it applies: go."
+    assert unneeded_by_all([[nothing], [nothing]]) == [nothing]
+    assert unneeded_by_all([[nothing], ["c", passes]]) == [passes]
+    assert unneeded_by_all([[nothing], ["c"]]) == []
 
 
 def test_a_baseline_of_one_fault_does_not_cover_another(tmp_path: Path):

@@ -14,7 +14,7 @@ from conformance.capabilities import EVERYTHING
 from conformance.case import Case
 from conformance.checks import judge
 from conformance.diagnosis import diagnose
-from conformance.faults import FAULTS, Problem, fault, solve
+from conformance.faults import FAULTS, Problem, explanation, fault, solve
 from conformance.faults.numbers import significand
 from conformance.implementations.base import FunctionImplementation
 from conformance.plan import Asked, plan
@@ -126,3 +126,56 @@ def test_a_fault_that_comes_no_nearer_explains_nothing():
 
 def test_a_significand_is_rounded_to_nearest():
     assert significand(np.array([1 + 2**-3, 1 + 2**-2 + 2**-3]), 3).tolist() == [1.0, 1.5]
+
+
+def wrong(**changes: Any) -> Any:
+    """The reference, given other arguments."""
+
+    def conv2d_of(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return conv2d(
+            x, kernel, bias, **{n: changes.get(n, lambda v: v)(v) for n, v in given.items()}
+        )
+
+    return conv2d_of
+
+
+def trials(function: Any, *cases: str) -> list[Any]:
+    return [
+        tried.tried(Case.parse(case), FunctionImplementation("wrong", function)) for case in cases
+    ]
+
+
+def test_a_fault_along_one_axis_is_named_so():
+    function = wrong(strides=lambda s: (1, s[1]))
+    cases = [f"in1x9x9x2-f2-k2-s{s}-integers.{s[0]}" for s in ("2x3", "3x2", "4x2")]
+    assert diagnose(trials(function, *cases)) == "strides_ignored_along_height"
+    assert diagnose(trials(function, *cases[:1])) is None
+
+
+SWAPPED = {"strides": lambda v: v[::-1], "dilation_rate": lambda v: v[::-1]}
+
+
+def test_two_faults_are_named_where_some_case_needs_both():
+    without = wrong(strides=SWAPPED["strides"])
+
+    def both_at_once(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        return without(x, kernel, None, **given)
+
+    plain, strided, unbiased = "", "-s2x3", "-s3x1-nobias"
+    cases = [f"in1x9x9x2-f2-k2{one}-integers.7" for one in (plain, strided, unbiased)]
+    found = trials(both_at_once, *cases)
+    assert diagnose(found) is None
+    assert diagnose(found, pairs=True) == "bias_ignored + strides_swapped"
+
+
+def test_two_faults_are_not_named_where_one_of_them_is_enough_for_each_case():
+    cases = [f"in1x9x9x2-f2-k2-{one}-integers.1" for one in ("s2x3", "s3x1", "d2x3", "d3x1")]
+    assert diagnose(trials(wrong(**SWAPPED), *cases), pairs=True) is None
+
+
+def test_a_pair_is_explained_by_both():
+    name = "bias_ignored + strides_swapped"
+    assert explanation(name) == (
+        f"It {FAULTS['bias_ignored'].sentence}; and {FAULTS['strides_swapped'].sentence}, as in "
+        f"{FAULTS['bias_ignored'].source} and {FAULTS['strides_swapped'].source}."
+    )

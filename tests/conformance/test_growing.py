@@ -53,8 +53,10 @@ def test_what_is_left_beyond_the_last_stride_stays(padding: str, strides: int, s
 
 def test_a_picture_has_what_was_returned_and_what_it_comes_of():
     found = findings("swapped_dilation")
-    assert found
+    assert {"exact_values", "output_shape"} <= {finding.check for finding in found}
     for finding in found:
+        if finding.check == "output_shape":
+            continue
         case, shown = Case.parse(finding.larger_case), finding.larger
         assert isinstance(shown, Evidence)
         data = arrays(case)
@@ -64,6 +66,20 @@ def test_a_picture_has_what_was_returned_and_what_it_comes_of():
         assert shown.input == data.x[n, ..., 0].tolist()
         assert shown.kernel == data.kernel[..., 0, f].tolist()
         assert (row, column) in shown.wrong
+
+
+def test_a_picture_of_a_wrong_shape_has_both_shapes():
+    (finding,) = (f for f in findings("swapped_dilation") if f.check == "output_shape")
+    case, shown = Case.parse(finding.larger_case), finding.larger
+    assert isinstance(shown, Evidence)
+    data = arrays(case)
+    got = planted.swapped_dilation(data.x, data.kernel, data.bias, **case.function_arguments())
+    assert shown.got == got[0, ..., 0].tolist()
+    assert shown.expected is not None
+    assert (len(shown.expected), len(shown.expected[0])) == case.geometry.output != got.shape[1:3]
+    assert not shown.wrong
+    assert shown.shows_what_is_wrong
+    assert shown.input == data.x[0, ..., 0].tolist()
 
 
 def test_what_the_first_wrong_value_reads_gives_what_is_expected():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import report_samples as samples
 
 from conformance.headline import headline
+from conformance.results import Finding, Status
 
 AGREE = "Real Keras and the reference agree on every case."
 
@@ -23,6 +26,30 @@ def test_an_unlisted_disagreement_comes_first():
         [samples.conforming("a")], samples.failing(), measures_keras=False, keras_installed=True
     )
     assert lines[0].startswith("Keras and the reference disagree, unlisted: ")
+
+
+def test_known_faults_are_counted_in_one_line():
+    known = replace(samples.conforming(), findings=expected_ones(2, 1))
+    lines = headline([known], None, measures_keras=True, keras_installed=True)
+    assert lines[1:] == [
+        f"Real Keras and the reference agree except for 2 known faults of {known.version}, "
+        "met 3 times: see Expected failures in the report."
+    ]
+
+
+def test_one_known_fault_stands_after_what_is_unlisted():
+    keras = samples.failing()
+    keras = replace(keras, findings=[*keras.findings[:1], *expected_ones(1)])
+    lines = headline([samples.conforming("a")], keras, measures_keras=False, keras_installed=True)
+    assert lines[1] == (
+        f"They also differ by 1 known fault of {keras.version}, met 1 time: "
+        "see Expected failures in the report."
+    )
+
+
+def expected_ones(*counts: int) -> list[Finding]:
+    found = next(f for f in samples.failing().findings if f.status is Status.EXPECTED_FAILURE)
+    return [replace(found, reason=f"fault {n}", count=count) for n, count in enumerate(counts)]
 
 
 def test_keras_itself_needs_no_witness():

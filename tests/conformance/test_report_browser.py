@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import report_samples as samples
 
+from conformance.headline import headline
 from conformance.report import write_html
 from conformance.results import Listed, Status
 
@@ -347,3 +350,22 @@ def test_the_list_says_without_a_script_that_it_needs_one(browser: Browser, list
     table = page.get_by_role("region", name="Arguments by implementation")
     assert table.get_by_role("link", name="31 of 33 failed").is_visible()
     context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_matrix_of_a_conforming_run_begins_on_the_first_screen(
+    browser: Browser, tmp_path: Path, width: int, height: int
+) -> None:
+    known = next(f for f in samples.failing().findings if f.status is Status.EXPECTED_FAILURE)
+    findings = [replace(known, reason=f"{known.reason} {n}. " * 9) for n in range(12)]
+    keras = samples.conforming(findings=findings, passing={"mended": 3})
+    report = samples.report(keras)
+    lines = headline([keras], None, measures_keras=True, keras_installed=True)
+    write_html(replace(report, headline=lines), tmp_path / "report.html")
+    page = browser.new_page(viewport={"width": width, "height": height}, java_script_enabled=False)
+    page.goto((tmp_path / "report.html").as_uri())
+    box = page.locator("#matrix-title").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < height
+    assert page.locator("#expected details.fold").get_by_text("mended").is_hidden()
+    page.close()

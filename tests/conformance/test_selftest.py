@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from conformance.case import Case
 from conformance.cli import app
-from conformance.faults import FAULTS
+from conformance.faults import COVERED, FAULTS
 from conformance.plan import Asked, plan
 from conformance.selftest import Outcome, Row, document, line, running, summary
 from conformance.selftest.apart import alike
@@ -44,10 +44,10 @@ def test_a_fault_is_caught_early_and_named(name: str):
 
 
 @pytest.mark.parametrize("name", BETWEEN)
-def test_a_fault_between_calls_is_caught_and_not_named(name: str):
+def test_a_fault_between_calls_is_caught_and_never_taken_for_another(name: str):
     caught = first_catch(FAULTS[name].function, seed=1)
     assert caught is not None
-    assert caught.diagnosis is None
+    assert caught.diagnosis in (None, COVERED.get(name, name))
 
 
 @pytest.mark.parametrize("name", CORRECT)
