@@ -619,6 +619,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x1x1x1-f1-k1-a.sparsemax-mixed_float16-integers.0", "output_shape"),
         ("keras-tensorflow", "TensorFlow 2.21.0", "oneDNN's convolution in bfloat16",
          "in2x6x4x3-f3-k1x4-s1x4-bfloat16-integers.0", "exact_values"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "oneDNN's convolution of a single channel",
+         "in8x11x3x1-f1-k5x2-s1x4-nobias-integers.1", "exact_values"),
         ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an empty batch",
          "in0x4x11x5-f17-k4x5-nobias-integers.0", "output_shape"),
         ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an empty batch",
