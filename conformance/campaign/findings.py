@@ -43,6 +43,7 @@ ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT
 
 # Where each attempt takes a fresh process.
 FRESH_ATTEMPTS, COSTLY_FRESH_ATTEMPTS = 40, 4
+APART, COSTLY_APART = 6, 2  # failures that are tried alone in a fresh process
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,13 @@ def _with_condition(
     return [replace(finding, when=when, also_passing=also_passing) for finding, _ in members]
 
 
+def _apart(group: Failures) -> list[Failure]:
+    """The first failure, then others; those that have come after most cases before others."""
+    first = _first(group)
+    others = [f for f in group.sample if f is not first]
+    return [first, *sorted(others, key=lambda f: (-len(f.before), f.place))]
+
+
 @dataclass(slots=True)
 class _Shrinker:
     tally: Tally
@@ -306,7 +314,7 @@ class _Shrinker:
             else:
                 cases, again = self._confirmed(cases, outcome)
                 if again is None and not self._budget.over:
-                    cases, again = self._from_afresh(first) or (cases, again)
+                    cases, again = self._from_afresh(group) or (cases, again)
                 shown = again or shown
                 note = "" if again else SEEN_ONCE if self._budget.over else NOT_AGAIN
         shows = self.team is not None and not note
@@ -400,14 +408,19 @@ class _Shrinker:
                 return kept, shown
         return cases, None
 
-    def _from_afresh(self, first: Failure) -> tuple[Example, Outcome | None] | None:
+    def _from_afresh(self, group: Failures) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process, where one that has run on misleads.
 
-        None if not even all that was tried together fails there.
+        None if what was tried together with the first failure, or with one of some others, does
+        not fail there: then it takes earlier examples.
         """
-        like = first.outcome
-        cases, shown = self._alone(first.before, like)
-        if shown is None:
+        costly = self.tally.info.costly_calls
+        like = _first(group).outcome
+        for failure in _apart(group)[: COSTLY_APART if costly else APART]:
+            cases, shown = self._alone(failure.before, like)
+            if shown is not None:
+                break
+        else:
             return None
 
         def fails(example: Example) -> bool:
@@ -416,7 +429,6 @@ class _Shrinker:
             self._child.restart()
             return self._first(example, like) == len(example)
 
-        costly = self.tally.info.costly_calls
         attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
         shrunk = smallest(cases, fails, Asked.of(self.tally.info), attempts)
         return self._alone(shrunk, like)
