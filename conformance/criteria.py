@@ -1,4 +1,4 @@
-"""When a value is right: exact equality on integers, a derived bound for each element elsewhere.
+"""When a value is correct: exact equality on integers, a derived bound for each element elsewhere.
 
 With ``n`` products (one more for a bias), ``S = sum |x||w| + |b|``, unit roundoffs ``u`` and the
 spacing of subnormals ``eta``, a sum in any order and any tree of additions differs from the exact
@@ -66,7 +66,7 @@ class Expected:
         bound: float64, the largest error allowed for each element.
         overflow: where an intermediate result may already leave the range of the output format.
         fmt: the output format.
-        exact: whether only ``value`` itself is right.
+        exact: whether only ``value`` itself is correct.
         least, most: what the activation allows beside the bound, for each element or for all.
     """
 
@@ -111,14 +111,14 @@ def expected_of(
     sums: Reals,
     sums_of: SumsOf = accumulated,
 ) -> Expected:
-    """As `expected`, were `sums` the right values before the activation.
+    """As `expected`, were `sums` the correct values before the activation.
 
     The bound is that of the largest magnitude in the case, since `sums` may have any shape.
     """
     data = finite(case, data)
-    right = sums_of(case, data, True)
-    assert right.magnitude is not None
-    magnitude = np.full_like(sums, right.magnitude.max(initial=0.0))
+    correct = sums_of(case, data, True)
+    assert correct.magnitude is not None
+    magnitude = np.full_like(sums, correct.magnitude.max(initial=0.0))
     return _expected(case, data, capabilities, sums, magnitude, tight=False)
 
 
@@ -128,7 +128,7 @@ def finite(case: Case, data: Arrays) -> Arrays:
 
 
 def is_exact(case: Case) -> bool:
-    """Whether only the exact result is right: integers, and an activation that keeps them."""
+    """Whether only the exact result is correct: integers, and an activation that keeps them."""
     return case.data in INTEGER_KINDS and case.activation in EXACT_ACTIVATIONS
 
 
@@ -177,9 +177,9 @@ def accumulation_format(case: Case, capabilities: Capabilities) -> FloatFormat:
 
 
 def error_ratio(got: NDArray[Any], want: Expected) -> Reals:
-    """Error over bound for each element: at most 1 where `got` is right, 0 where it is equal.
+    """Error over bound for each element: at most 1 where `got` is correct, 0 where it is equal.
 
-    An infinity (or a NaN made from it) is right where the range of the output format is left on
+    An infinity (or a NaN made from it) is correct where the range of the output format is left on
     the way. Where the bound is 0 an error counts as infinite, and so does leaving the range of an
     activation.
     """
@@ -204,7 +204,7 @@ def _convolution_bound(
 ) -> tuple[Reals, NDArray[np.bool_]]:
     """The largest error of each element before the activation, and where it may overflow.
 
-    With `tight`, `sums` are the right ones, and what rounding makes of them is known.
+    With `tight`, `sums` are the correct ones, and what rounding makes of them is known.
     """
     fmt, acc = format_of(case.compute_dtype), accumulation_format(case, capabilities)
     flushes = capabilities.flushes_subnormals

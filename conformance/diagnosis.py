@@ -98,7 +98,7 @@ def _explains_all(fault: Fault, failing: Sequence[Trial]) -> bool:
 
 
 def is_wrong(trial: Trial) -> bool:
-    """Whether the first call returned an array that is not right."""
+    """Whether the first call returned a wrong array."""
     try:
         got = trial.output
     except (CheckFailure, Unsupported, Crashed):
@@ -112,7 +112,7 @@ def is_wrong(trial: Trial) -> bool:
 
 
 def _explains(fault: Fault, trial: Trial) -> bool | None:
-    """Whether the fault gives what was returned; None where the right result is as near to it."""
+    """Whether the fault gives what was returned; None where the correct result is as near to it."""
     value = fault.result(trial.case, trial.data)
     return False if value is None else agrees(trial, value)
 
@@ -120,7 +120,7 @@ def _explains(fault: Fault, trial: Trial) -> bool | None:
 def agrees(trial: Trial, value: Reals, sums_of: SumsOf = kept_sums) -> bool | None:
     """Whether `value` was returned, before rounding and activation.
 
-    None where the right result is as near to what was.
+    None where the correct result is as near to what was.
     """
     got = trial.output
     if got.shape != value.shape:

@@ -97,7 +97,7 @@ def what_is_wrong(result: ImplementationResult) -> str:
 
 
 def _disagreements(keras: ImplementationResult) -> list[str]:
-    """Where Keras and the reference differ, with who is right; these lead the report."""
+    """Where Keras and the reference differ, and which is correct; these lead the report."""
     lines = []
     for finding in keras.findings:
         if finding.status is Status.EXPECTED_FAILURE:

@@ -78,7 +78,7 @@ class Evidence:
         exact: the exact value of that element as a decimal string, computed with rationals.
         exact_fraction: the same as ``p/q`` when it is not an integer, else empty.
         reference_value, got_value, bound: of that element, as text.
-        judgement: one sentence: who is right about it.
+        judgement: one sentence: whether the implementation or the reference is correct.
         size: (height, width) of the input of the case; window: input rows and columns that the
             worst element reads as ((top, bottom), (left, right)), beyond the input in the padding.
         input, kernel: one sample of one channel that these values come of, and its weights, where

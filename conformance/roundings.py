@@ -36,6 +36,6 @@ def bound_once_rounded(exact: Reals, error: Reals, bias: Reals | None, fmt: Floa
 
 
 def _rounded(values: Reals, fmt: FloatFormat) -> Reals:
-    """Rounded to `fmt`; whether infinity is right there is decided by the magnitude of the sum."""
+    """Rounded to `fmt`; the magnitude of the sum decides whether infinity is correct there."""
     rounded = round_to(values, fmt).astype(np.float64)
     return np.clip(rounded, -fmt.largest, fmt.largest)

@@ -1,7 +1,7 @@
 """Naming what depends on earlier calls: by what of them shows in the results of later ones.
 
 Each process that was asked is a sequence of calls. A hypothesis says what a wrong result is made
-of, not when it comes: results that are right say nothing, one that is wrong otherwise refutes it.
+of, not when it comes: correct results say nothing, one that is wrong otherwise refutes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from conformance.sums import kept_sums
 
 # What must agree before a name is given: less could be chance.
 ENOUGH_VALUES, ENOUGH_CALLS = 12, 2
-ENOUGH_OF_A_PROCESS = 3  # wrong calls; it says of the others that they are right, too
+ENOUGH_OF_A_PROCESS = 3  # wrong calls; it says of the others that they are correct, too
 OVERWRITTEN = "result_overwritten"
 INPUT, RESULT = "earlier_input", "earlier_result"
 
@@ -230,7 +230,7 @@ def _shown(carried: Carried, before: Sequence[_Asked], now: _Asked) -> bool | No
 def _is_process(
     fault: Fault, asked: Sequence[Sequence[_Asked]], enough: int = ENOUGH_OF_A_PROCESS
 ) -> bool:
-    """Whether a process with `fault` gives all these results, the right ones too."""
+    """Whether a process with `fault` gives all these results, the correct ones too."""
     calls = 0
     for process in asked:
         start = fault.start()

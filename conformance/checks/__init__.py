@@ -1,4 +1,4 @@
-"""What is right: one check, one function, one row of the report."""
+"""What is correct: one check, one function, one row of the report."""
 
 from __future__ import annotations
 

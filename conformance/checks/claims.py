@@ -145,7 +145,7 @@ def gradient_values(trial: Trial) -> None:
                 f"the gradient of the {name} has a wrong shape or dtype",
                 f"expected {dtype.name} {want.shape}, got {found.dtype.name} {found.shape}",
             )
-        # A fast algorithm is right if each element is nearer to the exact integer than to others.
+        # A fast algorithm is correct if each element is nearer to the exact integer than to others.
         room = 0.0 if trial.info.declared.algorithm == "direct" else np.nextafter(0.5, 0)
         wrong = int((~(np.abs(found.astype(np.float64) - want) <= room)).sum())
         if wrong:

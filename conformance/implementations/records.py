@@ -189,7 +189,7 @@ def expected_record(
     *,
     exact: bool,
 ) -> bytes:
-    """What is right for a case: float64 values and bounds, and the values in the dtype."""
+    """The correct result of a case: float64 values and bounds, and the values in the dtype."""
     arrays = [encoded(value), encoded(bound), encoded(rounded)]
     code = DTYPES[format_of(rounded.dtype).name]
     return _record(EXPECTED, [number, int(exact), code, *value.shape, value.size], arrays)

@@ -1,4 +1,4 @@
-"""Writing a folder of vectors: cases, what is right for them, and how to read both."""
+"""Writing a folder of vectors: cases, the correct results, and how to read both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PACKAGES = ("conv2d-conformance", "numpy")
 
 
 def export(directory: Path | str, cases: Sequence[Case], settings: Mapping[str, Any]) -> None:
-    """Write `cases` and what is right for them into a new folder, as FORMAT.md describes it.
+    """Write `cases` and the correct results into a new folder, as FORMAT.md describes it.
 
     Cases become those of a function: no activation, no dtype policy, input in C order. What is
     then equal is written once.
