@@ -723,6 +723,7 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
+OF_KERAS = (stages_agree, refused_on_purpose, documented_values, revived_attributes)
 RULES = (
     refusals,
     attributes,
@@ -735,8 +736,5 @@ RULES = (
     failure_leaves_no_trace,
     spellings_agree,
     modes_agree,
-    stages_agree,
-    refused_on_purpose,
-    documented_values,
-    revived_attributes,
+    *OF_KERAS,
 )

@@ -16,7 +16,7 @@ from conformance.capabilities import probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, concerning
 from conformance.checks.claims import gradients_are_exact
-from conformance.checks.life import RULES
+from conformance.checks.life import OF_KERAS, RULES
 from conformance.plan import Asked, plan
 from conformance.results import Status
 from conformance.targets import wrap
@@ -308,5 +308,5 @@ def test_a_layer_that_takes_no_unknown_sizes_still_has_to_know_the_others():
 )  # fmt: skip
 def test_only_the_checks_that_concern_an_implementation_are_made(target: Any, absent: set[str]):
     lives = target in (reference_impl.Conv2D, planted.WithFunction)  # with that layer
-    contract = set() if lives else {rule.name for rule in RULES}
+    contract = {rule.name for rule in (OF_KERAS if lives else RULES)}
     assert set(CHECKS) - set(concerning(wrap("planted", target))) == absent | contract

@@ -191,7 +191,7 @@ def test_killed_observers_and_judges_cost_nothing(tmp_path: Path):
     with begun(*RIGHT, "--out", "out", cwd=tmp_path) as process:
         for more, name in ((10, "observer"), (40, "judge")):
             wait_until(lambda more=more: decided(out) >= more, process)
-            child_of(process, f"conformance.campaign.{name}").kill()
+            child_of(process, f"conformance.processes.{name}").kill()
         assert process.wait(120) == 0
     (result,) = results(out)["implementations"]
     planned = plan(0, Asked("function"), limit=30)
