@@ -77,7 +77,7 @@ def as_well(together: int, apart: int, failing: int) -> bool:
 
 
 def beyond_chance(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, those of very few cases without a name where no fault explains the others.
+    """The findings, those of few cases without a name where no fault explains most others.
 
     With so many faults to choose from, one explains a case or two whatever is wrong.
     """
@@ -87,7 +87,9 @@ def beyond_chance(findings: Sequence[Finding]) -> list[Finding]:
             counts[finding.diagnosis] += finding.count
     return [
         replace(finding, diagnosis=None, explanation="")
-        if finding.diagnosis is not None and counts[finding.diagnosis] < FEW <= counts[None]
+        if finding.diagnosis is not None
+        and counts[None] >= FEW
+        and counts[finding.diagnosis] < max(FEW, counts[None] // 20)
         else finding
         for finding in findings
     ]
@@ -225,6 +227,14 @@ def _within(one: Finding, met: Failing, other: Finding, others: Failing) -> bool
     return one.status not in _LOST or not any(map(holds, met.passing.values()))
 
 
+def _passing(members: Sequence[Finding]) -> dict[str, int]:
+    """On how many cases each check of theirs passes as well."""
+    found: dict[str, int] = {}
+    for finding in members:
+        found[finding.check] = max(found.get(finding.check, 0), finding.also_passing)
+    return found
+
+
 def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
     places = sorted(group, key=lambda n: (rank(findings[n]), -findings[n].count, n))
     members = [findings[n] for n in places]
@@ -234,8 +244,8 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
     diagnosed = explained[0] if explained and most else None
     where = diagnosed or first
     if diagnosed is None and any(f.when != first.when for f in members):
-        passing = max(f.also_passing for f in members)
-        where = replace(first, when={}, also_passing=passing)
+        where = replace(first, when={})
+    passing = where.also_passing if where.when else sum(_passing(members).values())
     return Cause(
         what=_what(diagnosed or first),
         findings=places,
@@ -243,7 +253,7 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
         first_at=min(f.first_at for f in members),
         diagnosis=None if diagnosed is None else diagnosed.diagnosis,
         when=where.when,
-        also_passing=where.also_passing,
+        also_passing=passing,
         advice=_advice(members),
     )
 

@@ -326,6 +326,11 @@ def replay(
     try:
         cases = parse_sequence(case)
     except CaseError as error:
+        if "-" not in case or "/" in case:
+            raise UsageError(
+                f"{case!r:.200} is no folder or file with results, and no case such as "
+                "in2x8x9x3-f16-k3-integers.7"
+            ) from None
         raise UsageError(str(error)) from None
     known = [*(load(xfail) if xfail else ()), *shipped()]
     bad = decided = False

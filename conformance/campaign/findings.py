@@ -17,7 +17,7 @@ from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
 from conformance.expectations import Expectation
-from conformance.faults import explanation
+from conformance.faults import explanation, is_of_earlier_calls
 from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.journals.tally import PROBE_CHECK, Failure, Failures, Tally, kind_of, size_of
 from conformance.mining import find_condition
@@ -270,10 +270,11 @@ def _with_condition(
             return [finding for finding, _ in members]  # it does not depend on the case
         failing = {text: case for met in again for text, case in met.cases.items()}
         passing = {text: case for met in again for text, case in met.passing.items()}
-        when, also_passing = find_condition(
-            [failing[text] for text in sorted(failing)],
-            [passing[text] for text in sorted(passing) if text not in failing],
-        )
+        others = [passing[text] for text in sorted(passing) if text not in failing]
+        if first.diagnosis is not None and is_of_earlier_calls(first.diagnosis):
+            when, also_passing = {}, len(others)  # no case alone decides
+        else:
+            when, also_passing = find_condition([failing[t] for t in sorted(failing)], others)
     return [replace(finding, when=when, also_passing=also_passing) for finding, _ in members]
 
 

@@ -238,6 +238,8 @@ class _Here(Trying[_Ended]):
         answered = self.answered.get(name, 0)
         for _ in range(answered):  # what comes after them may depend on them
             next(replies)
+            if self.team.budget.stop.is_set() or worker.aborted:
+                return
         begun = self.begin(planned, answered)
         for number, (at, _, row) in enumerate(begun, start=answered + 1):
             reply = next(replies)

@@ -64,7 +64,7 @@ _WORDS = {
     Stage.ASSIGN: "set_weights ",
     Stage.THEN: "",
     Stage.CALL: "a call ",
-    Stage.LOSSES: "the attribute losses ",
+    Stage.LOSSES: "reading losses ",
     Stage.CONSTRAIN: "a constraint ",
 }
 # What is varied, where it is no argument of the constructor.

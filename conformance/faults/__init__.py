@@ -30,7 +30,7 @@ ALONG_ONE: dict[str, Fault] = {
 
 __all__ = [
     "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "Carried", "Fault", "Problem", "both",
-    "explanation", "fault", "named", "solve",
+    "explanation", "fault", "is_of_earlier_calls", "named", "solve",
 ]  # fmt: skip
 
 
@@ -44,3 +44,9 @@ def named(name: str) -> Fault | Carried:
 def explanation(name: str) -> str:
     """What a diagnosis of that name says, in one sentence."""
     return named(name).explanation
+
+
+def is_of_earlier_calls(name: str) -> bool:
+    """Whether what a diagnosis of that name says depends on earlier calls."""
+    one = named(name)
+    return not isinstance(one, Fault) or one.between_calls

@@ -1,4 +1,4 @@
-"""What is measured: the interface, and implementations in other languages."""
+"""The interface of what is measured, and implementations in other languages."""
 
 from conformance.implementations.adapter import Adapter
 from conformance.implementations.base import Implementation

@@ -107,7 +107,7 @@ class _Shrinking:
             self._change(change)
         for field, values in _PLAIN.items():
             for value in values:
-                if getattr(self.best[-1], field) == value:
+                if all(getattr(case, field) == value for case in self.best):
                     break
                 if self._change(_setting(field, value)):
                     break

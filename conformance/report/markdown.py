@@ -13,6 +13,9 @@ from conformance.results import Cause, ImplementationResult, Report
 
 MOST_BYTES = 60_000  # a comment on GitHub holds 64 kB
 MOST_CAUSES = 10
+_MARKUP = str.maketrans(
+    {mark: f"\\{mark}" for mark in "\\`*_[]#"} | {mark: f"&#{ord(mark)};" for mark in "&<>|"}
+)
 
 
 def write_markdown(report: Report, path: Path) -> None:
@@ -76,10 +79,7 @@ def _cause(cause: Cause, result: ImplementationResult) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Foreign text that is no markup."""
-    line = in_a_line(text)
-    for mark in "\\`*_[]<>|#":
-        line = line.replace(mark, f"&#{ord(mark)};" if mark in "<>|" else f"\\{mark}")
-    return line
+    return in_a_line(text).translate(_MARKUP)
 
 
 def _code(text: str) -> str:

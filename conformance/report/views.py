@@ -201,7 +201,7 @@ class Page:
 
     @property
     def open(self) -> list[str]:
-        """Special values where either way is correct, as far as anybody met them."""
+        """What is not judged, as far as anybody met it."""
         return sorted({what for subject in self.everyone for what in subject.result.open})
 
     @property

@@ -306,7 +306,7 @@ class _Script:
             *lines,
             'with np.errstate(invalid="ignore"):',
             f"    wrong = np.argwhere(~(({comparison})))",
-            "for index in map(tuple, wrong[:5]):",
+            "for index in map(tuple, wrong[:5].tolist()):",
             '    print(f"element {index}: expected {want[index]}, got {got[index]}")',
             'assert not len(wrong), f"{len(wrong)} of {got.size} elements are wrong"',
         ]

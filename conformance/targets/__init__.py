@@ -1,4 +1,4 @@
-"""Who is measured: by the name of an adapter or an installed package, or as ``module:attr``."""
+"""From what a user names to what is measured: an adapter, an installed package, ``module:attr``."""
 
 from conformance.targets.registry import installed, known_names, refuse_unknown, resolve
 from conformance.targets.shipped import ADAPTERS, adapter_of

@@ -131,6 +131,22 @@ def test_a_case_or_two_are_not_named_where_no_fault_explains_many_others(
     assert last.diagnosis == name
 
 
+def test_a_name_of_a_twentieth_of_the_unnamed_failures_is_chance_as_well():
+    named = finding(diagnosis="bias_ignored", explanation="It ignores the bias.", count=9)
+    for others, name in ((100, "bias_ignored"), (600, None)):
+        *_, last = beyond_chance([finding(count=others), named])
+        assert last.diagnosis == name
+
+
+def test_a_cause_without_a_condition_passes_where_any_of_its_checks_does():
+    found = [
+        finding("bounded_values", diagnosis="earlier_kernel", also_passing=3),
+        finding("exact_values", diagnosis="earlier_kernel", also_passing=200),
+    ]
+    (cause,) = grouped(found)
+    assert cause.also_passing == 203
+
+
 def test_expected_failures_are_grouped_by_their_reason_and_stand_last():
     known = {"status": Status.EXPECTED_FAILURE, "reason": "known.", "when": {"groups": "> 1"}}
     found = [

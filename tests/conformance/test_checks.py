@@ -20,6 +20,7 @@ from conformance.capabilities import EVERYTHING, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.checks.life import RULES
+from conformance.checks.values import FLUSHES
 from conformance.faults import FAULTS
 from conformance.results import Status
 from conformance.selftest.correct import CORRECT
@@ -450,3 +451,13 @@ def test_how_precise_sums_are_is_inferred_where_results_tell(
     dtype = Case.parse(case).compute_dtype
     assert judgement.status is Status.PASSED
     assert judgement.seen == ({} if seen is None else {f"sums of {dtype}": seen})
+
+
+def test_who_returns_a_subnormal_number_is_not_told_that_it_flushes_them():
+    def conv2d(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+        result = right(x, kernel, bias, **given)
+        result.reshape(-1)[-1] = 0
+        return result
+
+    case = Case.parse("in1x3x3x1-f2-k2-nobias-subnormal.0")
+    assert judged(conv2d, case)["bounded_values"].cause != FLUSHES

@@ -621,6 +621,20 @@ def test_a_fault_between_calls_keeps_what_it_needs():
     assert {case.geometry.size for case in found} == {(1, 1)}
 
 
+def test_earlier_cases_of_a_sequence_become_plain_too():
+    earlier = "in1x1x8x1-f1-k1x2-same-bfloat16-view.transposed-bias.sliced-w.76-integers.0"
+    example = tuple(map(Case.parse, [earlier, "in1x1x8x1-f1-k1x2-d1x3-integers.0"]))
+
+    def fails(tried: Example) -> bool:
+        paddings = [case.geometry.padding for case in tried]
+        return paddings == ["same", "valid"] and all(
+            c.geometry.kernel_size == (1, 2) for c in tried
+        )
+
+    first, _ = smallest(example, fails, FUNCTION)
+    assert (first.dtype, first.view, first.bias_view, first.weights) == (None, None, None, None)
+
+
 def test_shrinking_gives_up_after_so_many_attempts():
     seen: list[Example] = []
 

@@ -24,6 +24,7 @@ from conformance.implementations.info import Info
 from conformance.plan import plan
 from conformance.plan.classes import CLASSES, classes_of
 from conformance.report import claims, heatmaps, plots, write_html, write_junit
+from conformance.report.markdown import _plain
 from conformance.report.text import (
     clean,
     duration,
@@ -866,3 +867,7 @@ class TestText:
         ids = written(REPORTS["nothing"], tmp_path).ids
         marks = [icon for icon, _ in claims.STATES.values()]
         assert {f"i-{name}" for name in (*Status, *Verdict, *marks)} <= set(ids)
+
+
+def test_a_summary_shows_every_character_of_foreign_text():
+    assert _plain("h > 1 & <b> #2 | [a](b)") == "h &#62; 1 &#38; &#60;b&#62; \\#2 &#124; \\[a\\](b)"
