@@ -68,7 +68,7 @@ def _measured(**settings: Any) -> dict[str, float]:
     from conformance.report import write_all
 
     began = time.process_time()
-    result = run(Settings(**settings))
+    result = run(Settings(jobs=1, **settings))  # as Keras alone
     with tempfile.TemporaryDirectory() as folder:
         write_all(result.report, Path(folder))
     parent = time.process_time() - began
