@@ -429,7 +429,7 @@ def baseline(
             told = "could not be described" if one.wide else "is doubtful"
             say(f"{told}: {one.name}: {one.what}: {one.doubt}")
     if any(one.wide for one in found):
-        say(f"What could not be described stands in {out} as comments; with it, runs still fail.")
+        say(f"What could not be described stands in {out} as comments: uncomment it, or runs fail.")
     say(f"{out}: {number} expected failure{'s' * (number != 1)}; read it before use.")
 
 
