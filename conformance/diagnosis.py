@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,8 +20,15 @@ from conformance.faults.problem import Reals
 from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
 
+DIAGNOSED_CASES, CASES_FOR_PAIRS = 5, 16  # that a name is held against, the smallest beside them
 ENOUGH_FOR_AN_AXIS = 3  # failing trials
 MOST_IN_PAIRS = 8  # faults
+T = TypeVar("T")
+
+
+def spread(things: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of `things`, evenly from the first on."""
+    return things[:: max(len(things) // most, 1)][:most]
 
 
 def diagnose(

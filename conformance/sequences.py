@@ -25,6 +25,7 @@ from conformance.sums import kept_sums
 
 # What must agree before a name is given: less could be chance.
 ENOUGH_VALUES, ENOUGH_CALLS = 12, 2
+PROCESSES = 8  # that are asked
 ENOUGH_OF_A_PROCESS = 3  # wrong calls; it says of the others that they are correct, too
 OVERWRITTEN = "result_overwritten"
 INPUT, RESULT = "earlier_input", "earlier_result"
@@ -38,7 +39,7 @@ _WHOLE = [
 
 
 def to_be_tried(
-    smallest: tuple[Case, ...], others: Sequence[tuple[Case, ...]], most: int
+    smallest: tuple[Case, ...], others: Sequence[tuple[Case, ...]], most: int = PROCESSES
 ) -> list[tuple[Case, ...]]:
     """Sequences of cases to be tried in a fresh process each.
 
@@ -174,9 +175,9 @@ def _further(trial: Trial, call: Call, answer: NDArray[Any]) -> _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Explained:
-    """The wrong calls that are explained, by number, and how many wrong values they have."""
+    """The wrong calls that are explained, by process and place, and their wrong values."""
 
-    calls: frozenset[int]
+    calls: frozenset[tuple[int, int]]
     values: int
 
     def __bool__(self) -> bool:
@@ -189,7 +190,8 @@ class _Explained:
 
 def _explained(carried: Carried, asked: Sequence[Sequence[_Asked]]) -> _Explained | None:
     """What `carried` gives of some earlier call; None where a wrong result is another one."""
-    calls, values = set(), 0
+    calls: set[tuple[int, int]] = set()
+    values = 0
     for number, process in enumerate(asked):
         for place, now in enumerate(process):
             if not now.is_wrong:
@@ -199,7 +201,7 @@ def _explained(carried: Carried, asked: Sequence[Sequence[_Asked]]) -> _Explaine
                 return None
             if shown:
                 values += now.wrong_values
-                calls.add(1000 * number + place)
+                calls.add((number, place))
     return _Explained(frozenset(calls), values)
 
 

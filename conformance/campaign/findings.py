@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TypeVar
 
 from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Team
@@ -16,6 +15,7 @@ from conformance.checks import CHECKS
 from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
+from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, spread
 from conformance.expectations import Expectation
 from conformance.faults import explanation, is_of_earlier_calls
 from conformance.journals.outcomes import Outcome, outcomes_of
@@ -29,15 +29,12 @@ from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Cause, Evidence, Finding, Status
 from conformance.sequences import to_be_tried
 
-T = TypeVar("T")
 MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
 SEEN_ONCE = "; seen once, since the time was up"
 UNEXPECTED = "passes, where a strict entry expects a failure"
-DIAGNOSED_CASES = 5
 MOST_NAMES = 3  # of faults that other findings are held against
-CASES_FOR_PAIRS = 16
-PROCESSES, FEW_PROCESSES = 8, 3  # that are asked what depends on earlier calls
+FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
 
@@ -170,11 +167,6 @@ def _readability(finding: Finding) -> tuple[bool, int, tuple[int, int, str]]:
     cases = parse_sequence(finding.minimal_case)
     doubtful = finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
     return doubtful, len(cases), size_of(cases[-1])
-
-
-def spread(things: Sequence[T], most: int) -> Sequence[T]:
-    """At most so many of `things`, evenly from the first on."""
-    return things[:: max(len(things) // most, 1)][:most]
 
 
 def _first(group: Failures) -> Failure:
@@ -464,7 +456,7 @@ class _Shrinker:
         """
         sample = sorted(group.sample, key=lambda f: size_of(f.outcome.case))
         others = [f.before for f in sample if len(f.before) > 1 or check.compares_calls]
-        tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES), PROCESSES)
+        tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES))
         few = tried[:FEW_PROCESSES]
         asked = (check.name if check.compares_calls else output_shape.name,)
         known = first or tuple(self.names)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -99,3 +100,17 @@ class Child(subprocess.Popen[bytes]):
             with contextlib.suppress(psutil.Error):
                 process.kill()
         keeper.end_marked(self._mark)
+
+
+def started(module: str, *, errors: int) -> Child:
+    """``python -m module``, which takes requests on stdin and replies on stdout."""
+    here = str(Path(__file__).parents[2])  # this package leads what the parent imports from
+    path = os.pathsep.join(dict.fromkeys([here, *(path or os.getcwd() for path in sys.path)]))
+    return Child(
+        # -P: not from a source tree that happens to be here.
+        [sys.executable, "-P", "-m", module],
+        {**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+    )

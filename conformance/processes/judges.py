@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import subprocess
-import sys
 import threading
 import zlib
 from typing import Any
@@ -14,9 +12,8 @@ from typing import Any
 import psutil
 
 from conformance.case import Case
-from conformance.processes.children import Child
+from conformance.processes.children import Child, started
 from conformance.processes.messages import HarnessError
-from conformance.processes.process import import_path
 
 
 class Judges:
@@ -106,11 +103,5 @@ class _JudgeProcess:
 
     def _started(self) -> Child:
         if self._process is None:
-            self._process = Child(
-                [sys.executable, "-P", "-m", "conformance.processes.judge"],
-                {**os.environ, "PYTHONPATH": import_path()},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._process = started("conformance.processes.judge", errors=subprocess.DEVNULL)
         return self._process

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import pickle
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,7 +18,7 @@ import psutil
 from conformance.errors import UsageError
 from conformance.implementations.info import Info
 from conformance.observing.observation import HEADER, MAGIC, EnvelopeError, length_of, opened
-from conformance.processes.children import Child
+from conformance.processes.children import Child, started
 from conformance.processes.limits import Limits, Pace, Patience
 from conformance.processes.messages import Observe, ProcessorTime, Start
 from conformance.results import Status
@@ -112,14 +109,7 @@ class ObserverProcess:
         """The first answer of a new child."""
         self.pace.restarted()
         self._slow_cases = 0
-        self._process = Child(
-            # -P: only what the parent imports from, not a source tree that happens to be here.
-            [sys.executable, "-P", "-m", "conformance.processes.observer"],
-            {**os.environ, "PYTHONPATH": import_path()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        self._process = started("conformance.processes.observer", errors=subprocess.PIPE)
         assert self._process.stderr is not None
         self._said = Tail(self._process.stderr)
         if self.aborted:  # while it was started
@@ -354,9 +344,3 @@ def _exit_text(code: int) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(-code).name
     return f"signal {-code}"
-
-
-def import_path() -> str:
-    """The parent's import path for the child, led by where this package came from."""
-    here = str(Path(__file__).parents[2])
-    return os.pathsep.join(dict.fromkeys([here, *(path or os.getcwd() for path in sys.path)]))

@@ -13,7 +13,7 @@ import numpy as np
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, calls_for, judge, question_for
 from conformance.checks.shapes import output_shape
-from conformance.diagnosis import diagnose
+from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, diagnose, spread
 from conformance.observing.observe import observe
 from conformance.plan import Asked, Example, plan
 from conformance.results import BAD
@@ -22,9 +22,6 @@ from conformance.targets import wrap
 
 FURTHER = 60  # configurations after the first that fails, to name a cause from
 ENOUGH = 20  # failing cases
-DIAGNOSED = 5  # of them, besides the smallest
-FOR_PAIRS = 16  # of them, where one fault alone does not explain all
-PROCESSES = 8  # that are asked what depends on earlier calls
 
 Make = Callable[[], Any]  # a function or a layer class, as if in a new process
 
@@ -115,14 +112,14 @@ def _diagnosis(
         if len(failing) >= ENOUGH or number >= FURTHER:
             break
     failing.sort(key=lambda one: _size(one.case))
-    chosen = [*failing[:1], *failing[:: max(len(failing) // DIAGNOSED, 1)][:DIAGNOSED]]
+    chosen = [*failing[:1], *spread(failing, DIAGNOSED_CASES)]
     compares = CHECKS[check].compares_calls
     if compares or not all(_fails(one.case, make(), check) for one in chosen):
         asked = (check if compares else output_shape.name,)
         return _diagnosis_of_calls(make, [one.before for one in failing], asked)
     with np.errstate(all="ignore"):
         trials = [tried(one.case, make(), (output_shape.name,)) for one in chosen]
-        more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:FOR_PAIRS]]
+        more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:CASES_FOR_PAIRS]]
         return diagnose(trials) or diagnose(more, pairs=True)
 
 
@@ -134,7 +131,7 @@ def _diagnosis_of_calls(
         return None
     processes = []
     with np.errstate(all="ignore"):
-        for cases in to_be_tried(several[0], several[1:], PROCESSES):
+        for cases in to_be_tried(several[0], several[1:]):
             target = make()
             processes.append([tried(case, target, asked) for case in cases])
         return diagnose_calls(processes)
