@@ -185,6 +185,8 @@ AXES: tuple[Axis, ...] = (
             "channels": Number(lambda c: c.geometry.channels),
             "input": Numbers(lambda c: c.geometry.size),
             "output": Numbers(lambda c: c.geometry.output),
+            "positions": Number(lambda c: c.geometry.output[0] * c.geometry.output[1]),
+            "products": Number(lambda c: c.geometry.taps),
         },
         told={
             "input_shape": lambda c: c.input_shape,

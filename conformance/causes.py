@@ -130,7 +130,7 @@ def causes_of(result: ImplementationResult) -> list[Cause]:
 
 def sentence(cause: Cause) -> str:
     """What is wrong, and where if no fault says so: the end of ``NAME is wrong: ...``."""
-    if cause.diagnosis is None and cause.when:
+    if cause.when and (cause.diagnosis is None or cause.narrower):
         return f"{cause.what}, where {in_words(cause.when)}"
     return cause.what
 

@@ -125,7 +125,7 @@ def run(
     jobs: Jobs = None,
     xfail: Xfail = None,
     witness: Annotated[
-        bool, typer.Option(help="Ask real Keras, where installed, for a sample of the same cases.")
+        bool, typer.Option(help="Cross-check a sample of the cases by real Keras, where installed.")
     ] = True,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail where a case is lost once and not again.")

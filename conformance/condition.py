@@ -3,13 +3,14 @@
     { padding = "same", dilation = "h != w" }
 
 A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
-`view`, `kernel_view`, `bias_view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`) or
-a pair (`input`, `kernel`, `strides`, `dilation`, `output`, and `pads`, the total padding along each
-axis). A word is compared with a value or a list of them. A number or pair takes a value or a
-comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other numbers, and pairs as
-``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``, and add, subtract and multiply:
-``kernel = "h + 3 <= strides_h"``, or take what is left of a division by a number from 1:
-``channels = "channels % 2 == 1"``.
+`view`, `kernel_view`, `bias_view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`,
+`positions` of the output, `products` that are summed for each of its elements) or a pair (`input`,
+`kernel`, `strides`, `dilation`, `output`, and `pads`, the total padding along each axis). A word is
+compared with a value or a list of them. A number or pair takes a value or a comparison: ``"> 1"``,
+``"h != w"``, ``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or
+``output_w``, as in ``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3
+<= strides_h"``, or take what is left of a division by a number from 1: ``channels = "channels % 2
+== 1"``.
 
 Two words are about where an implementation runs: `onednn`, whether oneDNN computes, and `isa`, the
 instruction set of the processor. They hold nowhere where that is not known.
@@ -89,7 +90,7 @@ def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
             f"{where}: unknown condition {name!r:.100}; "
             f"allowed are {', '.join((*WORDS, *NUMBERS, *PAIRS, *PLACES))}"
         )
-    names = {"h": f"{name}_h", "w": f"{name}_w"} if name in PAIRS else {name: name}
+    names = _short(name)
     tree = _comparison(value, names, f"{where}: {name} = {value!r:.100}")
 
     def holds(case: Case, where: Surroundings = NOWHERE, /) -> bool:
@@ -97,6 +98,11 @@ def parse_term(name: str, value: Any, where: str = "condition") -> Predicate:
         return bool(_evaluate(tree, values | {short: values[n] for short, n in names.items()}))
 
     return holds
+
+
+def _short(name: str) -> dict[str, str]:
+    """What a comparison of that number or pair may call its own numbers, and their full names."""
+    return {"h": f"{name}_h", "w": f"{name}_w"} if name in PAIRS else {name: name}
 
 
 def _wanted(name: str, value: Any, allowed: tuple[object, ...], where: str) -> list[Any]:
@@ -121,7 +127,7 @@ def conjunction(terms: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def in_words(when: Mapping[str, Any]) -> str:
-    """A condition in one line: ``padding = same, dilation: h != w``."""
+    """A condition in one line: ``padding = same, dilation height != dilation width``."""
     return ", ".join(_term_in_words(name, value) for name, value in when.items())
 
 
@@ -132,21 +138,50 @@ _PHRASES = {
     ("pads", "h % 2 != w % 2"): "odd total padding along one axis alone",
     ("kernel", "h == strides_h and w == strides_w"): "kernel_size = strides",
 }
-_MULTIPLE = re.compile(r"(\w+) % (\d+) ([!=]=) 0")
+_SIDES = {"h": "height", "w": "width"}
+_SIGNS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
 
 def _term_in_words(name: str, value: Any) -> str:
-    if isinstance(value, str) and (name, value) in _PHRASES:
-        return _PHRASES[name, value]
-    if isinstance(value, str) and (found := _MULTIPLE.fullmatch(value)):
-        what = name if found[1] == name else f"{name}_{found[1]}"
-        return f"{what} {'not ' if found[3] == '!=' else ''}a multiple of {found[2]}"
     if isinstance(value, str) and re.search("[<>=!]", value):
-        return f"{name}: {value}"
+        return _said(_comparison(value, _short(name), name), name)
     if isinstance(value, list | tuple):
         pair = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
         value = f"({', '.join(map(str, value))})" if pair else " or ".join(map(_word, value))
     return f"{name} = {_word(value)}"
+
+
+def _said(node: ast.AST, name: str) -> str:
+    """A comparison of the number or pair of that name in words."""
+    if (phrase := _PHRASES.get((name, ast.unparse(node)))) is not None:
+        return phrase
+    if isinstance(node, ast.BoolOp):
+        parts = [_said(part, name) for part in node.values]
+        if isinstance(node.op, ast.Or):
+            return " or ".join(parts)
+        return " and ".join(f"({part})" if " or " in part else part for part in parts)
+    assert isinstance(node, ast.Compare)
+    left, right = node.left, node.comparators[0]
+    multiple = len(node.ops) == 1 and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod)
+    if multiple and isinstance(right, ast.Constant) and right.value == 0:
+        assert isinstance(left, ast.BinOp)
+        if isinstance(node.ops[0], ast.Eq | ast.NotEq):
+            no = "" if isinstance(node.ops[0], ast.Eq) else "not "
+            return f"{_named(left.left, name)} {no}a multiple of {ast.unparse(left.right)}"
+    words = [_named(left, name)]
+    for sign, part in zip(node.ops, node.comparators, strict=True):
+        words += [_SIGNS[type(sign)], _named(part, name)]
+    return " ".join(words)
+
+
+def _named(node: ast.AST, name: str) -> str:
+    """A number of a comparison, as ``kernel height``."""
+
+    def spelled(found: re.Match[str]) -> str:
+        pair, _, side = found[0].rpartition("_")
+        return f"{pair or name} {_SIDES[side]}" if side in _SIDES else found[0]
+
+    return re.sub(r"[a-z]\w*", spelled, ast.unparse(node))
 
 
 def _word(value: Any) -> str:
@@ -171,7 +206,7 @@ def _numbers(case: Case) -> dict[str, int]:
     return values
 
 
-def _comparison(value: Any, names: dict[str, str], where: str) -> ast.expr:
+def _comparison(value: Any, names: Mapping[str, str], where: str) -> ast.expr:
     """The expression of an int, a pair, or a comparison such as ``h != w`` or ``> 1``."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = f"== {value}"

@@ -119,6 +119,19 @@ def is_wrong(trial: Trial) -> bool:
     return bool((error_ratio(got, want) > 1).any())
 
 
+def would_fail(name: str, trial: Trial) -> bool:
+    """Whether the fault of that name gives a wrong array; special values are not tried."""
+    fault, case, data = named(name), trial.case, trial.data
+    if not isinstance(fault, Fault) or case.data in SPECIAL_KINDS or not fault.strikes(case, data):
+        return False
+    sums = fault.result(case, data)
+    want = trial.expected
+    if sums is None or sums.shape != want.value.shape:
+        return True
+    given = expected_of(case, data, trial.info.declared, sums, kept_sums).value
+    return bool((error_ratio(given, want) > 1).any())
+
+
 def _explains(fault: Fault, trial: Trial) -> bool | None:
     """Whether the fault gives what was returned; None where the correct result is as near to it."""
     value = fault.result(trial.case, trial.data)

@@ -34,8 +34,8 @@ def headline(
             lines += _disagreements(result)
     for one in witnesses:
         lines.append(
-            f"Expected values come from the reference; real Keras ({one.version}) was asked "
-            f"for {one.configurations} of the same configurations."
+            f"Expected values come from the reference, cross-checked by real Keras ({one.version}) "
+            f"on {_plural(one.configurations, 'configuration')}."
         )
         if one.verdict is Verdict.FAILS:
             unlisted += _disagreements(one)
@@ -44,7 +44,7 @@ def headline(
     if witnesses or measures_keras:
         return list(dict.fromkeys([*unlisted, *lines]))
     why = (
-        "real Keras was not asked"
+        "not cross-checked by real Keras"
         if keras_installed
         else "Keras with TensorFlow is not installed here"
     )

@@ -142,3 +142,13 @@ def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
             yield name, list(pairs.pop()), False
     for name, value in _FINE:
         yield name, value, True
+    if failing:
+        yield from _small(failing)
+
+
+def _small(failing: Sequence[Case]) -> Iterator[tuple[str, str, bool]]:
+    """Up to which sizes they fail."""
+    for name in ("channels", "filters"):
+        yield name, f"<= {max(map(NUMBERS[name], failing))}", True
+    for axis, sizes in zip("hw", zip(*map(PAIRS["output"], failing), strict=True), strict=True):
+        yield "output", f"{axis} <= {max(sizes)}", True

@@ -173,6 +173,8 @@ class Cause:
         count, first_at: outcomes of all of them, and configurations tried when the first failed.
         diagnosis: name of the known fault that explains them, or None.
         when, also_passing: as in `Finding`, of all of them together.
+        narrower: whether it passes where the fault of that name would fail, so that `when` belongs
+            to what is wrong.
         advice: what to do if it is meant, where something is simply not there; else empty.
     """
 
@@ -183,6 +185,7 @@ class Cause:
     diagnosis: str | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    narrower: bool = False
     advice: str = ""
 
 

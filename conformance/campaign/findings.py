@@ -9,12 +9,21 @@ from itertools import combinations
 
 from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Team
-from conformance.case import format_sequence, parse_sequence
-from conformance.causes import Failing, as_well, beyond_chance, could_be_one, grouped, made_of
+from conformance.case import Case, format_sequence, parse_sequence
+from conformance.causes import (
+    FEW,
+    Failing,
+    as_well,
+    beyond_chance,
+    could_be_one,
+    grouped,
+    made_of,
+)
 from conformance.checks import CHECKS
 from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
 from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
+from conformance.condition import parse
 from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, spread
 from conformance.expectations import Expectation
 from conformance.faults import explanation, is_of_earlier_calls
@@ -33,6 +42,7 @@ MOST_SHRUNK = 12
 NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
 SEEN_ONCE = "; seen once, since the time was up"
 UNEXPECTED = "passes, where a strict entry expects a failure"
+OTHER_CASES = 40  # which pass, that a name is held against
 MOST_NAMES = 3  # of faults that other findings are held against
 FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
 # A crash costs a process, a hang its time limit: fewer or no further tries.
@@ -93,7 +103,8 @@ def findings(
         shrinker.team = None
     expectations = () if team is None else team.expectations
     told = _with_causes(found, groups, tally, expectations)
-    return replace(told, interrupted=shrinker.team is not team)
+    causes = [replace(cause, narrower=shrinker.is_narrower(cause)) for cause in told.causes]
+    return Found(told.findings, causes, interrupted=shrinker.team is not team)
 
 
 def _groups(tally: Tally) -> list[Failures]:
@@ -466,6 +477,23 @@ class _Shrinker:
             found = self._child.diagnose_calls(most, asked)
             self.names += [] if found is None else [found]
         return found
+
+    def is_narrower(self, cause: Cause) -> bool:
+        """Whether it passes where the fault that names `cause` would fail."""
+        name = cause.diagnosis
+        if name is None or not cause.when or is_of_earlier_calls(name):
+            return False
+        if self.team is None or self._budget.over:
+            return False
+        judged = {exact_values.name, bounded_values.name}
+        passing = sorted((case for case, p in self.tally.passed if p & judged), key=size_of)
+        tried: list[Case] = []
+        for left_out in cause.when:  # where all terms but one hold, the fault is likely to show
+            near = parse({word: value for word, value in cause.when.items() if word != left_out})
+            term = parse({left_out: cause.when[left_out]})
+            others = [case for case in passing if near(case) and not term(case)]
+            tried += spread(others[: 1 + len(others) // 2], OTHER_CASES // len(cause.when))
+        return self._child.would_fail(name, tuple(tried)) >= FEW
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE) or self._budget.over:

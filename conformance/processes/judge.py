@@ -17,7 +17,7 @@ import numpy as np
 
 from conformance.calls import Call
 from conformance.checks import Judgement, Trial, calls_for, judge, question_for
-from conformance.diagnosis import diagnose
+from conformance.diagnosis import diagnose, would_fail
 from conformance.evidence import explain
 from conformance.observing.observation import EnvelopeError, TroubleError, read
 from conformance.processes.messages import (
@@ -30,6 +30,7 @@ from conformance.processes.messages import (
     Judge,
     Trying,
     TryingKey,
+    WouldFail,
 )
 from conformance.results import Evidence
 from conformance.sequences import diagnose_calls
@@ -55,7 +56,7 @@ class Bench:
         except Exception as error:  # noqa: BLE001 - told as a harness error
             return HarnessError(f"{type(error).__name__}: {error}")
 
-    def _handle(self, request: Any) -> bytes | list[Judgement] | Evidence | str | None:
+    def _handle(self, request: Any) -> bytes | list[Judgement] | Evidence | str | int | None:
         if isinstance(request, Ask):
             trial, _ = self._trial(request.trying)
             return pickle.dumps(question_for(trial, request.trying.checks))
@@ -66,6 +67,8 @@ class Bench:
         if isinstance(request, DiagnoseCalls):
             processes = [[self._observed(*one) for one in calls] for calls in request.processes]
             return diagnose_calls(processes, request.first)
+        if isinstance(request, WouldFail):
+            return sum(would_fail(request.fault, Trial(t.case, t.info)) for t in request.cases)
         assert isinstance(request, Diagnose)
         trials = [self._observed(*one) for one in request.answers]
         return diagnose(trials, request.first, pairs=request.pairs)

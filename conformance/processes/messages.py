@@ -101,6 +101,14 @@ class DiagnoseCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class WouldFail:
+    """Request: on how many of the cases the fault of that name gives a wrong array."""
+
+    fault: str
+    cases: tuple[Trying, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HarnessError:
     """Reply: the suite itself failed on a case; never taken for a verdict."""
 

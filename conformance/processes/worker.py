@@ -21,6 +21,7 @@ from conformance.processes.messages import (
     HarnessError,
     Judge,
     Trying,
+    WouldFail,
 )
 from conformance.processes.process import Lost, ObserverProcess
 from conformance.results import Evidence, Status
@@ -153,6 +154,13 @@ class Worker:
                 return None
         reply = self._judges.request(sequences[0][0], DiagnoseCalls(tuple(processes), first))
         return reply if isinstance(reply, str) else None
+
+    def would_fail(self, fault: str, cases: tuple[Case, ...]) -> int:
+        """On how many of `cases` the fault of that name gives a wrong array."""
+        info = self.start()
+        trials = tuple(Trying(info, case) for case in cases)
+        reply = self._judges.request(cases[0], WouldFail(fault, trials)) if cases else 0
+        return reply if isinstance(reply, int) else 0
 
     def printed(self) -> list[str]:
         """The last lines that the implementation wrote to stdout and stderr."""

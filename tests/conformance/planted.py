@@ -26,6 +26,11 @@ def swapped_dilation(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any
     return right(x, kernel, bias, **(given | {"dilation_rate": given["dilation_rate"][::-1]}))
 
 
+def swapped_dilation_of_groups(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    wrong = swapped_dilation if given["groups"] > 1 else right
+    return wrong(x, kernel, bias, **given)
+
+
 def off_by_one(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     return right(x, kernel, bias, **given) + right(x, kernel, bias, **given).dtype.type(1)
 

@@ -18,6 +18,7 @@ import pytest
 from conformance.campaign import findings, run
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.case import Case, parse_sequence
+from conformance.causes import sentence
 from conformance.checks import concerning
 from conformance.checks.values import HALF_SUMS
 from conformance.errors import UsageError
@@ -156,6 +157,15 @@ def test_findings_of_one_fault_are_named_alike(swapped: Campaign):
     """Also those of few cases, which other faults explain as well: results that are all zero."""
     (result,) = swapped.report.implementations
     assert {f.diagnosis for f in result.findings} - {None} == {"dilation_swapped"}
+
+
+def test_where_a_fault_shows_in_a_part_of_its_cases_the_verdict_says_in_which(swapped: Campaign):
+    partly = measured("swapped_dilation_of_groups", examples=400).causes[0]
+    assert partly.diagnosis == "dilation_swapped"
+    assert sentence(partly).endswith(", where dilation height != dilation width, groups > 1")
+    (always,) = swapped.report.implementations[0].causes
+    assert always.when == {"dilation": "h != w"}
+    assert "where" not in sentence(always)
 
 
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):

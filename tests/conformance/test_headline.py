@@ -59,7 +59,10 @@ def test_keras_itself_needs_no_witness():
 
 @pytest.mark.parametrize(
     ("installed", "why"),
-    [(True, "real Keras was not asked"), (False, "Keras with TensorFlow is not installed here")],
+    [
+        (True, "not cross-checked by real Keras"),
+        (False, "Keras with TensorFlow is not installed here"),
+    ],
 )
 def test_without_a_witness_it_says_why(installed: bool, why: str):
     results = [samples.conforming("a")]

@@ -129,7 +129,7 @@ def test_equal_witnesses_are_one_and_others_are_named_apart(tmp_path: Path):
         )
     )
     assert [witness.name for witness in report.witnesses] == [f"{KERAS}@1", f"{KERAS}@2"]
-    assert sum("was asked for" in line for line in report.headline) == 2
+    assert sum("cross-checked" in line for line in report.headline) == 2
     assert report.headline.count(AGREES) == 1
     page = render(report)
     for version in "12":

@@ -80,6 +80,12 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
         {"input": "w == 1", "kernel": "(w == 1) and (h != w)"},
     ),
     "wide outputs": (lambda c: c.geometry.output[1] > 32, {"output": "w >= 33"}),
+    "narrow outputs": (lambda c: c.geometry.output[1] < 4, {"output": "w <= 3"}),
+    "few channels": (lambda c: c.geometry.channels <= 3, {"channels": "<= 3"}),
+    "many output positions": (
+        lambda c: c.geometry.output[0] * c.geometry.output[1] >= 68, {"positions": ">= 68"},
+    ),
+    "long sums": (lambda c: c.geometry.taps >= 36, {"products": ">= 36"}),
 }  # fmt: skip
 
 

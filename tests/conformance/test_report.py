@@ -37,7 +37,7 @@ from conformance.report.text import (
 )
 from conformance.results import Evidence, Listed, Listing, Ratios, Report, Status, Verdict
 
-WRONG = "mylib:conv2d is wrong: the process was killed, where batch: == 0; and 6 more causes"
+WRONG = "mylib:conv2d is wrong: the process was killed, where batch == 0; and 6 more causes"
 VOID = {"meta", "br", "wbr", "link", "img", "hr", "input"}
 REPORTS = {
     "conforming": samples.report(samples.conforming()),
@@ -166,7 +166,7 @@ class TestCauses:
         page = written(samples.report(samples.failing(findings=[*self.FOUND])), tmp_path)
         for text in (
             "# mylib:conv2d: its results are those of same padding on the wrong side",
-            "Where `padding = same, kernel: h != w`.",
+            "Where `padding = same, kernel height != kernel width`.",
             "```python\nimport numpy as np",
             "Checks: output_shape 5, exact_values 8. Versions: 1.4.0.dev0; python 3.11.7; ",
         ):
@@ -537,7 +537,10 @@ class TestCondition:
     @pytest.mark.parametrize(
         ("when", "text"),
         [
-            ({"padding": "same", "dilation": "h != w"}, "padding = same, dilation: h != w"),
+            (
+                {"padding": "same", "dilation": "h != w"},
+                "padding = same, dilation height != dilation width",
+            ),
             ({"data": ["normal", "wide"], "bias": False}, "data = normal or wide, bias = false"),
             ({"kernel": [5, 3], "filters": 4}, "kernel = (5, 3), filters = 4"),
         ],
@@ -548,10 +551,10 @@ class TestCondition:
     def test_stands_on_the_card(self, tmp_path: Path) -> None:
         text = written(REPORTS["failing"], tmp_path).sections
         assert (
-            "Fails where padding = same, kernel: h != w (and on 3 cases that pass)"
+            "Fails where padding = same, kernel height != kernel width (and on 3 cases that pass)"
             in (text["findings"])
         )
-        assert "Crashes where batch: == 0" in text["findings"]
+        assert "Crashes where batch == 0" in text["findings"]
         assert "Fails where compute_dtype = bfloat16" in text["expected"]
 
     def test_an_entry_is_offered_where_it_would_cover_the_finding(self, tmp_path: Path) -> None:
@@ -817,7 +820,7 @@ class TestJunit:
     def test_a_failure_says_where(self, tmp_path: Path) -> None:
         failure = junit(REPORTS["failing"], tmp_path).find("testsuite/testcase/failure")
         assert failure is not None
-        assert "fails where: padding = same, kernel: h != w" in (failure.text or "")
+        assert "fails where: padding = same, kernel height != kernel width" in (failure.text or "")
 
     def test_is_xml_whatever_the_message(self, tmp_path: Path) -> None:
         nasty = samples.value_finding(cause="\x00\ud800]]>", message=samples.HOSTILE)
