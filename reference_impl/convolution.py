@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from reference_impl import _kernel
 from reference_impl.certificate import certified
 from reference_impl.correlation import SLACK, Correlation, Reals
-from reference_impl.dtypes import format_of
+from reference_impl.dtypes import common_format, format_of
 from reference_impl.geometry import Geometry, Pair
 
 
@@ -48,7 +48,8 @@ def conv2d(
         (N, OH, OW, filters) or (N, filters, OH, OW), in the dtype of `x`.
 
     Raises:
-        ValueError: shapes do not fit, a dtype is not a float named above, or the output is empty.
+        ValueError: shapes do not fit, dtypes differ or are not floats named above, an argument is
+            none of those allowed, or the output is empty.
     """
     plan = _Plan.of(x, kernel, bias, strides, padding, data_format, dilation_rate, groups)
     fmt = format_of(np.asarray(x).dtype)
@@ -154,7 +155,8 @@ class _Plan:
         groups: int,
     ) -> _Plan:
         x, kernel = np.asarray(x), np.asarray(kernel)
-        format_of(x.dtype), format_of(kernel.dtype)
+        bias = None if bias is None else np.asarray(bias)
+        common_format(x=x, kernel=kernel, bias=bias)
         g = Geometry.of(
             x.shape,
             kernel.shape,
@@ -194,8 +196,7 @@ class _Plan:
         return np.ascontiguousarray(result)
 
 
-def _bias(bias: ArrayLike, filters: int) -> Reals:
-    values = np.asarray(bias)
+def _bias(values: NDArray[Any], filters: int) -> Reals:
     if values.shape != (filters,):
         raise ValueError(f"bias must have shape ({filters},), not {values.shape}")
     return values.astype(np.float64)

@@ -8,6 +8,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,16 @@ def format_of(dtype: Any) -> FloatFormat:
         return FORMATS[name]
     except KeyError:
         raise ValueError(f"dtype {name!r} is not one of {', '.join(FLOATS)}") from None
+
+
+def common_format(**arrays: NDArray[Any] | None) -> FloatFormat:
+    """The `FloatFormat` that all `arrays` have; None is no array.
+
+    Raises:
+        ValueError: a dtype is not one of `FLOATS`, or two differ; names the arrays.
+    """
+    formats = {name: format_of(a.dtype) for name, a in arrays.items() if a is not None}
+    if len(set(formats.values())) > 1:
+        told = ", ".join(f"{name} is {fmt.name}" for name, fmt in formats.items())
+        raise ValueError(f"arrays must have one dtype: {told}")
+    return next(iter(formats.values()))

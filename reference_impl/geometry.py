@@ -137,8 +137,16 @@ class Geometry:
         """Geometry of an input (N, H, W, C) or (N, C, H, W) and a kernel (kh, kw, C/groups, F).
 
         Raises:
-            ValueError: ranks, channels or groups do not fit together, or the output is empty.
+            ValueError: ranks, channels or groups do not fit together, strides or dilation_rate are
+                below 1, `padding` or `data_format` is unknown, or the output is empty.
         """
+        if data_format not in ("channels_last", "channels_first"):
+            raise ValueError(
+                f"data_format must be 'channels_last' or 'channels_first', not {data_format!r}"
+            )
+        for name, pair in (("strides", strides), ("dilation_rate", dilation_rate)):
+            if min(pair) < 1:
+                raise ValueError(f"{name} must be at least 1, not {tuple(pair)}")
         if len(kernel_shape) != 4:
             raise ValueError(
                 f"kernel must have shape (kh, kw, channels // groups, filters), not {kernel_shape}"

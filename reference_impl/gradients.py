@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reference_impl.certificate import certified
 from reference_impl.correlation import Correlation
-from reference_impl.dtypes import format_of
+from reference_impl.dtypes import common_format, format_of
 from reference_impl.geometry import Geometry, Pair, outer_sum
 
 
@@ -49,7 +49,7 @@ def input_gradient(
         dilation_rate=dilation_rate,
         groups=groups,
     )
-    fmt = format_of(upstream.dtype)
+    fmt = common_format(upstream=upstream, kernel=kernel)
     dy = _channels_last(upstream, g)
     reach = [
         (k - 1) * d // s for k, d, s in zip(g.kernel_size, g.dilation_rate, g.strides, strict=True)
@@ -117,7 +117,7 @@ def kernel_gradient(
         dilation_rate=dilation_rate,
         groups=groups,
     )
-    fmt = format_of(upstream.dtype)
+    fmt = common_format(upstream=upstream, x=x)
     dy = _channels_last(upstream, g).astype(np.float64).reshape(-1, g.filters)
     flat = g.padded(x).reshape(-1)
     base, tap = g.indices()

@@ -251,7 +251,7 @@ def test_views_are_read_as_they_lie():
     assert np.array_equal(conv2d(x[:, ::-1][:, ::-1], kernel[..., ::-1][..., ::-1]), want)
     x.flags.writeable = kernel.flags.writeable = False
     assert np.array_equal(conv2d(x, kernel), want)
-    assert np.array_equal(conv2d(x.tolist(), kernel.astype(np.float64)), want.astype(np.float64))
+    assert np.array_equal(conv2d(x.tolist(), kernel.tolist()), want.astype(np.float64))
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,13 @@ def test_views_are_read_as_they_lie():
     [
         (np.ones((1, 3, 3, 1), np.int32), np.ones((2, 2, 1, 1)), None, ["int32", "float32"]),
         (np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1), complex), None, ["complex128", "float64"]),
+        (
+            np.ones((1, 3, 3, 1), np.float32),
+            np.ones((2, 2, 1, 1)),
+            None,
+            ["x is float32, kernel is"],
+        ),
+        (np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 3)), np.ones(3, "f4"), ["bias is float32"]),
         (np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 3)), np.ones(2), ["bias", "(3,)", "(2,)"]),
         (np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 3)), np.ones((1, 3)), ["(3,)", "(1, 3)"]),
         (np.ones((1, 3, 3, 1)), np.ones((4, 2, 1, 3)), None, ["zero or negative", "(4, 2)"]),
