@@ -73,7 +73,7 @@ def arrays(case: Case) -> Arrays:
 def _weights(case: Case, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Kernel and bias from a seed of their own, as they come with the smallest input.
 
-    The last bit of the seed is the sign of the weight in the middle.
+    The last bit of the seed is the sign of the weight in the middle, or of the next that is not 0.
     """
     g = case.geometry
     h, w = (effective_size(k, d) for k, d in zip(g.kernel_size, g.dilation_rate, strict=True))
@@ -83,7 +83,8 @@ def _weights(case: Case, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     _, kernel, bias = _KINDS[case.data](rng, smallest)
     if seed % 2:
         flat = kernel.reshape(-1)
-        flat[flat.size // 2] *= -1
+        middle = flat.size // 2
+        flat[middle + np.flatnonzero(flat[middle:])[:1]] *= -1
     return kernel, bias
 
 

@@ -40,7 +40,7 @@ NOT_RUN = re.compile(r"pip install|python3 -m venv|tox run|#")
 EXAMPLES_OF_RUN = 20
 EXAMPLES_OF_TEST = 5
 _BLOCK = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]\d+)?")
 
 
 @dataclass
