@@ -19,9 +19,10 @@ CELLS_OF_A_PAGE = 20_000  # keeps a page with hundreds of findings at a few mega
 LARGEST_SIDE = 12
 SMALLEST_SIDE = 3
 _SIDE = 252  # of a drawing, in pixels, where cells need not be smaller than a number
-_SMALLEST_CELL, _LARGEST_CELL = 28, 36
-_STRENGTH = {4: ' class="mid"', 5: ' class="on"', 6: ' class="on"'}
-_CHARACTER = 6.4  # pixels of a digit
+_SMALLEST_CELL, _LARGEST_CELL = 30, 36
+_STRENGTH = {4: "mid", 5: "on", 6: "on"}
+_DIGIT, _OTHERS = 7.0, {".": 3.5, "e": 6.8, "−": 9.2}  # pixels of a character of DejaVu Sans
+_SMALL = 8 / 11  # the small text by the usual one
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +195,7 @@ def _map(
             )
             if not outside and (zeros or value != 0):
                 strong = _STRENGTH.get(abs(_step(value, top) or 0), "")
-                parts.append(
-                    f'<text{strong} x="{x + cell // 2}" y="{y + cell // 2}">'
-                    f"{_fitting(value, cell)}</text>"
-                )
+                parts.append(_written(value, cell, x + cell // 2, y + cell // 2, strong))
             kind = "worst" if place == worst else "wrong" if place in wrong else ""
             kind = "read" if place in read else kind
             if kind:
@@ -292,18 +290,34 @@ def _colour(value: float | None, top: float) -> str:
     return "void" if step is None else f"d{step + STEPS}"
 
 
-def _fitting(value: float | None, cell: int) -> str:
-    """`value` in as many digits as a cell holds, the sign and the exponent at least."""
+def _written(value: float | None, cell: int, x: int, y: int, strong: str) -> str:
+    """`value` in the middle of its cell; nothing where no form of it fits."""
+    text, small = _fitting(value, cell)
+    names = " ".join(name for name in (strong, "s" if small else "") if name)
+    style = f' class="{names}"' if names else ""
+    return f'<text{style} x="{x}" y="{y}">{text}</text>' if text else ""
+
+
+def _fitting(value: float | None, cell: int) -> tuple[str, bool]:
+    """`value` in as many digits as a cell holds, and whether they must be small; else nothing."""
     if value is None or not _finite(value):
-        return "×"
-    most, text = int((cell - 2) / _CHARACTER), ""
-    for form in (".4g", ".3g", ".2g", ".1g", ".0e"):
-        text = format(value, form)
-        text = re.sub(r"e([+-])0*", lambda e: "e" + e[1].strip("+"), text)
-        text = re.sub(r"^(-?)0\.", r"\1.", text).replace("-", "−")
-        if len(text) <= most:
-            break
-    return text
+        return "×", False
+    for forms, scale in (
+        ((".4g", ".3g"), 1.0),
+        ((".4g", ".3g"), _SMALL),
+        ((".2g",), 1.0),
+        ((".2g", ".1g"), _SMALL),
+    ):
+        for form in forms:
+            text = _short(value, form)
+            if scale * sum(_OTHERS.get(letter, _DIGIT) for letter in text) < cell - 2:
+                return text, scale < 1
+    return "", False
+
+
+def _short(value: float, form: str) -> str:
+    text = re.sub(r"e([+-])0*", lambda e: "e" + e[1].strip("+"), format(value, form))
+    return re.sub(r"^(-?)0\.", r"\1.", text).replace("-", "−")
 
 
 def _finite(value: float | None) -> bool:

@@ -13,7 +13,13 @@ from markupsafe import Markup
 
 from conformance.differences import Differences
 from conformance.report import text, verdict, views
-from conformance.results import Listing, Report, overall
+from conformance.results import Listing, Report, Status, overall
+
+_MANY = {
+    Status.HARNESS_ERROR: "harness errors",
+    Status.UNEXPECTED_PASS: "unexpected passes",
+    Status.EXPECTED_FAILURE: "expected failures",
+}
 
 
 def write_html(report: Report, path: Path, listing: Listing | None = None) -> None:
@@ -62,10 +68,17 @@ def _environment() -> Environment:
         finalize=_printable,
     )
     environment.globals["labels"] = {str(s): label for s, label in text.STATUS_LABELS.items()}
+    environment.globals["label_of"] = _label_of
     environment.filters.update(
         plural=text.plural, number=text.number, duration=text.duration, breakable=_breakable
     )
     return environment
+
+
+def _label_of(status: Status, number: int) -> str:
+    """A status in the words that follow its number."""
+    label = text.STATUS_LABELS[status]
+    return label if number == 1 else _MANY.get(status, label)
 
 
 def _printable(value: Any) -> Any:

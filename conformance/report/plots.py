@@ -17,10 +17,17 @@ _EXACT = 34  # width of the bar for ratios of 0, which have no place on a logari
 _GAP = 24
 
 
-def histogram(dtype: str, ratios: Ratios) -> Markup:
-    """Error over bound on a logarithmic axis, counts on a square-root one, the limit at 1."""
+def histogram(dtype: str, ratios: Ratios, expected: bool = False) -> Markup:
+    """Error over bound on a logarithmic axis, counts on a square-root one, the limit at 1.
+
+    Args:
+        dtype: of the cases.
+        ratios: what is drawn.
+        expected: whether what is above the limit was expected to be.
+    """
     exact, binned = ratios.counts[0], ratios.counts[1:]
     top = max(ratios.counts)
+    above = "warn" if expected else "fail"
     start = _LEFT + _EXACT + _GAP
     width = (_WIDTH - _RIGHT - start) / len(binned)
     # The last bin is open; so is the first one where there is a bin below the first edge.
@@ -28,7 +35,7 @@ def histogram(dtype: str, ratios: Ratios) -> Markup:
     parts = [_grid(top), _bar(_LEFT, _EXACT, exact, top, "pass", f"exact: {exact:,}")]
     for i, number in enumerate(binned):
         low, high = lows[i], lows[i + 1] if i + 1 < len(lows) else None
-        kind = "fail" if low >= 1 else "pass"
+        kind = above if low >= 1 else "pass"
         span = f"above {_power(low)}" if high is None else f"{_power(low)} to {_power(high)}"
         left = start + i * width
         parts.append(_bar(left, width, number, top, kind, f"{span}: {number:,}"))
@@ -44,6 +51,7 @@ def histogram(dtype: str, ratios: Ratios) -> Markup:
     label = (
         f"Error over bound of {escape(dtype)}: {plural(sum(ratios.counts), 'case')}, "
         f"{exact:,} exact, {ratios.failing:,} above the limit"
+        f"{', as expected' if expected and ratios.failing else ''}"
     )
     return Markup(
         f'<svg class="histogram" role="img" aria-label="{label}" '

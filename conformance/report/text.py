@@ -102,7 +102,11 @@ def fails_where(cause: Cause, findings: Sequence[Finding]) -> str:
     What fails may do so on fewer cases than what is wrong, so it is a sentence of its own.
     """
     label = WHERE_LABELS.get(shown(findings).status, "")
-    return f"{label.lower()} {in_words(cause.when)}" if cause.when and label else ""
+    if not cause.when or not label:
+        return ""
+    passing = plural(cause.also_passing, "passing case")
+    beside = f", which also holds on {passing}" if cause.also_passing else ""
+    return f"{label.lower()} {in_words(cause.when)}{beside}"
 
 
 def chips(findings: Sequence[Finding]) -> str:
@@ -132,19 +136,23 @@ def entries(cause: Cause, findings: Sequence[Finding], implementation: str) -> l
     """The entries of an expected-failure file that cover a cause.
 
     One where a condition tells where all of it is met, or where it is met almost everywhere; else
-    one for each finding of which that is known. Other findings have none.
+    one for each finding that has a condition. Other findings have none.
     """
     if _is_told(cause, findings):
         checks = _kin([f.check for f in findings], cause)
         return [_entry(checks, implementation, cause.when, cause.what)]
-    return [expectation(f, implementation) for f in findings if _is_told(f, [f])]
+    return [expectation(f, implementation) for f in findings if _has_entry(f)]
 
 
 def untold(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
     """Those of a cause that `entries` leaves out."""
     if _is_told(cause, findings):
         return []
-    return [finding for finding in findings if not _is_told(finding, [finding])]
+    return [finding for finding in findings if not _has_entry(finding)]
+
+
+def _has_entry(finding: Finding) -> bool:
+    return bool(finding.when) and _is_told(finding, [finding])
 
 
 def _is_told(one: Cause | Finding, findings: Sequence[Finding]) -> bool:

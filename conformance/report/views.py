@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from conformance.causes import expected, explanation, members, shown, unexpected
 from conformance.condition import in_words
+from conformance.headline import headline
 from conformance.report import claims, heatmaps, matrix, plots
 from conformance.report.claims import Claim
 from conformance.report.heatmaps import Maps
@@ -26,10 +27,21 @@ from conformance.report.text import (
     percent,
     replay_command,
 )
-from conformance.results import BAD, Cause, Finding, ImplementationResult, Listing, Report, Status
+from conformance.results import (
+    BAD,
+    Cause,
+    Finding,
+    ImplementationResult,
+    Listing,
+    Report,
+    Status,
+    Verdict,
+)
 
 _POPULAR, _VARIED = "popular layer", ("call to refuse", "varied")  # kinds of class
 _MOST_SPACIOUS = 5  # implementations; with more of them the tables are set closely
+_MOST_IN_WORDS = 3  # implementations; with more of them their verdicts in words are folded
+_WORST_FIRST = (Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.CONFORMS)
 _UNTESTED = frozenset({Status.UNSUPPORTED, Status.HARNESS_ERROR})
 
 
@@ -126,6 +138,11 @@ class Subject:
         return matrix.term("impl", clean(self.result.name))
 
     @property
+    def conforms(self) -> bool:
+        """Whether all that failed was expected to."""
+        return self.result.verdict is Verdict.CONFORMS
+
+    @property
     def findings(self) -> int:
         """How many findings decide the verdict."""
         return sum(len(card.told) for card in self.cards)
@@ -150,7 +167,8 @@ class Subject:
         """The largest ratio of all, and how many are too large."""
         met = [d.largest for d in self.distributions if d.largest is not None]
         failing = sum(d.failing for d in self.distributions)
-        above = f", {failing:,} above the limit" if failing else ""
+        expected = ", all expected" if self.conforms else ""
+        above = f", {failing:,} above the limit{expected}" if failing else ""
         return f"largest {number(max(met))}{above}" if met else "nothing compared"
 
 
@@ -167,6 +185,18 @@ class Page:
     groups: list[matrix.Group]
     listing: Listing | None
     packed: Markup
+    sentences: list[str]
+    folded: list[str]
+
+    @property
+    def by_verdict(self) -> list[Subject]:
+        """Everyone, those who fail first and those who conform last."""
+        return sorted(self.everyone, key=lambda s: _WORST_FIRST.index(s.result.verdict))
+
+    def met(self, checks: list[str]) -> set[Status]:
+        """The statuses that occur among `checks`."""
+        cells = (s.cells[check] for s in self.everyone for check in checks if check in s.cells)
+        return {status for cell in cells for status, _, _ in cell.counts}
 
     @property
     def popular(self) -> list[matrix.Group]:
@@ -232,6 +262,7 @@ def arrange(report: Report, listing: Listing | None = None) -> Page:
     made = list(dict.fromkeys(check for result in results for check in result.checks))
     checks = [*(c for c in report.rules if c in made), *(c for c in made if c not in report.rules)]
     needs = list(dict.fromkeys(c.need for result in results for c in result.capabilities))
+    folded = _verdicts(report) if len(report.implementations) > _MOST_IN_WORDS else []
     return Page(
         subjects=subjects,
         witnesses=witnesses,
@@ -242,7 +273,19 @@ def arrange(report: Report, listing: Listing | None = None) -> Page:
         groups=matrix.groups(report.implementations),
         listing=listing,
         packed=Markup("" if listing is None else packed(listing)),
+        sentences=[line for line in report.headline if line not in folded],
+        folded=folded,
     )
+
+
+def _verdicts(report: Report) -> list[str]:
+    """The sentences of the headline that only say the verdict on one implementation."""
+    alone = (
+        headline([result], None, measures_keras=True, keras_installed=True)
+        for result in report.implementations
+    )
+    told = {sentence for sentence, *_ in alone}
+    return [line for line in report.headline if line in told]
 
 
 def _is_met(check: str, results: list[ImplementationResult]) -> bool:
@@ -364,11 +407,12 @@ def _tone(statuses: set[Status], strict: bool) -> str:
 
 
 def _distributions(result: ImplementationResult) -> Iterator[Distribution]:
+    expected = result.verdict is Verdict.CONFORMS
     for dtype, ratios in result.ratios.items():
         total = sum(ratios.counts)
         yield Distribution(
             dtype=dtype,
-            plot=plots.histogram(dtype, ratios) if total else None,
+            plot=plots.histogram(dtype, ratios, expected) if total else None,
             total=total,
             exact=ratios.counts[0] if total else 0,
             failing=ratios.failing,

@@ -20,6 +20,7 @@ from conformance.case import Case
 from conformance.causes import grouped, members
 from conformance.condition import in_words
 from conformance.expectations import load
+from conformance.headline import headline
 from conformance.implementations.info import Info
 from conformance.plan import plan
 from conformance.plan.classes import CLASSES, classes_of
@@ -37,7 +38,7 @@ from conformance.report.text import (
 )
 from conformance.results import Evidence, Listed, Listing, Ratios, Report, Status, Verdict
 
-WRONG = "mylib:conv2d is wrong: the process was killed, where batch == 0; and 6 more causes"
+WRONG = "mylib:conv2d is wrong: the process was killed; and 6 more causes"
 VOID = {"meta", "br", "wbr", "link", "img", "hr", "input"}
 REPORTS = {
     "conforming": samples.report(samples.conforming()),
@@ -489,7 +490,7 @@ class TestCapabilities:
 
     def test_a_strict_pass_is_a_finding(self, page: Document) -> None:
         assert page.title == (
-            "fast:Winograd is wrong: it claims dtype float16, and refuses it; and 1 more cause"
+            "fast:Winograd is wrong: it claims dtype float16 but refuses it; and 1 more cause"
         )
         assert "That entry is strict" in page.sections["findings"]
         assert "Tracked at" in page.sections["findings"]
@@ -533,6 +534,99 @@ class TestManyImplementations:
         assert "Passes in 1 case that should fail: same cause." in text
 
 
+class TestOfMany:
+    """What a page of many implementations folds, and in which order they come."""
+
+    def test_those_who_fail_come_first(self, tmp_path: Path) -> None:
+        open_one = samples.inconclusive()
+        known = [samples.conforming(name) for name in ("a", "b", "c")]
+        report = samples.report(*known, open_one, samples.failing("x"), samples.failing("y"))
+        source = written(report, tmp_path).source
+        table = source[source.index("verdicts") : source.index("</table>")]
+        names = [re.sub("<.*?>", "", n) for n in re.findall('<th scope="row">(.*?)</th>', table)]
+        assert names == ["x", "y", "empty:conv2d", "a", "b", "c"]
+
+    @pytest.mark.parametrize(("number", "folded"), [(3, False), (4, True), (7, True)])
+    def test_sentences_that_the_table_says_are_folded(
+        self, number: int, folded: bool, tmp_path: Path
+    ) -> None:
+        results = [samples.conforming(f"lib{n}") for n in range(number)]
+        results[1] = replace(results[1], stopped="The time was up.")
+        lines = headline(results, None, measures_keras=False, keras_installed=True)
+        source = written(samples.report(*results, headline=lines), tmp_path).source
+        before, opened, after = source.partition('<details class="fold in-words">')
+        inside = after.partition("</details>")[0]
+        assert bool(opened) == folded
+        for line in lines:
+            verdict = "conforms" in line
+            assert (line in before, line in inside) == (
+                not (folded and verdict),
+                folded and verdict,
+            )
+
+    def test_expected_failures_are_brief(self, tmp_path: Path) -> None:
+        many = [samples.failing(f"lib{n}") for n in range(6)]
+        page = written(samples.report(*many), tmp_path)
+        _, _, known = page.source.partition('<section id="expected"')
+        known, _, _ = known.partition("</section>")
+        finding = next(f for f in many[0].findings if f.status is Status.EXPECTED_FAILURE)
+        text = re.sub("<.*?>", "", known)
+        assert finding.reason == "no bfloat16 output before version 2"
+        assert known.count('<details class="fold">') == 6
+        assert "<details open" not in known
+        assert "<article" not in known
+        assert "<svg" not in known
+        for part in (
+            finding.reason[1:],
+            finding.minimal_case,
+            finding.link,
+            "dtype 12",
+            "12 times",
+        ):
+            assert part in text
+
+    @pytest.mark.parametrize(("number", "opened"), [(3, True), (4, False)])
+    def test_many_expected_failures_of_one_are_folded(
+        self, number: int, opened: bool, tmp_path: Path
+    ) -> None:
+        finding = samples.value_finding(status=Status.EXPECTED_FAILURE)
+        reasons = ("abc", "def", "ghi", "jkl")[:number]
+        found = [replace(finding, reason=r, cause=r, diagnosis=None) for r in reasons]
+        page = written(samples.report(samples.conforming(findings=found)), tmp_path)
+        _, _, known = page.source.partition('<section id="expected"')
+        assert ('<details class="fold" open>' in known.partition("</section>")[0]) == opened
+        assert page.count("article", "card") == number
+
+    def test_the_table_of_checks_has_a_legend(self, tmp_path: Path) -> None:
+        many = [samples.failing(f"lib{n}") for n in range(6)]
+        source = written(samples.report(*many), tmp_path).source
+        _, _, legend = source.partition("</table>")[2].partition('<ul class="legend"')
+        text = re.sub(r"\s+", " ", re.sub("<[^>]*>", "", legend.partition("</ul>")[0]))
+        for words in ("failed", "crashed", "unsupported", "not applied", "the verdict: fails"):
+            assert words in text
+        assert "flaky" not in text
+
+    def test_counts_have_a_plural(self, tmp_path: Path) -> None:
+        checks = {"a": samples.counts(expected_failure=1), "b": samples.counts(expected_failure=11)}
+        page = written(samples.report(samples.conforming(checks=checks)), tmp_path)
+        assert '1 <span class="unseen">expected failure</span>' in page.source
+        assert '11 <span class="unseen">expected failures</span>' in page.source
+
+
+class TestRatios:
+    def test_what_is_above_the_limit_was_expected_of_who_conforms(self, tmp_path: Path) -> None:
+        met = Ratios(edges=[0.5, 1.0, 2.0], counts=[0, 1, 1, 2, 0], failing=2, largest=9.0)
+        conforms, fails = samples.conforming("a"), samples.failing("b")
+        both = [replace(result, ratios={"float32": met}) for result in (conforms, fails)]
+        page = written(samples.report(*both), tmp_path)
+        first, second = page.sections["ratios"].split("float32")[1:]
+        assert "2 above the limit, expected failures" in first
+        assert "2 above the limit" in second
+        assert "expected failures" not in second
+        labels = [a["aria-label"] for t, a in page.tags if a.get("class") == "histogram"]
+        assert [label.endswith("above the limit, as expected") for label in labels] == [True, False]
+
+
 class TestCondition:
     @pytest.mark.parametrize(
         ("when", "text"),
@@ -551,7 +645,7 @@ class TestCondition:
     def test_stands_on_the_card(self, tmp_path: Path) -> None:
         text = written(REPORTS["failing"], tmp_path).sections
         assert (
-            "Fails where padding = same, kernel height != kernel width (and on 3 cases that pass)"
+            "Fails where padding = same, kernel height != kernel width (which also holds on 3 passing cases)"
             in (text["findings"])
         )
         assert "Crashes where batch == 0" in text["findings"]
@@ -679,18 +773,21 @@ class TestPicture:
         assert re.findall(r"<title>\[(\d, 2)\] padding", padded) == ["0, 2", "1, 2"]
         assert padded.count('class="void"') == 2
         assert re.findall("<text[^>]*>([^<]*)<", padded) == ["1", "2", "3", "4"]
-        assert re.findall("<text[^>]*>([^<]*)<", drawn["Expected"]) == ["1", "−2", "0", "1.2e5"]
-        assert re.findall("<text[^>]*>([^<]*)<", drawn["Got"]) == ["1", "−1e−4", "0", "×"]
+        assert re.findall("<text[^>]*>([^<]*)<", drawn["Expected"]) == ["1", "−2", "0", "1.235e5"]
+        assert re.findall("<text[^>]*>([^<]*)<", drawn["Got"]) == ["1", "−.0001", "0", "×"]
 
     @pytest.mark.parametrize("side", [3, 12])
-    @pytest.mark.parametrize("value", [-123.456, 1e-30, -9.99e20, 0.5, -0.0625, 7.0])
+    @pytest.mark.parametrize("value", [-123.456, 1e-30, -9.99e20, 0.5, -0.0625, 7.0, -1.375e-38])
     def test_numbers_fit_their_cells(self, value: float, side: int) -> None:
         grid: list[list[float | None]] = [[value] * side for _ in range(side)]
         (one,) = heatmaps.draw(Evidence(expected=grid), side).maps
         cell = int(re.findall(r'width="(\d+)"', str(one.svg))[1])
-        (text,) = {*re.findall("<text[^>]*>([^<]*)<", str(one.svg))}
-        assert text
-        assert len(text) * 6 <= cell + 8
+        written = {*re.findall("<text([^>]*)>([^<]*)<", str(one.svg))}
+        texts = {(text, re.search(r'[" ]s"', style) is not None) for style, text in written}
+        for text, small in texts:
+            assert float(text.replace("−", "-")) == pytest.approx(value, rel=0.5)
+            assert len(text) * (4.5 if small else 6.2) <= cell
+        assert texts or (value, side) == (-1.375e-38, 12)
 
     def test_the_larger_case_stands_on_the_card(self, tmp_path: Path) -> None:
         larger = "in1x2x2x2-f1-k1x2-same-small.0"
@@ -872,5 +969,5 @@ class TestText:
         assert {f"i-{name}" for name in (*Status, *Verdict, *marks)} <= set(ids)
 
 
-def test_a_summary_shows_every_character_of_foreign_text():
+def test_a_summary_shows_every_character_of_foreign_text() -> None:
     assert _plain("h > 1 & <b> #2 | [a](b)") == "h &#62; 1 &#38; &#60;b&#62; \\#2 &#124; \\[a\\](b)"

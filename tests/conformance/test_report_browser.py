@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 import report_samples as samples
 
+from conformance.differences import differences
 from conformance.headline import headline
 from conformance.report import write_html
-from conformance.results import Listed, Status
+from conformance.report.html import write_differences
+from conformance.results import Evidence, Listed, Status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -109,7 +111,7 @@ def test_opens_quietly_and_asks_for_nothing(page: Page, address: str) -> None:
 def test_shows_verdict_and_cards(page: Page, address: str) -> None:
     page.goto(address)
     assert page.title() == (
-        "mylib:conv2d is wrong: the process was killed, where batch == 0; and 6 more causes "
+        "mylib:conv2d is wrong: the process was killed; and 6 more causes "
         "(interrupted)"
     )
     assert page.locator("h1").inner_text() == page.title()
@@ -141,6 +143,62 @@ def test_many_implementations_fit_the_screen(page: Page, crowded: str, width: in
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [390, 1000, 1280, 1600])
+def test_the_page_of_differences_uses_the_screen(page: Page, tmp_path: Path, width: int) -> None:
+    old, new = samples.report(samples.conforming("a")), samples.report(samples.failing("a"))
+    write_differences(differences(old, new), tmp_path / "diff.html")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto((tmp_path / "diff.html").as_uri())
+    box = page.locator("main").bounding_box()
+    assert box is not None
+    assert box["width"] > min(0.8 * width, 1000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_number_stays_in_its_cell(page: Page, tmp_path: Path) -> None:
+    row: list[float | None] = [-1.375e-38, -123.456, 1e-30, -1.5, 1234.0, 0.123456, -8.88e16, 7.0]
+    shown = Evidence(expected=[row] * 3, got=[row * 1 for _ in range(9)], worst=(0, 0))
+    finding = samples.value_finding(evidence=shown)
+    write_html(samples.report(samples.failing(findings=[finding])), tmp_path / "report.html")
+    page.goto((tmp_path / "report.html").as_uri())
+    wide = """() => [...document.querySelectorAll(".heat text")].filter((text) => {
+      const cell = Number(text.parentElement.querySelector("rect").getAttribute("width"));
+      return text.getBBox().width > cell;
+    }).map((text) => text.textContent)"""
+    assert page.locator(".heat text").count() > 50
+    assert page.evaluate(wide) == []
+
+
+def test_a_small_screen_has_a_menu(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    menu = page.get_by_role("navigation", name="Contents")
+    link = menu.get_by_role("link", name="Method")
+    assert link.is_hidden()
+    menu.get_by_text("Contents").click()
+    link.click()
+    assert link.is_hidden()
+    assert page.locator("#method-title").bounding_box()["y"] < 844  # type: ignore[index]
+    assert menu.get_by_text("Contents").is_visible()
+
+
+def test_a_copy_button_covers_nothing(page: Page, address: str) -> None:
+    page.goto(address)
+    block = page.locator(".copyable.block:visible").first
+    button, code = block.locator("button").bounding_box(), block.locator("pre").bounding_box()
+    assert button is not None
+    assert code is not None
+    assert button["y"] + button["height"] <= code["y"]
+
+
+def test_many_expected_failures_are_folded(page: Page, crowded: str) -> None:
+    page.goto(crowded)
+    known = page.locator("#expected details.fold .known li").first
+    assert known.is_hidden()
+    page.locator("#expected summary").first.click()
+    assert known.is_visible()
+
+
 def test_a_name_above_a_column_stays_in_it(page: Page, crowded: str) -> None:
     page.goto(crowded)
     wide = """() => [...document.querySelectorAll(".dense thead .name")].filter((name) => {
@@ -158,7 +216,7 @@ def test_marks_of_capabilities_have_words(page: Page, crowded: str) -> None:
     assert table.get_by_role("cell", name="claimed, refused or fails", exact=True).count() == 6
     table.locator("td.broken a").first.click()
     assert page.locator("article.card:target h4").inner_text() == (
-        "It claims dtype float16, and refuses it"
+        "It claims dtype float16 but refuses it"
     )
 
 
@@ -274,6 +332,23 @@ def test_a_filter_finds_what_matches_all_terms(
     found = page.locator("#found").inner_text()
     assert found.startswith(f"{number:,} of" if number else "No row of 20,000")
     assert page.locator("#listed b").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("foo:bar", "There is no key “foo”, only impl, "),
+        ("status:faild", "There is no status “faild”, only failed, crashed, "),
+        ("status:failed,pasd", "There is no status “pasd”"),
+        ('-status:"pass"', "There is no status “pass”"),
+        ("constructor:x", "There is no key “constructor”"),
+    ],
+)
+def test_a_filter_names_what_there_is_not(page: Page, listed: str, query: str, named: str) -> None:
+    results(page, listed)
+    page.get_by_role("searchbox", name="Filter").fill(query)
+    page.keyboard.press("Enter")
+    assert named in page.locator("#found").inner_text()
 
 
 def test_the_query_stands_in_the_address(page: Page, listed: str) -> None:

@@ -45,6 +45,16 @@ const observer = new IntersectionObserver(
 );
 for (const id of links.keys()) observer.observe(document.getElementById(id));
 
+const menu = document.querySelector(".menu details");
+menu.addEventListener("click", (event) => {
+  if (event.target.closest("a")) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
 // All results: unpacked from the block in the page, filtered, sorted, 200 rows at a time.
 const AT_ONCE = 200;
 const packed = document.getElementById("packed");
@@ -76,6 +86,7 @@ function rowsOf({ implementations, cases, statuses, checks, causes, kinds, rows 
 }
 
 const FIELDS = {
+  __proto__: null,
   impl: (row) => [row.name],
   implementation: (row) => [row.name],
   case: (row) => [row.case],
@@ -85,14 +96,14 @@ const FIELDS = {
   cause: (row) => [row.cause],
 };
 
+const TERM = /(-?)(?:([\w-]+):)?(?:"([^"]*)"|(\S+))/g;
+
 // A test of a row for each term of a query.
 function termsOf(query, kinds) {
   const terms = [];
-  for (const [whole, minus, key, quoted, plain] of query.matchAll(
-    /(-?)(?:([\w-]+):)?(?:"([^"]*)"|(\S+))/g,
-  )) {
-    const field =
-      FIELDS[key?.toLowerCase()] ?? (kinds[key] ? (row) => [row.of(key)] : undefined);
+  for (const [whole, minus, key, quoted, plain] of query.matchAll(TERM)) {
+    const ofKind = key && Object.hasOwn(kinds, key) ? (row) => [row.of(key)] : undefined;
+    const field = FIELDS[key?.toLowerCase()] ?? ofKind;
     let test;
     if (!field) {
       const word = (key ? whole.slice(minus.length) : (quoted ?? plain)).toLowerCase();
@@ -108,6 +119,31 @@ function termsOf(query, kinds) {
     terms.push(minus ? (row) => !test(row) : test);
   }
   return terms;
+}
+
+// A sentence on each key and status of a query that there is not. What has a colon may be a word.
+function strangersOf(query, { kinds, statuses }, rows) {
+  const found = new Set();
+  for (const [, , key, quoted, plain] of query.matchAll(TERM)) {
+    const name = key?.toLowerCase();
+    const value = (quoted ?? plain).toLowerCase();
+    if (name === "status") {
+      for (const one of quoted === undefined ? value.split(",") : [value]) {
+        const fits = (text) => (quoted === undefined ? text.includes(one) : text === one);
+        if (statuses.flat().some(fits)) continue;
+        found.add(`There is no status “${one}”, only ${inWords(statuses.map((s) => s[1]))}.`);
+      }
+    } else if (key && !FIELDS[name] && !Object.hasOwn(kinds, key)) {
+      if (rows.some((row) => textOf(row).includes(`${name}:${value}`))) continue;
+      const keys = [...Object.keys(FIELDS), ...Object.keys(kinds)];
+      found.add(`There is no key “${key}”, only ${inWords(keys)}.`);
+    }
+  }
+  return [...found];
+}
+
+function inWords(names) {
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
 function textOf(row) {
@@ -134,6 +170,7 @@ function listAll(data) {
   const more = document.getElementById("more");
   const heads = [...document.querySelectorAll("th[data-sort]")];
   let matching = rows;
+  let strangers = [];
   let shown = 0;
   let sort = "";
 
@@ -145,10 +182,11 @@ function listAll(data) {
     more.hidden = left === 0;
     more.textContent = `Show ${Math.min(left, AT_ONCE).toLocaleString("en")} more`;
     const of = `${matching.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
-    found.textContent =
+    const matches =
       matching.length === 0
         ? `No row of ${rows.length.toLocaleString("en")} matches.`
         : `${of}${left ? `, the first ${shown.toLocaleString("en")} are shown` : ""}`;
+    found.textContent = [...strangers, matches].join(" ");
   }
 
   function element(row) {
@@ -167,6 +205,7 @@ function listAll(data) {
 
   function apply() {
     const terms = termsOf(input.value, data.kinds);
+    strangers = strangersOf(input.value, data, rows);
     matching = rows.filter((row) => terms.every((term) => term(row)));
     const order = ORDERS[sort.replace("-", "")];
     if (order) {
