@@ -35,8 +35,8 @@ class Report(results.Report):
 
     @property
     def verdict(self) -> Verdict:
-        """``conforms``, ``fails`` or ``inconclusive``."""
-        return self.implementations[0].verdict
+        """Of all that was measured; it fails where Keras and the reference differ, too."""
+        return results.overall(self)
 
     @property
     def findings(self) -> list[Finding]:
@@ -63,7 +63,7 @@ class Report(results.Report):
             import pandas
         except ModuleNotFoundError:
             raise UsageError(
-                "to_frame needs pandas: pip install 'conv2d-conformance[notebook]' brings it"
+                "to_frame needs pandas; install it with pip install 'conv2d-conformance[notebook]'"
             ) from None
         frame = pandas.DataFrame.from_dict(self.implementations[0].checks, orient="index")
         return frame.rename_axis("check")
@@ -75,7 +75,7 @@ class Report(results.Report):
         return render(self)
 
     def write(self, directory: str | Path) -> Path:
-        """Write report.html, results.json and junit.xml; returns the path of the first."""
+        """Write the four files of a report; returns the path of report.html."""
         from conformance.report import write_all
 
         return write_all(self, Path(directory))
@@ -132,11 +132,12 @@ def check(
         "profile": profile,
         "max_time": max_time,
         "seed": seed,
-        "xfail": xfail,
+        "xfail": None if xfail is None else str(xfail),
         "case": case,
     }
     words = [f"{name}={value!r}" for name, value in given.items() if value is not None]
-    again = f"conformance.check({', '.join([target.name, *words])})"
+    what = repr(target.name) if target.payload is None else target.name
+    again = f"conformance.check({', '.join([what, *words])})"
     settings = Settings(
         implementations=(target,),
         examples=examples,

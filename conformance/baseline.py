@@ -67,7 +67,7 @@ def _described(name: str, cause: Cause, findings: Sequence[Finding]) -> Describe
         doubt = f"no condition tells where {checks} fails"
     elif cause.count < FEW and cause.when:
         times = "once" if cause.count == 1 else f"in {cause.count} cases"
-        doubt = f"it was met {times} only, so its condition is a guess"
+        doubt = f"it was seen only {times}, so its condition is a guess"
     wide = [] if not left else _wide(name, cause, left)
     return Described(name, sentence(cause), entries(cause, findings, name), wide, doubt)
 

@@ -254,7 +254,7 @@ def _refuse_huge(case: Case, text: str) -> None:
     products = values["the output"] * geometry.taps
     if products > MOST_PRODUCTS:
         raise CaseError(
-            f"case {_shown(text)}: it takes {products} products; "
+            f"case {_shown(text)}: it needs {products} products; "
             f"at most {MOST_PRODUCTS} can be tried"
         )
 

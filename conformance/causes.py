@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.axes import DATA_FORMATS, PADDINGS
+from conformance.capabilities import INTENDED
 from conformance.case import Case
 from conformance.condition import in_words, parse
 from conformance.results import Cause, Finding, ImplementationResult, Status
@@ -130,7 +131,8 @@ def causes_of(result: ImplementationResult) -> list[Cause]:
 
 def sentence(cause: Cause) -> str:
     """What is wrong, and where if no fault says so: the end of ``NAME is wrong: ...``."""
-    if cause.when and (cause.diagnosis is None or cause.narrower):
+    told = cause.diagnosis is None or cause.narrower
+    if cause.when and told and cause.count >= FEW:
         return f"{cause.what}, where {in_words(cause.when)}"
     return cause.what
 
@@ -214,7 +216,10 @@ def _within(one: Finding, met: Failing, other: Finding, others: Failing) -> bool
     """Whether `one` fails only where `other` does, whose condition is a part of its own, or enough.
 
     What ends the process must do so wherever the condition holds: it could be a fault of its own.
+    Checks that are never made on the same case have nothing to do with each other.
     """
+    if _made(met) and _made(others) and not _made(met) & _made(others):
+        return False
     if other.when and one.when.items() > other.when.items() and one.status not in _LOST:
         return True
     if not met.cases or len(others.cases) < FEW or 2 * other.also_passing > len(others.cases):
@@ -270,8 +275,10 @@ _ABSENT: dict[str, tuple[str, str | tuple[object, ...]]] = {
 
 
 def _advice(members: Sequence[Finding]) -> str:
-    """What to declare, where all that is wrong is that some cases are refused by an exception."""
+    """What to declare, where what is wrong may be intended, such as a refusal by an exception."""
     first = members[0]
+    if first.cause in INTENDED and first.status is Status.FAILED:
+        return f"if intended, declare {INTENDED[first.cause]}"
     plain = all(f.status is Status.FAILED and f.cause.startswith("raises ") for f in members)
     same = len(first.when) == 1 and not any(f.also_passing or f.when != first.when for f in members)
     if not plain or not same:
@@ -286,7 +293,7 @@ def _advice(members: Sequence[Finding]) -> str:
         declared = f"{field}=False" if value == absent != "" else ""
     if not declared:
         return ""
-    return f"if that is meant, raise conformance.Unsupported, or declare Capabilities({declared})"
+    return f"if intended, raise conformance.Unsupported, or declare Capabilities({declared})"
 
 
 def _what(finding: Finding) -> str:
@@ -305,4 +312,5 @@ def _what(finding: Finding) -> str:
 def _place(cause: Cause, findings: Sequence[Finding]) -> tuple[bool, bool, tuple[int, int], int]:
     """Expected causes come last, before them what is simply not there."""
     first = findings[cause.findings[0]]
-    return _expected(cause, findings), bool(cause.advice), rank(first), cause.first_at
+    is_absent = bool(cause.advice) and first.cause not in INTENDED
+    return _expected(cause, findings), is_absent, rank(first), cause.first_at

@@ -81,7 +81,16 @@ Jobs = Annotated[
     ),
 ]
 Xfail = Annotated[Path | None, typer.Option(metavar="FILE", help="Expected failures, as TOML.")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")]
+
+
+def _folder(text: str | Path) -> Path:
+    """The value of --out; an empty one would be the current folder."""
+    if not str(text):
+        raise typer.BadParameter("'' is no folder; allowed is a path, such as reports/latest")
+    return Path(text)
+
+
+Out = Annotated[Path, typer.Option(parser=_folder, metavar="DIR", help="Where the report goes.")]
 LATEST = Path("reports/latest")
 
 Implementations = Annotated[
@@ -132,7 +141,7 @@ def run(
     ] = False,
     corpus: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Cases to try first; what fails newly is added."),
+        typer.Option(metavar="FILE", help="Cases to try first; new failures are added."),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Leave out of the corpus what is fixed.")
@@ -163,9 +172,9 @@ def run(
     if everyone:
         impl = known_names()
     if max_time is not None and not 0 < max_time < float("inf"):
-        raise UsageError(f"--max-time must be a number of seconds above 0, not {max_time:g}")
+        raise UsageError(f"--max-time must be a finite number above 0, not {max_time:g}")
     if prune and corpus is None:
-        raise UsageError("--prune is for a corpus, so it needs --corpus FILE")
+        raise UsageError("--prune needs --corpus FILE")
     settings = Settings(
         implementations=tuple(map(Target, _distinct(impl or []))),
         examples=examples,
@@ -196,7 +205,7 @@ def _campaign(settings: Any, out: Path, *, resume: bool = False, prune: bool = F
 
     with claimed(out), ENDING.handled():
         if resume and not journal.exists(out):
-            say(f"There is nothing to resume in {out}; the run begins anew.", err=True)
+            say(f"Nothing to resume in {out}; starting a new run.", err=True)
         try:
             with shown_progress() as progress:
                 campaign = run_campaign(settings, progress, folder=out, resume=resume)
@@ -382,7 +391,7 @@ def diff(
         Path | None, typer.Option(metavar="DIR", help="Where diff.html and diff.json go.")
     ] = None,
 ) -> None:
-    """Show what is new, fixed, still failing or newly unsupported; exit code 1 for what is new."""
+    """Show what is new, fixed, still failing or newly unsupported; exit code 1 for new failures."""
     from conformance.differences import differences
     from conformance.reading import read
     from conformance.report.html import write_differences
@@ -398,7 +407,7 @@ def diff(
         except OSError as error:
             raise UsageError(f"cannot write to --out {out}: {error.strerror or error}") from None
         say(f"Page: {out / 'diff.html'}", verbatim=True)
-    raise typer.Exit(Exit.FAILS if found.new else Exit.CONFORMS)
+    raise typer.Exit(Exit.FAILS if found.fails else Exit.CONFORMS)
 
 
 @app.command()

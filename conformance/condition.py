@@ -13,7 +13,7 @@ compared with a value or a list of them. A number or pair takes a value or a com
 == 1"``.
 
 Two words are about where an implementation runs: `onednn`, whether oneDNN computes, and `isa`, the
-instruction set of the processor. They hold nowhere where that is not known.
+instruction set of the processor. Where that is unknown, such a condition does not hold.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from conformance.sums import kept_sums
 DIAGNOSED_CASES, CASES_FOR_PAIRS = 5, 16  # that a name is held against, the smallest beside them
 ENOUGH_FOR_AN_AXIS = 3  # failing trials
 MOST_IN_PAIRS = 8  # faults
+Foretold = Literal["correct", "wrong", "nothing"]
 T = TypeVar("T")
 
 
@@ -119,17 +120,21 @@ def is_wrong(trial: Trial) -> bool:
     return bool((error_ratio(got, want) > 1).any())
 
 
-def would_fail(name: str, trial: Trial) -> bool:
-    """Whether the fault of that name gives a wrong array; special values are not tried."""
+def foretold(name: str, trial: Trial) -> Foretold:
+    """What the fault of that name gives; special values are taken for correct."""
     fault, case, data = named(name), trial.case, trial.data
-    if not isinstance(fault, Fault) or case.data in SPECIAL_KINDS or not fault.strikes(case, data):
-        return False
+    if not isinstance(fault, Fault) or not fault.strikes(case, data):
+        return "correct"
     sums = fault.result(case, data)
+    if sums is None:
+        return "nothing"
+    if case.data in SPECIAL_KINDS:
+        return "correct"
     want = trial.expected
-    if sums is None or sums.shape != want.value.shape:
-        return True
+    if sums.shape != want.value.shape:
+        return "wrong"
     given = expected_of(case, data, trial.info.declared, sums, kept_sums).value
-    return bool((error_ratio(given, want) > 1).any())
+    return "wrong" if (error_ratio(given, want) > 1).any() else "correct"
 
 
 def _explains(fault: Fault, trial: Trial) -> bool | None:

@@ -1,7 +1,8 @@
 """What changed from one run to another: new failures, fixed ones, and what is not done any more.
 
-A finding is known from the other run if an implementation of the same name fails the same check
-there by the same cause, by the same known fault, or where the same condition holds.
+A finding is known from the other run if an implementation of the same name has the same known
+fault there, or fails the same check by the same cause, for the same reason, or where the same
+condition holds.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Differences:
 
     Attributes:
         new, fixed, still: findings; expected failures are no new ones.
+        expected: what failed before and is expected to fail now.
+        unlisted: what was expected to fail before and is not any more.
         unsupported: what is newly refused.
         gone, added: implementations that only the old, or only the new run measured.
         environment, settings: name to the value before and now, where they differ.
@@ -61,6 +64,8 @@ class Differences:
     new: list[Change] = field(default_factory=list)
     fixed: list[Change] = field(default_factory=list)
     still: list[Change] = field(default_factory=list)
+    expected: list[Change] = field(default_factory=list)
+    unlisted: list[Change] = field(default_factory=list)
     unsupported: list[Refusal] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
@@ -77,10 +82,20 @@ class Differences:
     @property
     def summary(self) -> str:
         """How many of each, in one line."""
-        return (
-            f"{len(self.new)} new, {len(self.fixed)} fixed, {len(self.still)} still failing, "
-            f"{len(self.unsupported)} newly unsupported"
-        )
+        counts = [
+            f"{len(self.new)} new",
+            f"{len(self.fixed)} fixed",
+            f"{len(self.still)} still failing",
+            f"{len(self.unsupported)} newly unsupported",
+        ]
+        counts += [f"{len(self.expected)} now expected"] if self.expected else []
+        counts += [f"{len(self.unlisted)} no longer expected"] if self.unlisted else []
+        return ", ".join(counts)
+
+    @property
+    def fails(self) -> bool:
+        """Whether something fails the new run that did not fail the old one."""
+        return bool(self.new or self.unlisted)
 
 
 def differences(old: Report, new: Report) -> Differences:
@@ -99,10 +114,14 @@ def differences(old: Report, new: Report) -> Differences:
     for name, result in now.items():
         earlier = before.get(name)
         known = [] if earlier is None else [f for f in earlier.findings if f.status in _FAILS]
+        decided = [f for f in known if f.status is not Status.EXPECTED_FAILURE]
         for finding in result.findings:
             if finding.status in _DECIDING:
-                there = _has(known, finding)
-                (found.still if there else found.new).append(_change(name, finding))
+                there = found.unlisted if _has(known, finding) else found.new
+                there = found.still if _has(decided, finding) else there
+                there.append(_change(name, finding))
+            elif finding.status is Status.EXPECTED_FAILURE and _has(decided, finding):
+                found.expected.append(_change(name, finding))
         if earlier is not None:
             found.fixed.extend(_change(name, f) for f in _fixed(known, result))
             found.unsupported.extend(_refusals(earlier, result))

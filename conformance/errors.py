@@ -10,6 +10,9 @@ _DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\{\{.*?\}\} |(?<=\]) name:\s*$")
 _WRAPPING = re.compile(r"Exception encountered when calling ")
 
 
+PRINTED = "; the last line it printed: "  # between how a process ended and its words
+
+
 class Unsupported(Exception):
     """Raised by an implementation for what it does not do: *unsupported*, never passed.
 
@@ -18,7 +21,10 @@ class Unsupported(Exception):
 
 
 class Crashed(Exception):
-    """A process of the implementation's own ended: *crashed*, as if it had been the worker."""
+    """A process of the implementation's own ended: *crashed*, as if it had been the worker.
+
+    The message says how, and after `PRINTED` what it had printed last.
+    """
 
 
 class UsageError(Exception):

@@ -187,7 +187,7 @@ def _entry(entry: Any, where: str) -> Expectation:
         if not isinstance(switch, bool):
             raise UsageError(f"{where}: {key} must be true or false, not {switch!r:.100}")
     if all(switches.values()):
-        raise UsageError(f"{where}: with foreign_memory a pass is chance, so it cannot be strict")
+        raise UsageError(f"{where}: foreign_memory and strict exclude each other")
     when = entry.get("when", {})
     if not isinstance(when, dict):
         raise UsageError(f"{where}: when must be a table such as {{ padding = 'same' }}")

@@ -68,7 +68,7 @@ def _at_once(path: str, flags: int) -> int:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise OSError(os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else "it is no regular file")
+        raise OSError(os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else "not a regular file")
     return descriptor
 
 

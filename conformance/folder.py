@@ -12,10 +12,12 @@ from filelock import FileLock, Timeout
 
 from conformance.errors import UsageError
 
+_UNFINISHED = ".conv2d-unfinished"  # how the name of half a file ends
+
 
 def beside(path: Path) -> Path:
     """Where a file is written before it takes its place; `claimed` removes what is left there."""
-    return path.with_name(f".{path.name}.{os.getpid()}")
+    return path.with_name(f".{path.name}.{os.getpid()}{_UNFINISHED}")
 
 
 @contextmanager
@@ -49,7 +51,7 @@ def claimed(folder: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UsageError(f"cannot write to --out {folder}: {error.strerror or error}") from None
-    for left in folder.glob(".*.*.[0-9]*"):  # half a file of one who was killed while it wrote
+    for left in folder.glob(f".*{_UNFINISHED}"):  # half a file of one who was killed while it wrote
         with contextlib.suppress(OSError):
             left.unlink()
     try:

@@ -20,6 +20,8 @@ def headline(
 ) -> list[str]:
     """One sentence each; unlisted disagreements of Keras and the reference come first.
 
+    What was not run to the end comes last, with the reason.
+
     Args:
         results: what was measured.
         witness: real Keras on a sample, or None; several in a merged report.
@@ -41,14 +43,15 @@ def headline(
             unlisted += _disagreements(one)
         else:
             lines += _disagreements(one)
+    stopped = [f"{result.name}: {result.stopped}" for result in results if result.stopped]
     if witnesses or measures_keras:
-        return list(dict.fromkeys([*unlisted, *lines]))
+        return [*dict.fromkeys([*unlisted, *lines]), *stopped]
     why = (
         "not cross-checked by real Keras"
         if keras_installed
         else "Keras with TensorFlow is not installed here"
     )
-    return [*lines, f"Expected values come from the reference alone: {why}."]
+    return [*lines, f"Expected values come from the reference alone: {why}.", *stopped]
 
 
 def differences(runs: Sequence[MergedRun]) -> list[str]:
@@ -81,10 +84,15 @@ def _sentence(result: ImplementationResult) -> str:
         extent = _extent(result.plan)
         return f"{result.name} conforms{extent}: no unexpected failure{beside} in {tried}."
     if result.verdict is Verdict.INCONCLUSIVE:
-        return f"{result.name} is inconclusive: no value could be judged in {tried}{beside}."
+        return f"{result.name} is inconclusive: {_why_open(result)} in {tried}{beside}."
     if wrong := what_is_wrong(result):
         return f"{result.name} {wrong} ({tried}{beside})."
     return f"{result.name} fails: failures{beside} in {tried}."
+
+
+def _why_open(result: ImplementationResult) -> str:
+    failed = sum(f.count for f in result.findings if f.status is Status.HARNESS_ERROR)
+    return f"the suite itself failed {_plural(failed, 'time')}" if failed else "no value was judged"
 
 
 def what_is_wrong(result: ImplementationResult) -> str:
@@ -104,10 +112,12 @@ def _disagreements(keras: ImplementationResult) -> list[str]:
             continue
         judgement = f" {finding.evidence.judgement}" if finding.evidence else ""
         lines.append(
-            f"Keras and the reference disagree, unlisted: {finding.check}, {finding.cause}; "
-            f"{finding.minimal_case}.{judgement}"
+            f"Keras and the reference disagree where no entry expects it: {finding.check}, "
+            f"{finding.cause}; {finding.minimal_case}.{judgement}"
         )
     known = _known_faults(keras)
+    if not lines and not keras.cases:
+        return []
     if not lines:
         beside = f"except for {known}" if known else "on every case"
         lines = [f"Real Keras and the reference agree {beside}."]

@@ -54,10 +54,7 @@ def merged(reports: Sequence[Report], *, command: str) -> Report:
 
 def _runs_of(report: Report) -> list[_Run]:
     """The runs of a merged report, else the one run of `report`."""
-    own = [
-        replace(result, name=result.given_name, impl="", stopped=_why_stopped(result, report))
-        for result in report.implementations
-    ]
+    own = [replace(result, name=result.given_name, impl="") for result in report.implementations]
     about = report.runs or [
         MergedRun(
             columns=[result.name for result in own],
@@ -75,15 +72,6 @@ def _runs_of(report: Report) -> list[_Run]:
     ]
 
 
-def _why_stopped(result: ImplementationResult, report: Report) -> str:
-    """Why not every planned case was run; a run tells it in its headline."""
-    if result.stopped or not result.interrupted:
-        return result.stopped
-    start = f"{result.name}: "
-    said = (line.removeprefix(start) for line in report.headline if line.startswith(start))
-    return next(said, "interrupted; the rest was not run.")
-
-
 def _headline(report: Report) -> list[str]:
     """Differences of the runs come last: they are no verdict."""
     engine = {run.environment.get("tensorflow", "not installed") for run in report.runs}
@@ -93,8 +81,7 @@ def _headline(report: Report) -> list[str]:
         measures_keras=any(result.given_name == KERAS for result in report.implementations),
         keras_installed=engine != {"not installed"},
     )
-    stopped = [f"{r.name}: {r.stopped}" for r in report.implementations if r.stopped]
-    return [*lines, *stopped, *differences(report.runs)]
+    return [*lines, *differences(report.runs)]
 
 
 def _common(settings: Sequence[dict[str, Any]]) -> dict[str, Any]:

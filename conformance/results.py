@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from itertools import count as count_from
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
@@ -138,6 +138,8 @@ class Finding:
         reproducer: Python source that shows the failure without this suite.
         reason, link: of the expected failure, else empty.
         evidence: what the smallest case shows.
+        doubt: ``chance`` where the smallest case did not fail again in a fresh process, ``time``
+            where no time was left to try; else empty.
         larger_case: a case like the smallest with an output of about 5 x 5 that fails alike, or
             empty; larger: what it shows.
         when: a condition on the case, as in an expected-failure file, that holds on all failing
@@ -159,6 +161,7 @@ class Finding:
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    doubt: Literal["", "chance", "time"] = ""
     larger_case: str = ""
     larger: Evidence | None = None
 
@@ -249,7 +252,7 @@ class ImplementationResult:
         named: whether ``--impl`` finds it by its name; False for an object given to `check`.
         impl: the name as given to ``--impl`` where `name` is longer, to tell it from another run's
             in a merged report; else empty.
-        stopped: why not every planned case was run, where a merged report knows it.
+        stopped: why not every planned case was run, in one sentence; else empty.
         open: what is not judged, such as infinity times zero -> what became of it -> cases.
         passing: reason of an expected failure of which nothing failed -> how often it passed.
     """

@@ -61,7 +61,8 @@ def tell(report: Report) -> None:
 def tell_differences(found: Differences) -> None:
     """Print what changed between two runs."""
     for heading, changes in (
-        ("new", found.new), ("fixed", found.fixed), ("still failing", found.still),
+        ("new", found.new), ("no longer expected", found.unlisted), ("fixed", found.fixed),
+        ("still failing", found.still), ("now expected", found.expected),
     ):  # fmt: skip
         for change in changes:
             say(f"{heading}: {change.implementation} {change.check}: {change.cause}")
@@ -86,7 +87,8 @@ def first_replay(report: Report) -> str:
     """The command that runs the first thing again that is wrong, or empty."""
     for result in report.implementations:
         for cause in unexpected(result)[:1]:
-            case = shown(members(cause, result.findings)).minimal_case
+            findings = members(cause, result.findings)
+            case = shown([f for f in findings if not f.doubt] or findings).minimal_case
             return replay_command(case, result.given_name, named=result.named)
     return ""
 
@@ -135,10 +137,12 @@ def _bar() -> Iterator[Callable[[Any], None]]:
         BarColumn(bar_width=16),
         TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
         TextColumn(
-            "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+            "{task.description}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
         ),
     )
-    began = time.monotonic()
+    left = _Left()
     with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bars:
         task = bars.add_task("starting", total=1.0, left="")
 
@@ -147,30 +151,42 @@ def _bar() -> Iterator[Callable[[Any], None]]:
                 task,
                 completed=where.share,
                 description=f"{clean(where.name)}: {where.stage}",
-                left=_left(time.monotonic() - began, where.share),
+                left=left.after(where.share),
             )
 
         yield show
 
 
-def _left(gone: float, share: float) -> str:
-    """``3 min 5 s left``; empty until there is something to judge by."""
-    return f"{duration(gone * (1 - share) / share)} left" if gone > 1 and share > 0.02 else ""
+class _Left:
+    """How long it will take, judged from the first case on: starting an engine tells nothing."""
+
+    def __init__(self) -> None:
+        self._began: tuple[float, float] | None = None  # time and share
+
+    def after(self, share: float) -> str:
+        """``3 min 5 s left``; empty until there is something to judge by."""
+        now = time.monotonic()
+        if self._began is None and share > 0:
+            self._began = now, share
+        if self._began is None or now - self._began[0] < 1 or share - self._began[1] < 0.02:
+            return ""
+        pace = (now - self._began[0]) / (share - self._began[1])
+        return f"{duration(pace * (1 - share))} left"
 
 
 def _plain_lines() -> Callable[[Any], None]:
-    began = last = time.monotonic()
+    last, left = time.monotonic(), _Left()
 
     def show(where: Any) -> None:
         nonlocal last
+        remaining = left.after(where.share)
         if time.monotonic() - last < EVERY:
             return
         last = time.monotonic()
         of = f" of {where.total}" if where.total else ""
-        left = _left(last - began, where.share)
         say(
             f"{where.share:.0%}: {where.name}: {where.stage}, {where.done}{of} configurations"
-            + (f", {left}" if left else ""),
+            + (f", {remaining}" if remaining else ""),
             err=True,
         )
 

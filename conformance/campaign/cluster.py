@@ -8,6 +8,7 @@ ended to another one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Answered, Tried, Trying
@@ -37,6 +39,15 @@ REACHED, JOINED = 10.0, 60.0  # seconds until the scheduler answers, and the fir
 # Where a campaign was begun -----------------------------------------------------------------------
 
 
+async def _reach(address: str) -> None:
+    """Connect to the scheduler, and leave it."""
+    from distributed.comm import core
+
+    connect: Any = core.connect
+    channel = await connect(address, timeout=REACHED)
+    await channel.close()
+
+
 class Cluster:
     """A connection to the scheduler of a cluster."""
 
@@ -50,11 +61,13 @@ class Cluster:
             import distributed
         except ModuleNotFoundError:
             raise UsageError(
-                "--cluster needs Dask: pip install 'conv2d-conformance[cluster]' brings it"
+                "--cluster needs Dask; install it with pip install 'conv2d-conformance[cluster]'"
             ) from None
         for name in ("distributed", "tornado"):  # what matters is told by the errors
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
+            # A client that could not connect tells of it once more when it is collected.
+            asyncio.run(_reach(address))
             connect: Any = distributed.Client
             self.client: Any = connect(address, timeout=REACHED, set_as_default=False)
         except (OSError, ValueError, TypeError, ImportError) as error:
@@ -85,7 +98,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster; its workers end the processes that they have started."""
-        with suppress(Exception):  # who leaves does not care for the state of the cluster
+        with suppress(Exception):  # the run is over; its errors no longer matter
             self.client.run(release, on_error="ignore")
         with suppress(Exception):
             self.client.close(timeout=5)
@@ -105,7 +118,7 @@ class OnCluster(Trying[_Done]):
         super().__init__(*given)
         self.cluster = cluster
         self.pending: dict[Any, list[Planned] | Undrawn] = {}
-        self.restarts: dict[str, int] = {}  # by worker
+        self.campaign = uuid4().hex
         self.size, self.lacking = 1, 0
         self.waiting: Planned | Undrawn | None = None
 
@@ -126,20 +139,18 @@ class OnCluster(Trying[_Done]):
         except OSError as error:
             self.tally.stopped = f"the cluster was lost ({describe(error)})"
         if self.lacking and not self.tally.stopped:
-            self.tally.stopped = f"{self.lacking} examples came back from no worker of the cluster"
+            self.tally.stopped = f"{self.lacking} examples came back from no worker"
 
     def end(self) -> None:
         """Take what is done, and cancel the rest."""
         self.stopped.set()
-        while not self.queue.empty():
-            message = self.queue.get()
+        for message in self.left():
             if isinstance(message, _Done):
                 with suppress(UsageError):
                     list(self._done(message.future))
         with suppress(OSError):
             self.cluster.client.cancel(list(self.pending), force=True)
         self.pending.clear()
-        self.tally.memory_restarts += sum(self.restarts.values())
 
     def _fill(self) -> None:
         """Hand out tasks while the workers have too few."""
@@ -149,7 +160,7 @@ class OnCluster(Trying[_Done]):
                 return
             future: Any = self.cluster.client.submit(run_task, self._task(taken), pure=False)
             self.pending[future] = taken
-            future.add_done_callback(lambda done: self.queue.put(_Done(done)))
+            future.add_done_callback(lambda done: self.put(_Done(done)))
 
     def _take_some(self) -> list[Planned] | Undrawn:
         """What a task is made of; a batch that is to be drawn is one."""
@@ -169,6 +180,7 @@ class OnCluster(Trying[_Done]):
     def _task(self, taken: list[Planned] | Undrawn) -> Task:
         deadline = self.team.budget.deadline
         return Task(
+            campaign=self.campaign,
             target=self.team.target,
             limits=self.team.workers[0].observer.limits,
             checks=self.checks,
@@ -194,7 +206,7 @@ class OnCluster(Trying[_Done]):
             return
         if result.refusal:
             raise UsageError(f"the worker {result.where} of the cluster {result.refusal}")
-        self.restarts[result.where] = result.restarts
+        self.tally.memory_restarts += result.restarts
         each = max(result.seconds / max(len(result.replies), 1), 0.001)
         self.size = max(1, min(round(TASK / each), 2 * self.size, MOST_AT_ONCE))
         if isinstance(taken, Undrawn):
@@ -220,12 +232,14 @@ class Task:
     """Examples to run.
 
     Attributes:
+        campaign: whose it is; processes are kept for further tasks of the same one.
         target, limits, checks: as everywhere.
         fingerprint: what versions and implementation have to be.
         work: examples as case strings, or a batch to be drawn.
         seconds: after which no further example is begun, None for no limit.
     """
 
+    campaign: str
     target: Target
     limits: Limits
     checks: tuple[str, ...]
@@ -244,7 +258,7 @@ class Result:
         replies: of the cases of each example; examples may be missing at the end.
         drawn: what was drawn: the first configuration and the case strings of each example.
         seconds: how long it took.
-        restarts: how often the worker has restarted an observer because of its memory.
+        restarts: how often it has restarted an observer because of its memory.
     """
 
     where: str
@@ -259,6 +273,7 @@ class Result:
 class _Kept:
     """The processes of an implementation in a thread of a worker of the cluster."""
 
+    campaign: str
     worker: Worker
     busy: threading.Lock = field(default_factory=threading.Lock)
     used: float = 0.0
@@ -275,6 +290,7 @@ def run_task(task: Task) -> Result:
     budget = Budget(None if task.seconds is None else began + task.seconds)
     kept = _for_this_thread(task, budget)
     with kept.busy:
+        before = kept.worker.observer.memory_restarts
         try:
             info = kept.worker.start()
         except UsageError as error:
@@ -290,7 +306,7 @@ def run_task(task: Task) -> Result:
             if at:
                 drawn.append((at, format_sequence(example)))
         kept.used = time.monotonic()
-    restarts = kept.worker.observer.memory_restarts
+    restarts = kept.worker.observer.memory_restarts - before
     return Result(where, "", replies, drawn, kept.used - began, restarts)
 
 
@@ -307,10 +323,10 @@ def _examples(work: tuple[str, ...] | Undrawn) -> Iterator[tuple[int, Example]]:
 def _for_this_thread(task: Task, budget: Budget) -> _Kept:
     thread = threading.get_ident()
     kept = _kept.get(thread)
-    if kept is None or kept.worker.observer.target != task.target:
+    if kept is None or (kept.campaign, kept.worker.observer.target) != (task.campaign, task.target):
         if kept is not None:
             kept.worker.stop()
-        kept = _kept[thread] = _Kept(Worker(task.target, task.limits))
+        kept = _kept[thread] = _Kept(task.campaign, Worker(task.target, task.limits))
         threading.Thread(target=_stop_when_idle, args=(kept,), daemon=True).start()
     kept.worker.budget = budget
     kept.used = time.monotonic()

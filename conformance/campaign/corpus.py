@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
+
 from conformance import files
-from conformance.campaign.findings import NOT_AGAIN
 from conformance.case import CaseError, format_sequence, parse_sequence
 from conformance.errors import UsageError
 from conformance.folder import replaced
@@ -105,6 +107,15 @@ class Corpus:
             OSError: the file cannot be written.
             UsageError: what others have written is no corpus.
         """
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        with FileLock(lock):
+            counts = self._write(report, prune=prune)
+            # While it is held: who waits for this file sees that it is gone and makes a new one.
+            with suppress(OSError):
+                lock.unlink()
+        return counts
+
+    def _write(self, report: Report, *, prune: bool) -> tuple[int, int]:
         fixed = {text for text, line in self.lines if prune and line is not None and line.is_fixed}
         now = Corpus.read(self.path)
         kept = [text for text, line in now.lines if line is None or text not in fixed]
@@ -141,10 +152,10 @@ def _as_asked(cases: Example, asked: Asked) -> Example:
 
 
 def _failing(report: Report) -> Iterator[tuple[str, str]]:
-    """The smallest cases of a report that fail again when they are tried, each with its line."""
+    """The smallest cases of a report, each with its line; not of what depends on chance."""
     for result in report.implementations:
         for finding in result.findings:
-            by_case = not finding.message.endswith(NOT_AGAIN)
+            by_case = finding.doubt != "chance"
             if finding.status in BAD - {Status.HARNESS_ERROR} and by_case:
                 why = f"{finding.check}: {finding.cause}"[:_LONGEST_REASON]
                 told = in_a_line(f"{result.given_name}: {why}")

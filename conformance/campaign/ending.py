@@ -22,8 +22,8 @@ import psutil
 INTERRUPTED = 130  # exit code
 SAME = 0.1  # seconds: ``timeout`` sends its signal to the process, and at once to its group
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_UNDERSTOOD = b"\nInterrupted: writing what was decided. Again to leave at once.\n"
-_LEFT = b"\nLeft at once. What was decided is kept in the journal: --resume goes on with it.\n"
+_UNDERSTOOD = b"\nInterrupted: writing the report. Press Ctrl-C again to leave at once.\n"
+_LEFT = b"\nLeft at once. What was decided is in the journal; continue with --resume.\n"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -55,13 +55,13 @@ class Ending:
     @contextmanager
     def may_leave(self) -> Iterator[None]:
         """Work that the first signal ends, by a KeyboardInterrupt; also one that came before."""
-        self._can_be_left = True
+        outer, self._can_be_left = self._can_be_left, True
         try:
             if self.asked:
                 raise KeyboardInterrupt
             yield
         finally:
-            self._can_be_left = False
+            self._can_be_left = outer
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.asked:

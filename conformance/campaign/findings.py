@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Literal
 
 from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Team
+from conformance.capabilities import HALF_SUMS
 from conformance.case import Case, format_sequence, parse_sequence
 from conformance.causes import (
     FEW,
@@ -22,7 +24,7 @@ from conformance.causes import (
 from conformance.checks import CHECKS
 from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
-from conformance.checks.values import BEYOND, HALF_SUMS, bounded_values, exact_values
+from conformance.checks.values import BEYOND, bounded_values, exact_values
 from conformance.condition import parse
 from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, spread
 from conformance.expectations import Expectation
@@ -39,9 +41,12 @@ from conformance.results import Cause, Evidence, Finding, Status
 from conformance.sequences import to_be_tried
 
 MOST_SHRUNK = 12
-NOT_AGAIN = "; not met again in a fresh process: it depends on earlier calls, or on chance"
-SEEN_ONCE = "; seen once, since the time was up"
-UNEXPECTED = "passes, where a strict entry expects a failure"
+_DOUBTS = {
+    "": "",
+    "chance": "; not reproduced in a fresh process: it depends on earlier calls, or on chance",
+    "time": "; seen once: no time was left to reproduce it",
+}
+UNEXPECTED = "passes although a strict entry expects it to fail"
 OTHER_CASES = 40  # which pass, that a name is held against
 MOST_NAMES = 3  # of faults that other findings are held against
 FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
@@ -71,18 +76,22 @@ def findings(
     *,
     confirming: Worker | None = None,
     checks: tuple[str, ...] = (),
+    progress: Callable[[int, int], None] = lambda number, of: None,
 ) -> Found:
     """All findings of `tally`.
 
     Without a `team` they are neither shrunk nor explained. Otherwise its first process shrinks
-    them, and `confirming`, which has run nothing yet, shows them again.
+    them, and `confirming`, which has run nothing yet, shows them again. `progress` is told the
+    number of each, and how many there are.
     """
     groups = _groups(tally)
     # What calls leave behind in one process shows in what comes after it.
     shared = not any(CHECKS[_first(g).outcome.check].compares_calls for g in groups)
     shrinker = _Shrinker(tally, team, confirming, checks, shared)
+    shrinker.was_left = team is None
     found = []
     for number, group in enumerate(groups):
+        progress(number + 1, len(groups))
         first = _first(group).outcome
         shrinks = number < MOST_SHRUNK and first.check != PROBE_CHECK
         shrinks = shrinks and team is not None and not tally.info.recorded
@@ -93,7 +102,7 @@ def findings(
             with ENDING.may_leave():
                 one = shrinker.finding(group, attempts)
         except KeyboardInterrupt:
-            shrinker.team = None
+            shrinker.team, shrinker.was_left = None, True
             one = shrinker.finding(group, 0)
         found.append(one)
     try:
@@ -118,10 +127,10 @@ def _groups(tally: Tally) -> list[Failures]:
         beyond = [
             group
             for group, o in zip(groups, outcomes, strict=True)
-            if o.cause in (*HALF_SUMS, BEYOND) and o.status is Status.FAILED
+            if o.cause in (*HALF_SUMS.values(), BEYOND) and o.status is Status.FAILED
             and o.check == bounded_values.name
         ]  # fmt: skip
-        if any(_first(group).outcome.cause in HALF_SUMS for group in beyond):
+        if any(_first(group).outcome.cause in HALF_SUMS.values() for group in beyond):
             rest = [group for group in groups if group not in beyond]
             groups = [*rest, Failures.of_cause(BEYOND, beyond)]
     return sorted(groups, key=lambda group: _first(group).place)
@@ -133,7 +142,7 @@ def _agreed(
     """The findings, those of one fault named alike.
 
     Few cases may be explained by several faults. Where one of those that explain most others
-    explains them too, it is that one.
+    explains them too, it is that one. So it is where it raises and that fault leaves no result.
     """
     names: Counter[str] = Counter()
     for finding in found:
@@ -141,12 +150,14 @@ def _agreed(
             names[finding.diagnosis] += finding.count
     agreed = []
     for finding, group in zip(found, groups, strict=True):
-        doubtful = shrinker.team is None or finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
+        doubtful = shrinker.team is None or finding.doubt
         common = [] if doubtful else [name for name, _ in names.most_common(MOST_NAMES)]
         own = finding.diagnosis
         better = tuple(common[: common.index(own)] if own in common else common)
         cases = parse_sequence(finding.minimal_case)
         name = better and shrinker.diagnosis(cases, group, _first(group).outcome, better)
+        if not name and finding.cause.startswith("raises "):
+            name = shrinker.raises_of(group, better)
         if name:
             finding = replace(finding, diagnosis=name, explanation=explanation(name))
         agreed.append(finding)
@@ -176,8 +187,7 @@ def _what(finding: Finding) -> tuple[str, ...]:
 def _readability(finding: Finding) -> tuple[bool, int, tuple[int, int, str]]:
     """Orders findings that are the same: what was shown again comes before what was not."""
     cases = parse_sequence(finding.minimal_case)
-    doubtful = finding.message.endswith((NOT_AGAIN, SEEN_ONCE))
-    return doubtful, len(cases), size_of(cases[-1])
+    return bool(finding.doubt), len(cases), size_of(cases[-1])
 
 
 def _first(group: Failures) -> Failure:
@@ -268,7 +278,7 @@ def _with_condition(
         when = next((dict(e.when) for e in known if first.check in e.checks), first.when)
         also_passing = tally.passes[first.reason]
     else:
-        again = [met for finding, met in members if not finding.message.endswith(NOT_AGAIN)]
+        again = [met for finding, met in members if finding.doubt != "chance"]
         if not again:
             return [finding for finding, _ in members]  # it does not depend on the case
         failing = {text: case for met in again for text, case in met.cases.items()}
@@ -295,6 +305,7 @@ class _Shrinker:
     confirming: Worker | None
     checks: tuple[str, ...]
     shared: bool = True  # whether a process that has shown others is fresh enough
+    was_left: bool = False  # before it could shrink what it is given
     names: list[str] = field(default_factory=list)  # what of earlier calls has explained findings
 
     def finding(self, group: Failures, attempts: int) -> Finding:
@@ -303,7 +314,7 @@ class _Shrinker:
         assert group.least is not None
         outcome, shown = first.outcome, group.least.outcome
         cases: Example = (shown.case,)
-        note = ""
+        doubt: Literal["", "chance", "time"] = "time" if self.was_left else ""
         if attempts:
             shrunk = smallest(
                 first.before,
@@ -314,14 +325,14 @@ class _Shrinker:
             if not self._budget.over:
                 cases = self._failing(shrunk, outcome) or cases
             if self._budget.over:
-                note = SEEN_ONCE
+                doubt = "time"
             else:
                 cases, again = self._confirmed(cases, outcome)
                 if again is None and not self._budget.over:
                     cases, again = self._from_afresh(group) or (cases, again)
                 shown = again or shown
-                note = "" if again else SEEN_ONCE if self._budget.over else NOT_AGAIN
-        shows = self.team is not None and not note
+                doubt = "" if again else "time" if self._budget.over else "chance"
+        shows = self.team is not None and not doubt
         evidence = self._evidence(cases, outcome) if shows else None
         diagnosis = self.diagnosis(cases, group, outcome) if shows else None
         larger_case, larger = self._larger(cases, outcome) if shows and attempts else ("", None)
@@ -332,7 +343,7 @@ class _Shrinker:
             count=group.number,
             first_at=outcome.at,
             minimal_case=format_sequence(cases),
-            message=(shown.message or UNEXPECTED) + note,
+            message=(shown.message or UNEXPECTED) + _DOUBTS[doubt],
             diagnosis=diagnosis,
             explanation=explanation(diagnosis) if diagnosis else "",
             reproducer=script(
@@ -343,13 +354,14 @@ class _Shrinker:
                     message=shown.message,
                     evidence=evidence,
                     exits="raises SystemExit" in shown.message,
-                    doubtful=note == NOT_AGAIN,
+                    doubtful=bool(doubt),
                 ),
                 self.tally.info,
             ),
             reason=outcome.reason,
             link=outcome.link,
             evidence=evidence,
+            doubt=doubt,
             larger_case=larger_case,
             larger=larger,
         )
@@ -493,7 +505,15 @@ class _Shrinker:
             term = parse({left_out: cause.when[left_out]})
             others = [case for case in passing if near(case) and not term(case)]
             tried += spread(others[: 1 + len(others) // 2], OTHER_CASES // len(cause.when))
-        return self._child.would_fail(name, tuple(tried)) >= FEW
+        return self._child.foretold(name, tried).count("wrong") >= FEW
+
+    def raises_of(self, group: Failures, names: Sequence[str]) -> str | None:
+        """The one of `names` whose fault leaves no result wherever `group` raises."""
+        if self._budget.over:
+            return None
+        some = spread([f.outcome.case for f in group.sample], DIAGNOSED_CASES)
+        given = {name: self._child.foretold(name, some) for name in names}
+        return next((name for name in names if {*given[name]} == {"nothing"}), None)
 
     def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
         if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE) or self._budget.over:

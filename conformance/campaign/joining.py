@@ -90,13 +90,8 @@ def _report(parts: Sequence[_Part]) -> Report:
     about, reports = first.journal.about, [part.report for part in parts]
     names = list(about["implementations"])
     asked = [name for part in parts for name in part.journal.measured if name not in names]
-    results, stops = [], []
-    for name in names:
-        tally, result = _joined(parts, name, strict=about["strict"])
-        results.append(result)
-        if tally.stopped:
-            stops.append(f"{name}: {tally.stopped}; the rest was not run.")
-    witness = _joined(parts, asked[0], strict=about["strict"])[1] if asked else None
+    results = [_joined(parts, name, strict=about["strict"]) for name in names]
+    witness = _joined(parts, asked[0], strict=about["strict"]) if asked else None
     environment = by_run([report.environment for report in reports])
     lines = headline(
         results,
@@ -110,27 +105,25 @@ def _report(parts: Sequence[_Part]) -> Report:
         first.report,
         environment=environment,
         settings=settings,
-        headline=[*lines, *stops, *entries],
+        headline=[*lines, *entries],
         implementations=results,
         witness=witness,
         run=span([report.run for report in reports]),
     )
 
 
-def _joined(
-    parts: Sequence[_Part], name: str, *, strict: bool
-) -> tuple[Tally, ImplementationResult]:
-    """The tally of what all shards ran on one implementation, and the record of it."""
+def _joined(parts: Sequence[_Part], name: str, *, strict: bool) -> ImplementationResult:
+    """The record of what all shards ran on one implementation."""
     met = [(p.folder, p.journal.measured[name]) for p in parts if name in p.journal.measured]
     if not met:
-        raise UsageError(f"{name} was measured in no shard of the run in {parts[0].folder}")
+        raise UsageError(f"no shard of the run in {parts[0].folder} measured {name}")
     (one, info), *others = met
     for folder, other in others:
         before, now = of_implementation(info), of_implementation(other)
         for field in _OF_THE_MACHINE:
             before[field] = now[field] = None
         if changed := difference(before, now):
-            raise UsageError(f"{one} and {folder} are no shards of one run: of {name}, {changed}")
+            raise UsageError(f"{one} and {folder} are not shards of one run: for {name}, {changed}")
     tally, findings, stops = Tally(info), [], []
     for part in parts:
         for decided in part.journal.examples(name):
@@ -142,9 +135,10 @@ def _joined(
         measured = Measured.from_tree(record)
         findings.append(measured.result.findings)
         tally.memory_restarts += measured.memory_restarts
+        tally.slow_restarts += measured.slow_restarts
         tally.refusal = tally.refusal or measured.refusal
         if measured.stopped:
             stops.append(f"shard {part.shard} {measured.stopped}")
     tally.settle()
     tally.stopped = ", ".join(stops)
-    return tally, summary(tally, joined_findings(tally, findings), strict=strict)
+    return summary(tally, joined_findings(tally, findings), strict=strict)

@@ -59,6 +59,8 @@ WITNESSED = (
     40  # configurations on which Keras confirms the reference when something else is measured
 )
 MOST_AT_ONCE = 4  # implementations that are started before the first is measured
+FOR_WITNESS = 0.25  # of the time
+LEAST_FOR_WITNESS, MOST_FOR_WITNESS = 5.0, 20.0  # seconds
 FOR_FINDINGS = 0.25  # of the time, where something fails
 
 
@@ -123,7 +125,7 @@ class Settings:
             raise UsageError(f"jobs must be at most {MOST_JOBS}, not {self.jobs!r:.100}")
         limit = self.max_time
         if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
-            raise UsageError(f"max_time must be a number of seconds above 0, not {limit!r}")
+            raise UsageError(f"max_time must be a finite number above 0, not {limit!r}")
         if self.profile is not None and self.profile not in PROFILES:
             raise UsageError(f"profile {self.profile!r}: allowed are {', '.join(PROFILES)}")
         if self.profile is not None and self.examples is not None:
@@ -173,13 +175,6 @@ class Settings:
         """The command line that repeats the campaign."""
         if self.command is not None:
             return self.command
-        unnamed = [target.name for target in self.implementations if target.payload is not None]
-        if unnamed:
-            given = {
-                "examples": self.examples, "profile": self.profile, "max_time": self.max_time,
-            }  # fmt: skip
-            words = [f"{name}={value!r}" for name, value in given.items() if value is not None]
-            return f"conformance.check({', '.join([unnamed[0], *words, f'seed={self.seed}'])})"
         words = ["conv2d-conformance", "run"]
         for target in self.implementations:
             words += ["--impl", target.name]
@@ -198,6 +193,8 @@ class Settings:
             words += ["--cluster", self.cluster]
         if self.corpus is not None:
             words += ["--corpus", str(self.corpus.path)]
+        if not self.witness:
+            words.append("--no-witness")
         if self.strict:
             words.append("--strict")
         return shlex.join(words)
@@ -293,10 +290,11 @@ class _Campaign:
             teams = [session.team(target, size) for target in settings.targets]
             witnesses = session.team(Target(KERAS), 1) if self._wants_witness() else None
             self.turns = len(teams) + bool(witnesses)
-            self._start_all([*teams, *([witnesses] if witnesses else [])])
+            # Where time is limited, the witness is started in its turn, if there is time for it.
+            self._start_all([*teams, *([witnesses] if witnesses and not settings.max_time else [])])
             for number, team in enumerate(teams, start=1):
                 self.turn = number - 1
-                self._set_deadline(team, number, len(teams))
+                self._set_deadline(team, number / len(teams), bool(witnesses))
                 measured = self._measured(session, team, settings.examples)
                 done.append(measured)
                 if settings.corpus is not None:
@@ -307,7 +305,9 @@ class _Campaign:
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
                 self.turn = len(teams)
-                witness = self._measured(session, witnesses, sample)
+                self._set_deadline(witnesses, 1.0, False)
+                if witnesses.budget.has(LEAST_FOR_WITNESS):
+                    witness = self._measured(session, witnesses, sample)
         except KeyboardInterrupt:  # while a process was started
             if not done:
                 raise
@@ -319,13 +319,13 @@ class _Campaign:
             if self.journal is not None:
                 self.journal.close()
         results = [measured.result for measured in done]
-        seen = None if witness is None else witness.result
+        seen = None if witness is None or not witness.result.cases else witness.result
         report = Report(
             environment=environment([measured.info for measured in done]),
             settings={
                 "seed": settings.seed,
                 "examples": settings.examples,
-                "profile": settings.extent,
+                "profile": None if settings.examples else settings.extent,
                 "max_time": settings.max_time,
                 **({"shard": str(settings.shard)} if settings.shard != WHOLE else {}),
                 "command": settings.command_line(),
@@ -339,11 +339,6 @@ class _Campaign:
                     seen,
                     measures_keras=KERAS in settings.names,
                     keras_installed=keras_is_installed(),
-                ),
-                *(
-                    f"{measured.result.name}: {measured.stopped}; the rest was not run."
-                    for measured in done
-                    if measured.stopped and not (self.interrupted and measured is done[-1])
                 ),
                 *(() if self.interrupted else unneeded(settings.expectations, done)),
             ],
@@ -379,19 +374,34 @@ class _Campaign:
             if in_turn:
                 team.stop()
 
-    def _show(self, team: Team, stage: str, done: int = 0, total: int | None = None) -> None:
-        """Tell how far it is; where time is the limit, by the time."""
+    def _show(
+        self,
+        team: Team,
+        stage: str,
+        done: int = 0,
+        total: int | None = None,
+        explained: float = 0.0,
+    ) -> None:
+        """Tell how far it is; where time is the limit, by the time.
+
+        Of its failures a share is `explained`.
+        """
         if self.settings.max_time is not None:
             share = (time.monotonic() - self.began) / self.settings.max_time
         else:
             part = (1 - FOR_FINDINGS) * min(done / total, 1) if total else 0.0
+            part += FOR_FINDINGS * explained
             share = (self.turn + part) / self.turns
         self.progress(Progress(team.name, stage, done, total, min(share, 1.0)))
 
-    def _set_deadline(self, team: Team, number: int, of: int) -> None:
-        """The time is shared evenly; what one leaves goes to the next."""
-        if self.settings.max_time is not None:
-            team.budget.deadline = self.began + self.settings.max_time * number / of
+    def _set_deadline(self, team: Team, share: float, witnessed: bool) -> None:
+        """Until a share of the time is gone; some of it is kept for a witness.
+
+        The time is shared evenly; what one leaves goes to the next.
+        """
+        if (limit := self.settings.max_time) is not None:
+            kept = min(MOST_FOR_WITNESS, FOR_WITNESS * limit) if witnessed else 0.0
+            team.budget.deadline = self.began + (limit - kept) * share
 
     def _known(self, team: Team) -> Measured | None:
         """What is measured already, findings included, in the run that is resumed."""
@@ -420,6 +430,7 @@ class _Campaign:
             decided=not tally.only_probes,
             refusal=tally.refusal,
             memory_restarts=tally.memory_restarts,
+            slow_restarts=tally.slow_restarts,
             replayed=tally.replayed,
         )
         was_measured = tally.cases or not tally.stopped
@@ -467,6 +478,9 @@ class _Campaign:
             # The time of the run that is resumed may have ended while it looked for findings.
             hard = max(hard, time.monotonic() + self._for_findings())
         team.budget.deadline = hard
+        if hard is not None and not tally.cases:
+            seconds = f"{self.settings.max_time:g}"
+            tally.stopped = tally.stopped or f"starting took all of the {seconds} s of max_time"
         return tally
 
     def _start(self, team: Team) -> Info:
@@ -519,9 +533,19 @@ class _Campaign:
         if self.interrupted:
             found = findings(tally, None, checks=self.settings.checks)
         else:
-            self._show(team, "shrinking", tally.configurations, tally.configurations)
-            confirming = session.another(team)
-            found = findings(tally, team, confirming=confirming, checks=self.settings.checks)
+            tried = tally.configurations
+
+            def show(number: int, of: int) -> None:
+                stage = f"explaining failure {number} of {of}"
+                self._show(team, stage, tried, tried, explained=(number - 1) / of)
+
+            found = findings(
+                tally,
+                team,
+                confirming=session.another(team),
+                checks=self.settings.checks,
+                progress=show,
+            )
             self.interrupted = found.interrupted
         team.stop()
         return summary(tally, found, strict=self.settings.strict)

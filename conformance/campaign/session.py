@@ -192,17 +192,18 @@ class _Here(Trying[_Ended]):
             if self._is_left_over() and able:
                 waiting = able[:1]
                 able.clear()
+        for thread in self.threads:  # each has said that it is done
+            thread.join()
         self._tell_refusals()
 
     def end(self) -> None:
-        """Let the threads end; what they are busy with is given up where it is not done."""
+        """Let the threads end; where `run` was left early, what they are busy with is given up."""
         self.stopped.set()
         if any(thread.is_alive() for thread in self.threads):
             self.team.abort()
         for thread in self.threads:
             thread.join()
-        while not self.queue.empty():  # decided, and not taken when the loop was left
-            message = self.queue.get()
+        for message in self.left():
             if isinstance(message, Answered):
                 self.tried(message)
         self.tally.memory_restarts = sum(w.observer.memory_restarts for w in self.team.workers)
@@ -230,7 +231,7 @@ class _Here(Trying[_Ended]):
                     raise
         except BaseException as raised:  # noqa: BLE001 - raised again by who takes from the queue
             error = None if worker.aborted else raised
-        self.queue.put(_Ended(worker, error))
+        self.put(_Ended(worker, error))
 
     def _example(self, worker: Worker, planned: Planned) -> None:
         replies = worker.run(planned.example, self.checks)
@@ -245,7 +246,7 @@ class _Here(Trying[_Ended]):
             reply = next(replies)
             if self.team.budget.stop.is_set() or worker.aborted:
                 return  # the process was ended under it
-            self.queue.put(Answered(planned, at, planned.example[:number], reply, row))
+            self.put(Answered(planned, at, planned.example[:number], reply, row))
             self.answered[name] = number
         self.answered.pop(name)
 

@@ -52,7 +52,8 @@ def summary(tally: Tally, found: Found, *, strict: bool = False) -> Implementati
         plan=plan,
         ratios={dtype: _distribution(v) for dtype, v in sorted(tally.ratios.items())},
         accumulation=info.declared.accumulation or "float64",
-        interrupted=bool(tally.stopped),
+        interrupted=bool(tally.stopped) or found.interrupted,
+        stopped=_stopped(tally, found),
         declared=None if info.capabilities is None else asdict(info.capabilities),
         capabilities=tally.probed,
         area=_area(tally),
@@ -62,6 +63,12 @@ def summary(tally: Tally, found: Found, *, strict: bool = False) -> Implementati
         open=_open(tally),
         passing=_passing(tally),
     )
+
+
+def _stopped(tally: Tally, found: Found) -> str:
+    if tally.stopped:
+        return f"{tally.stopped}; the rest was not run."
+    return "interrupted before all failures were explained." if found.interrupted else ""
 
 
 def _counts(tally: Tally) -> dict[str, dict[str, int]]:
@@ -96,13 +103,13 @@ def _notes(tally: Tally) -> list[str]:
         notes.append(f"Could not be started in {tally.refusal}.")
     if tally.memory_restarts:
         notes.append(
-            f"Memory grew by 2 GiB; its process was restarted {tally.memory_restarts} "
-            f"time{'s' * (tally.memory_restarts != 1)}."
+            f"Its process was restarted {tally.memory_restarts} "
+            f"time{'s' * (tally.memory_restarts != 1)} because its memory had grown by 2 GiB."
         )
     if tally.slow_restarts:
         notes.append(
-            f"It became slower and slower; its process was restarted {tally.slow_restarts} "
-            f"time{'s' * (tally.slow_restarts != 1)}, after which it was fast again."
+            f"Its process was restarted {tally.slow_restarts} "
+            f"time{'s' * (tally.slow_restarts != 1)} because it had become slow."
         )
     return notes
 

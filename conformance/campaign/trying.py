@@ -7,7 +7,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,12 +20,9 @@ from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.journals.tally import Tally
 from conformance.plan import CORPUS, Example, Planned, Undrawn
 from conformance.processes.limits import Budget
-from conformance.processes.process import Lost
 from conformance.processes.worker import Reply, Worker
-from conformance.results import Status
 from conformance.targets import Target
 
-_LOST = frozenset({Status.CRASHED, Status.TIMED_OUT})
 T = TypeVar("T")
 
 
@@ -111,8 +108,7 @@ class Answered:
 class Trying(ABC, Generic[T]):
     """Takes examples from a plan, leaves out what is decided, and counts what comes back.
 
-    What does the work puts it on `queue`, of what is `Answered` and other messages; the caller's
-    thread takes it from there.
+    What does the work puts messages, what is `Answered` among them; the caller's thread takes them.
     """
 
     def __init__(
@@ -126,10 +122,11 @@ class Trying(ABC, Generic[T]):
     ) -> None:
         self.team, self.planned, self.tally, self.checks = team, planned, tally, checks
         self.journal, self.began = journal, began
-        self.queue: queue.SimpleQueue[Answered | T] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Answered | T] = queue.SimpleQueue()
+        self._waiting = threading.Semaphore(0)  # as many as there are messages
         self.lock = threading.Lock()  # of the plan
         self.stopped = threading.Event()
-        self.lost: Counter[Status] = Counter()
+        self.lost: Counter[str] = Counter()
         self.returned = 0
         self.given_up = False
 
@@ -147,10 +144,21 @@ class Trying(ABC, Generic[T]):
     def end(self) -> None:
         """Give up what is not done."""
 
+    def put(self, message: Answered | T) -> None:
+        """Hand over a message, from any thread."""
+        self._messages.put(message)
+        self._waiting.release()
+
     def take(self) -> Answered | T:
-        """The next message; Ctrl-C leaves it."""
+        """The next message. Ctrl-C leaves it where it is: then it is among what is `left`."""
         with ENDING.may_leave():
-            return self.queue.get()
+            self._waiting.acquire()
+        return self._messages.get()
+
+    def left(self) -> Iterator[Answered | T]:
+        """The messages that were not taken."""
+        while not self._messages.empty():
+            yield self._messages.get()
 
     @property
     def is_over(self) -> bool:
@@ -188,7 +196,7 @@ class Trying(ABC, Generic[T]):
         for decided in journal.examples(self.team.name):
             planned = decided.planned
             for outcomes in decided.outcomes if planned.part != CORPUS else ():
-                self._count(next((o.status for o in outcomes if o.status in _LOST), None))
+                self._count(outcomes)
             self.tally.add_example(planned, decided.outcomes, decided.configurations)
             yield Tried(planned, planned.at, planned.example, decided.outcomes[-1])
 
@@ -208,14 +216,15 @@ class Trying(ABC, Generic[T]):
         if tried.is_last:
             self.tally.finished(planned.part, len(planned.configurations()))
         if planned.part != CORPUS:
-            self._count(message.reply.status if isinstance(message.reply, Lost) else None)
+            self._count(outcomes)
         if self.journal is not None and message.row is not None:
             self.journal.decided(message.row, outcomes, time.monotonic() - self.began)
         return tried
 
-    def _count(self, lost: Status | None) -> None:
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
         """Stop where there is nothing more to learn from further cases."""
-        if lost is None:
+        lost = next((outcome.lost for outcome in outcomes if outcome.lost), "")
+        if not lost:
             self.returned += 1
             return
         self.lost[lost] += 1
@@ -225,6 +234,6 @@ class Trying(ABC, Generic[T]):
             self.stopped.set()
             self.given_up = True
         if self.given_up:
-            words = {Status.CRASHED: "crashed", Status.TIMED_OUT: "timed out"}
-            kinds = " and ".join(f"{n} {words[s]}" for s, n in sorted(self.lost.items()))
-            self.tally.stopped = f"stopped when {kinds} of {total + self.returned} cases"
+            kinds = [f"{n} {how.replace('_', ' ')}" for how, n in sorted(self.lost.items())]
+            tried = total + self.returned
+            self.tally.stopped = f"stopped after {' and '.join(kinds)} of {tried} cases"

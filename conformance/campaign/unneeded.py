@@ -53,7 +53,7 @@ def _why(entry: Expectation, done: Sequence[Measured]) -> str:
         if any(fnmatchcase(name, entry.implementation) for name in measured.info.names)
     ]
     if not named:
-        return f"nothing that was measured is called {entry.implementation}"
+        return f"no measured implementation matches {entry.implementation}"
     if not any(fnmatchcase(info.version, entry.version) for info in named):
-        return f"no version is {entry.version}"
-    return f"no case of {' or '.join(entry.checks)} is one that it names"
+        return f"no measured version matches {entry.version}"
+    return f"no case of {' or '.join(entry.checks)} meets its condition"

@@ -9,7 +9,7 @@ from conformance.calls import GRADIENTS, Call
 from conformance.checks import claims, life, shapes, state, values
 from conformance.checks.check import Check, Found, Seen
 from conformance.checks.trial import CheckFailure, Trial, generic
-from conformance.errors import Crashed, Unsupported
+from conformance.errors import PRINTED, Crashed, Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.memory import Memory
 from conformance.observing.question import Question, asked
@@ -110,7 +110,7 @@ def _make(check: Check, trial: Trial) -> Judgement:
         reason = str(unsupported) or "no reason given"
         return Judgement(check.name, Status.UNSUPPORTED, reason, reason)
     except Crashed as end:
-        cause = generic(str(end).partition(" (")[0])  # what it printed belongs to the message
+        cause = generic(str(end).partition(PRINTED)[0])  # what it printed belongs to the message
         return Judgement(check.name, Status.CRASHED, cause, str(end))
 
 

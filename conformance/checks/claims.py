@@ -42,7 +42,7 @@ def claimed_capability(trial: Trial) -> None:
         claimed = probes(trial.info.capabilities)
         names = [wording(p.need) for p in claimed if p.claimed and p.case == trial.case]
         raise CheckFailure(
-            f"claims {', '.join(names)}, and refuses it", f"refuses {trial.case}: {refusal}"
+            f"claims {', '.join(names)} but refuses it", f"refuses {trial.case}: {refusal}"
         ) from None
     except CheckFailure:
         return  # another check tells

@@ -668,7 +668,7 @@ def refused_on_purpose(trial: Trial) -> None:
         error = _raised(got[stage]) if stage not in variation.differs else None
         if error and not _OWN_ERRORS & set(error.types):
             raise CheckFailure(
-                f"{_SAID[stage]} refuses a value of {variation.argument} by accident",
+                f"{_SAID[stage]} refuses a value of {variation.argument} with an unrelated error",
                 f"{stage} of {variation.argument}={variation.source} raises {error.text}",
             )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from conformance.capabilities import Capabilities
+from conformance.capabilities import FLOAT32_SUMS, FLUSHES, HALF_SUMS, Capabilities
 from conformance.checks.check import Found, Seen, check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
@@ -16,21 +16,6 @@ from conformance.special import SHOWN, Sort, sorts
 from conformance.sums import kept_sums
 from reference_impl.dtypes import format_of
 
-FLUSHES = (
-    "numbers below the normal range count as 0; if that is meant, declare "
-    "Capabilities(flushes_subnormals=True)"
-)
-FLOAT32_SUMS = (
-    "float64 data give the accuracy of float32; if that is meant, declare "
-    "Capabilities(accumulation='float32')"
-)
-
-_HALF_SUMS = {
-    dtype: f"{dtype} data give the accuracy of sums in {dtype}; if that is meant, declare "
-    f"Capabilities(accumulation='{dtype}')"
-    for dtype in ("float16", "bfloat16")
-}
-HALF_SUMS = tuple(_HALF_SUMS.values())
 BEYOND = "errors exceed the derived bound"
 ORDINARY = ("normal", "cancelling")  # data whose products are far from both ends of the range
 MANY = 32  # products, and results, that tell how precise the sums were
@@ -58,7 +43,7 @@ def bounded_values(trial: Trial) -> Found:
         elif _is_float32_sum(trial):
             cause = FLOAT32_SUMS
         elif _is_half_sum(trial):
-            cause = _HALF_SUMS[trial.case.compute_dtype]
+            cause = HALF_SUMS[trial.case.compute_dtype]
         raise _difference(trial, cause, ratio)
     return Found(ratio, _precision_of_sums(trial))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from conformance.errors import Crashed, UsageError, first_line
+from conformance.errors import PRINTED, Crashed, UsageError, first_line
 from conformance.implementations.base import Implementation
 from conformance.implementations.info import Reproducer
 from conformance.implementations.records import (
@@ -252,7 +252,7 @@ class _Running:
         return f"ends with signal {-code}"
 
     def _last_words(self, start: int) -> str:
-        """The last line that it wrote to stderr from `start` on."""
+        """The last line that it wrote to stderr from `start` on, as `Crashed` says it."""
         text = self._said.last(start).decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return f" ({lines[-1][:200]})" if lines else ""
+        return f"{PRINTED}{lines[-1][:200]}" if lines else ""

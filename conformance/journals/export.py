@@ -31,7 +31,7 @@ def to_parquet(folder: Path, path: Path) -> int:
         from pyarrow import parquet
     except ModuleNotFoundError:
         raise UsageError(
-            "export needs PyArrow: pip install 'conv2d-conformance[export]' brings it"
+            "export needs PyArrow; install it with pip install 'conv2d-conformance[export]'"
         ) from None
     arrow: Any = pyarrow
     schema = arrow.schema(

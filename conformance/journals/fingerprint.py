@@ -59,7 +59,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What of `now` was something else before, in words; empty where nothing was."""
     before, now = _plain(dict(before)), _plain(dict(now))
     return ", ".join(
-        f"{name.replace('_', ' ')} was {_shown(before.get(name))} and is {_shown(value)}"
+        f"{name.replace('_', ' ')} was {_shown(before.get(name))}, now {_shown(value)}"
         for name, value in now.items()
         if before.get(name) != value
     )

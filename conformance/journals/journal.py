@@ -54,7 +54,7 @@ LEFT JOIN verdicts told ON told.id = verdicts
 _IN_ORDER = " ORDER BY implementation, part, number, position"
 _KEPT = (
     *("check", "status", "cause", "message", "seen", "reason", "link", "strict"),
-    *("foreign_memory", "entry"),
+    *("foreign_memory", "entry", "lost"),
 )
 Key = tuple[int, int, int, int]  # of a row
 

@@ -24,7 +24,7 @@ class Measured:
         stopped: why not everything planned was run, or empty.
         seconds: what it took.
         decided: whether anything of the plan was decided, not only of the probes.
-        entries, refusal, memory_restarts, replayed: as in `Tally`.
+        entries, refusal, memory_restarts, slow_restarts, replayed: as in `Tally`.
     """
 
     info: Info
@@ -35,6 +35,7 @@ class Measured:
     decided: bool = True
     refusal: str = ""
     memory_restarts: int = 0
+    slow_restarts: int = 0
     replayed: dict[str, str] = field(default_factory=dict)
 
     def to_tree(self) -> dict[str, Any]:
@@ -45,8 +46,10 @@ class Measured:
             "stopped": self.stopped,
             "entries": self.entries,
             "seconds": self.seconds,
+            "decided": self.decided,
             "refusal": self.refusal,
             "memory_restarts": self.memory_restarts,
+            "slow_restarts": self.slow_restarts,
             "replayed": self.replayed,
         }
 
@@ -66,8 +69,10 @@ class Measured:
             str(tree["stopped"]),
             {entry: dict(met) for entry, met in dict(tree["entries"]).items()},
             float(tree["seconds"]),
+            decided=bool(tree["decided"]),
             refusal=str(tree["refusal"]),
             memory_restarts=int(tree["memory_restarts"]),
+            slow_restarts=int(tree["slow_restarts"]),
             replayed=dict(tree["replayed"]),
         )
 

@@ -17,8 +17,8 @@ from conformance.processes.worker import Flaky, Reply
 from conformance.results import Status
 
 EXPECTABLE = frozenset({Status.PASSED, Status.FAILED, Status.CRASHED, Status.TIMED_OUT})
-LOST = frozenset({Status.CRASHED, Status.FLAKY})
-BY_CHANCE = "reads memory that is not its own, so what it gives is chance"
+_ENDED = frozenset({Status.CRASHED, Status.FLAKY})
+BY_CHANCE = "reads memory that is not its own, so its results are random"
 FIRST_CALL = output_shape.name  # it reads the first call, and so meets a crash
 
 
@@ -40,6 +40,7 @@ class Outcome:
         strict: whether an unexpected pass fails the run.
         foreign_memory: whether it is expected to fail because memory is read that is not its own.
         entry: which entry expects the failure, as `Expectation.where`.
+        lost: ``crashed`` or ``timed_out`` where there was no answer, expected or not; else empty.
     """
 
     check: str
@@ -55,6 +56,7 @@ class Outcome:
     strict: bool = False
     foreign_memory: bool = False
     entry: str = ""
+    lost: str = ""
 
 
 def outcomes_of(
@@ -70,8 +72,10 @@ def outcomes_of(
     A case without an answer is told by the check that was asked for, of several by the first.
     """
     asked = checks[0] if len(checks) == 1 else FIRST_CALL
+    lost = str(reply.status) if isinstance(reply, Lost) else ""
     return [
-        _outcome(judgement, at, case, info, expectations) for judgement in _judgements(reply, asked)
+        replace(_outcome(judgement, at, case, info, expectations), lost=lost)
+        for judgement in _judgements(reply, asked)
     ]
 
 
@@ -106,7 +110,7 @@ def _outcome(
 
 
 def _is_expected(entry: Expectation, judgement: Judgement, info: Info, case: Case) -> bool:
-    if entry.foreign_memory and judgement.status in LOST:
+    if entry.foreign_memory and judgement.status in _ENDED:
         return entry.applies(info, case)
     return judgement.status in EXPECTABLE and entry.covers(judgement.check, info, case)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from conformance.calls import Call
 from conformance.checks import Judgement, Trial, calls_for, judge, question_for
-from conformance.diagnosis import diagnose, would_fail
+from conformance.diagnosis import Foretold, diagnose, foretold
 from conformance.evidence import explain
 from conformance.observing.observation import EnvelopeError, TroubleError, read
 from conformance.processes.messages import (
@@ -26,11 +26,11 @@ from conformance.processes.messages import (
     DiagnoseCalls,
     Explain,
     Foreign,
+    Foretell,
     HarnessError,
     Judge,
     Trying,
     TryingKey,
-    WouldFail,
 )
 from conformance.results import Evidence
 from conformance.sequences import diagnose_calls
@@ -56,7 +56,9 @@ class Bench:
         except Exception as error:  # noqa: BLE001 - told as a harness error
             return HarnessError(f"{type(error).__name__}: {error}")
 
-    def _handle(self, request: Any) -> bytes | list[Judgement] | Evidence | str | int | None:
+    def _handle(
+        self, request: Any
+    ) -> bytes | list[Judgement] | list[Foretold] | Evidence | str | None:
         if isinstance(request, Ask):
             trial, _ = self._trial(request.trying)
             return pickle.dumps(question_for(trial, request.trying.checks))
@@ -67,8 +69,8 @@ class Bench:
         if isinstance(request, DiagnoseCalls):
             processes = [[self._observed(*one) for one in calls] for calls in request.processes]
             return diagnose_calls(processes, request.first)
-        if isinstance(request, WouldFail):
-            return sum(would_fail(request.fault, Trial(t.case, t.info)) for t in request.cases)
+        if isinstance(request, Foretell):
+            return [foretold(request.fault, Trial(one.case, one.info)) for one in request.cases]
         assert isinstance(request, Diagnose)
         trials = [self._observed(*one) for one in request.answers]
         return diagnose(trials, request.first, pairs=request.pairs)

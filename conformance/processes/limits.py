@@ -135,5 +135,9 @@ class Budget:
 
     @property
     def over(self) -> bool:
-        late = self.deadline is not None and time.monotonic() >= self.deadline
-        return self.stop.is_set() or late
+        return not self.has(0.0)
+
+    def has(self, seconds: float) -> bool:
+        """Whether more than so many seconds are left."""
+        late = self.deadline is not None and time.monotonic() + seconds >= self.deadline
+        return not (self.stop.is_set() or late)

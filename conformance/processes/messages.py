@@ -101,8 +101,8 @@ class DiagnoseCalls:
 
 
 @dataclass(frozen=True, slots=True)
-class WouldFail:
-    """Request: on how many of the cases the fault of that name gives a wrong array."""
+class Foretell:
+    """Request: what the fault of that name gives on each of the cases."""
 
     fault: str
     cases: tuple[Trying, ...]

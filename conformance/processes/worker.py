@@ -9,6 +9,7 @@ from typing import Any
 from conformance.case import Case
 from conformance.checks import Judgement
 from conformance.checks.shapes import output_shape
+from conformance.diagnosis import Foretold
 from conformance.implementations.info import Info
 from conformance.processes.judges import Judges
 from conformance.processes.limits import Budget, Limits, Patience
@@ -18,10 +19,10 @@ from conformance.processes.messages import (
     DiagnoseCalls,
     Explain,
     Foreign,
+    Foretell,
     HarnessError,
     Judge,
     Trying,
-    WouldFail,
 )
 from conformance.processes.process import Lost, ObserverProcess
 from conformance.results import Evidence, Status
@@ -155,12 +156,12 @@ class Worker:
         reply = self._judges.request(sequences[0][0], DiagnoseCalls(tuple(processes), first))
         return reply if isinstance(reply, str) else None
 
-    def would_fail(self, fault: str, cases: tuple[Case, ...]) -> int:
-        """On how many of `cases` the fault of that name gives a wrong array."""
+    def foretold(self, fault: str, cases: Sequence[Case]) -> list[Foretold]:
+        """What the fault of that name gives on each of `cases`; [] where that cannot be told."""
         info = self.start()
         trials = tuple(Trying(info, case) for case in cases)
-        reply = self._judges.request(cases[0], WouldFail(fault, trials)) if cases else 0
-        return reply if isinstance(reply, int) else 0
+        reply = self._judges.request(cases[0], Foretell(fault, trials)) if cases else []
+        return reply if isinstance(reply, list) else []
 
     def printed(self) -> list[str]:
         """The last lines that the implementation wrote to stdout and stderr."""

@@ -1,4 +1,4 @@
-"""A script for each finding: it fails today and passes once the implementation is mended.
+"""A script for each finding: it fails today and passes once the implementation is fixed.
 
 It holds the arrays, makes the calls, and ends in an assertion; its exit code is 1 or 0, as
 ``git bisect run`` wants it. It needs this suite only where what is measured does, or where the
@@ -45,7 +45,7 @@ class Shown:
         check, status, message: as in `Finding`.
         evidence: what is known of the worst element.
         exits: whether the call raises what would end a script with another exit code.
-        doubtful: whether it was not met again in a process of its own.
+        doubtful: whether it was not reproduced in a process of its own.
     """
 
     cases: tuple[Case, ...]
@@ -74,9 +74,9 @@ def _heading(shown: Shown, info: Info) -> str:
     said = [f"{who}: {shown.check}", shown.message, f"case {format_sequence(shown.cases)}"]
     lines = [f"# {in_a_line(text)}" for text in said if text]
     promise = (
-        "# It was not met again in a fresh process, so this may end with exit code 0."
+        "# It was not reproduced in a fresh process, so this may end with exit code 0."
         if shown.doubtful
-        else "# Exit code 1 as long as it fails, 0 once it is mended."
+        else "# Exit code 1 as long as it fails, 0 once it is fixed."
     )
     return "\n".join([*lines, promise, ""])
 

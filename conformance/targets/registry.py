@@ -131,7 +131,7 @@ def refuse_unknown(name: str) -> None:
             attribute = name.removeprefix(stem).lstrip(".") or "conv2d"
             hint = f"; for something in {stem}.py write {stem}:{attribute}"
         raise UsageError(
-            f"unknown implementation {name!r}: installed are {', '.join(known_names())}, and "
+            f"unknown implementation {name!r}; available are {', '.join(known_names())}, and "
             f"anything importable as module:attr{hint}"
         )
 
@@ -154,9 +154,9 @@ def _import(path: str, name: str) -> Any:
                 f"cannot import module {module_name!r} of {name!r}: there is no module "
                 f"{error.name!r} here or among the installed packages"
             ) from None
-        raise UsageError(f"importing {module_name!r} fails: {describe(error)}") from None
+        raise UsageError(f"importing {module_name!r} failed: {describe(error)}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
-        raise UsageError(f"importing {module_name!r} fails: {describe(error)}") from None
+        raise UsageError(f"importing {module_name!r} failed: {describe(error)}") from None
     for part in attribute.split("."):
         if not hasattr(target, part):
             public = [n for n in dir(target) if not n.startswith("_")]

@@ -32,7 +32,7 @@ def wrap(name: str, target: Any) -> Implementation:
         try:
             target = target()
         except Exception as error:  # noqa: BLE001 - a stranger's constructor
-            raise UsageError(f"making {name!r} fails: {describe(error)}") from None
+            raise UsageError(f"creating {name!r} failed: {describe(error)}") from None
     target = layer_class(target)
     if isinstance(target, Implementation):
         with contextlib.suppress(AttributeError):  # a property or a frozen dataclass keeps its own

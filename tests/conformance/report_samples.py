@@ -390,7 +390,7 @@ def claiming(name: str = "fast:Winograd", **changes: Any) -> ImplementationResul
     findings = [
         Finding(
             check="claimed_capability",
-            cause=f"claims {probes[number].need}, and refuses it",
+            cause=f"claims {probes[number].need} but refuses it",
             status=status,
             count=1,
             first_at=1,

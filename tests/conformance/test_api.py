@@ -337,7 +337,7 @@ def test_without_pandas_there_is_one_sentence(failing: Report, monkeypatch: pyte
     with pytest.raises(UsageError) as caught:
         failing.to_frame()
     assert str(caught.value) == (
-        "to_frame needs pandas: pip install 'conv2d-conformance[notebook]' brings it"
+        "to_frame needs pandas; install it with pip install 'conv2d-conformance[notebook]'"
     )
 
 
@@ -410,7 +410,12 @@ def test_parameters_that_make_no_sense_are_refused_where_they_are_written(
         (planted.right, "claimed_capability", pytest.skip.Exception, "does not apply"),
         (planted.does_nothing, "exact_values", pytest.skip.Exception, "unsupported: this library"),
         (planted.swapped_as_expected, "exact_values", pytest.xfail.Exception, "swaps the two"),
-        (planted.mended, "exact_values", pytest.fail.Exception, "a strict entry expects a failure"),
+        (
+            planted.mended,
+            "exact_values",
+            pytest.fail.Exception,
+            "a strict entry expects it to fail",
+        ),
         (planted.ClaimsGroups, "claimed_capability", pytest.fail.Exception, "claims groups, and"),
     ],
 )

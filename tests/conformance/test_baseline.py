@@ -109,7 +109,7 @@ def test_an_entry_that_matches_nothing_is_told(tmp_path: Path):
     told = [line for line in report.headline if "matched nothing" in line]
     assert len(told) == 2
     assert "entry 1 (known)" in told[0]
-    assert "nothing that was measured is called mylob" in told[0]
+    assert "no measured implementation matches mylob" in told[0]
     assert "no case of exact_values" in told[1]
 
 

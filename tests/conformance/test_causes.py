@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance.capabilities import FLUSHES
 from conformance.case import Case
 from conformance.causes import (
     Failing,
@@ -62,6 +63,24 @@ def test_two_faults_are_two_whatever_else_they_share():
         finding("bounded_values", diagnosis="bias_ignored", when={"groups": "> 1"}),
     ]
     assert parts(found) == [[0], [1]]
+
+
+def test_what_is_never_checked_on_the_same_case_has_causes_of_its_own():
+    half = finding("bounded_values", when={"compute_dtype": "float16"})
+    computes = finding("refused_call", when={"compute_dtype": "float16", "groups": "> 1"})
+    assert parts([half, computes], [failing(EVEN, ODD[:2]), failing(ODD[2:])]) == [[0], [1]]
+    assert parts([half, computes], [failing(EVEN, ODD), failing(ODD[2:])]) == [[0, 1]]
+
+
+def test_the_condition_of_few_failures_is_no_part_of_the_verdict():
+    (cause,) = grouped([finding(when={"groups": "> 1"}, count=2)])
+    assert sentence(cause) == "values differ from the exact result"
+
+
+def test_what_may_be_intended_says_what_to_declare():
+    (cause,) = grouped([finding("bounded_values", cause=FLUSHES)])
+    assert sentence(cause) == FLUSHES
+    assert cause.advice == "if intended, declare Capabilities(flushes_subnormals=True)"
 
 
 def test_one_condition_is_one_cause_and_none_is_no_condition():
@@ -221,7 +240,7 @@ def test_what_is_not_there_is_told_last_with_what_to_declare(when: dict[str, Any
     assert [cause.findings for cause in told] == [[1], [0]]
     assert [cause.advice for cause in told] == [
         "",
-        f"if that is meant, raise conformance.Unsupported, or declare Capabilities({declared})",
+        f"if intended, raise conformance.Unsupported, or declare Capabilities({declared})",
     ]
 
 

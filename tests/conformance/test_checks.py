@@ -16,11 +16,10 @@ from wrong_layers import WRONG
 
 import reference_impl
 from conformance import Capabilities, Unsupported
-from conformance.capabilities import EVERYTHING, probes
+from conformance.capabilities import EVERYTHING, FLUSHES, probes
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement
 from conformance.checks.life import RULES
-from conformance.checks.values import FLUSHES
 from conformance.faults import FAULTS
 from conformance.results import Status
 from conformance.selftest.correct import CORRECT
@@ -391,7 +390,9 @@ def test_float64_summed_in_float32_is_named_with_what_to_declare():
     wide = replace(BOUNDED, dtype="float64")
     made = judged(conv2d, wide)
     assert [n for n, j in made.items() if j.status is Status.FAILED] == ["bounded_values"]
-    assert made["bounded_values"].cause.startswith("float64 data give the accuracy of float32")
+    assert made["bounded_values"].cause.startswith(
+        "float64 results are only as accurate as float32"
+    )
     assert "Capabilities(accumulation='float32')" in made["bounded_values"].cause
     assert failing(conv2d, BOUNDED) == failing(Declares, wide) == []
 
@@ -417,7 +418,7 @@ def test_16_bits_summed_in_16_bits_are_named_with_what_to_declare(
 ):
     made = judged(FAULTS[fault].function(), Case.parse(case))["bounded_values"]
     assert made.status is Status.FAILED
-    assert made.cause.startswith("float16 data give the accuracy of sums in float16") is named
+    assert made.cause.startswith("float16 results are only as accurate as sums in float16") is named
     assert ("Capabilities(accumulation='float16')" in made.cause) is named
 
 

@@ -50,7 +50,7 @@ def refused(target: type[Implementation]) -> list[str]:
 
 
 def test_who_claims_groups_and_refuses_them_fails_on_that_alone():
-    assert refused(planted.ClaimsGroups) == ["claims groups, and refuses it"]
+    assert refused(planted.ClaimsGroups) == ["claims groups but refuses it"]
     grouped = next(p.case for p in probes(Capabilities()) if p.need == ("groups", ""))
     found = judged(planted.ClaimsGroups, grouped)
     assert found["claimed_capability"].message == f"refuses {grouped}: this library has no groups"
@@ -81,7 +81,7 @@ class RefusesEverything(planted.Declared):
 
 
 def test_a_refusal_by_an_exception_of_the_engine_counts_too():
-    assert refused(RefusesOneDtype) == ["claims dtype bfloat16, and refuses it"]
+    assert refused(RefusesOneDtype) == ["claims dtype bfloat16 but refuses it"]
 
 
 def test_who_refuses_everything_it_claims_is_told_so_capability_by_capability():

@@ -408,6 +408,14 @@ def test_two_runs_are_compared(command: Command, tmp_path: Path):
     back = command("diff", "bad", "good")
     assert back.code == 0
     assert re.search(r"0 new, [1-9]\d* fixed, 0 still failing", back.out)
+    command("baseline", "bad", "--out", "known.toml")
+    command(*common, "known", "--xfail", "known.toml")
+    listed = command("diff", "bad", "known")
+    assert listed.code == 0
+    assert re.search(r"0 new, 0 fixed, 0 still failing, .*, [1-9]\d* now expected", listed.out)
+    unlisted = command("diff", "known", "bad")
+    assert unlisted.code == 1
+    assert re.search(r"0 new, .*, [1-9]\d* no longer expected", unlisted.out)
     same = command("diff", "bad", "bad/results.json")
     assert same.code == 0
     assert re.search(r"0 new, 0 fixed, [1-9]\d* still failing", same.out)

@@ -28,7 +28,7 @@ RUN = (
 )
 PLANNED = plan(0, Asked("function"), limit=12)
 CASES = sum(len(one.example) for one in PLANNED) + len({p.case for p in probes(None)})
-UNDERSTOOD = "Interrupted: writing what was decided. Again to leave at once."
+UNDERSTOOD = "Interrupted: writing the report. Press Ctrl-C again to leave at once."
 
 
 @pytest.fixture
@@ -90,7 +90,10 @@ def test_what_was_decided_is_reported_and_a_resumed_run_does_the_rest(
     assert "Traceback" not in errors
     (result,) = results(earlier)["implementations"]
     assert result["name"] == "phases:conv2d"
-    assert (result["configurations"] < 12) == (phase == "cases") == result["interrupted"]
+    assert (result["configurations"] < 12) == (phase == "cases")
+    assert result["interrupted"]
+    assert result["stopped"].startswith("interrupted")
+    assert {finding["doubt"] for finding in result["findings"]} == {"time"}
     for counts in result["checks"].values():
         assert sum(counts.values()) <= result["cases"]
     known = decided(earlier)
@@ -166,7 +169,7 @@ def test_a_report_that_is_being_written_is_written_whole_or_not_at_all(earlier: 
         assert not any(after[name] == before[name] for name in FILES)
         assert json.loads(after["results.json"])["implementations"][0]["configurations"] == 12
     assert done(*RUN, "--resume", cwd=earlier.parent).returncode == 1
-    assert not list(earlier.glob(".*.*.[0-9]*"))
+    assert not list(earlier.glob(".*unfinished"))
 
 
 # Others are killed, and there is no room ----------------------------------------------------------

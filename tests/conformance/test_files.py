@@ -417,6 +417,4 @@ def test_what_is_refused_is_refused_by_the_command_line(
         cli.main()
     assert left.value.code == 2
     said = capsys.readouterr().err
-    assert re.fullmatch(
-        r"conv2d-conformance: cannot read .*cases\.bin: it is no regular file\n", said
-    )
+    assert re.fullmatch(r"conv2d-conformance: cannot read .*cases\.bin: not a regular file\n", said)

@@ -8,7 +8,7 @@ import pytest
 import report_samples as samples
 
 from conformance.headline import headline
-from conformance.results import Finding, Status
+from conformance.results import Finding, Status, Verdict
 
 AGREE = "Real Keras and the reference agree on every case."
 
@@ -25,7 +25,21 @@ def test_an_unlisted_disagreement_comes_first():
     lines = headline(
         [samples.conforming("a")], samples.failing(), measures_keras=False, keras_installed=True
     )
-    assert lines[0].startswith("Keras and the reference disagree, unlisted: ")
+    assert lines[0].startswith("Keras and the reference disagree where no entry expects it: ")
+
+
+def test_of_keras_that_was_not_tried_nothing_is_said():
+    untried = samples.conforming(verdict=Verdict.INCONCLUSIVE, cases=0, configurations=0)
+    lines = headline([untried], None, measures_keras=True, keras_installed=True)
+    assert len(lines) == 1
+    assert "no value was judged in 0 cases" in lines[0]
+
+
+def test_a_failure_of_the_suite_is_told_as_such():
+    lost = replace(expected_ones(2)[0], status=Status.HARNESS_ERROR)
+    open_ = samples.conforming("a", verdict=Verdict.INCONCLUSIVE, findings=[lost])
+    (line, *_) = headline([open_], None, measures_keras=False, keras_installed=True)
+    assert line.startswith("a is inconclusive: the suite itself failed 2 times in ")
 
 
 def test_known_faults_are_counted_in_one_line():

@@ -112,7 +112,7 @@ class SaysItInADict(planted.Declared):
     [
         (Lacks, ["'mine'", "neither conv2d nor layer"]),
         (Lacks(), ["'mine'", "neither conv2d nor layer"]),
-        (CannotBeMade, ["making 'mine' fails", "OSError: no licence found"]),
+        (CannotBeMade, ["creating 'mine' failed", "OSError: no licence found"]),
         (Promises, ["'mine'", "claims gradients", "no method gradients"]),
         (SaysItInADict, ["'mine'", "conformance.Capabilities", "{'groups': False}"]),
         (3, ["'mine'", "int 3"]),

@@ -238,7 +238,9 @@ def test_a_crash_quotes_the_last_line_on_stderr(started: Start):
         try:
             with pytest.raises(Unsupported):
                 ask(implementation)
-            with pytest.raises(Crashed, match=r"^ends with exit code 4 \(out of range\)$"):
+            with pytest.raises(
+                Crashed, match=r"^ends with exit code 4; the last line it printed: out of range$"
+            ):
                 ask(implementation)
         finally:
             os.dup2(own, 2)

@@ -171,8 +171,8 @@ def make_sparse(path: Path) -> None:
     [
         (lambda path: None, "cannot read"),
         (Path.mkdir, "Is a directory"),
-        (make_fifo, "no regular file"),
-        (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
+        (make_fifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
         (lambda path: path.symlink_to(path.name), "cannot read"),
         (make_sparse, "is larger than 16 MiB"),
         (lambda path: path.write_bytes(b"\xff"), "can't decode"),

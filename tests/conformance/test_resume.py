@@ -75,7 +75,7 @@ def test_where_there_is_nothing_to_resume_a_run_begins_and_says_so(tmp_path: Pat
     arguments = ("run", "--impl", "planted:right", "--examples", "2", "--no-witness")
     first = done(*arguments, "--resume", "--out", "out", cwd=tmp_path)
     assert first.returncode == 0
-    assert "There is nothing to resume in out; the run begins anew." in first.stderr
+    assert "Nothing to resume in out; starting a new run." in first.stderr
 
 
 # Another run --------------------------------------------------------------------------------------
@@ -96,13 +96,13 @@ SETTINGS = {
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"seed": 1}, "seed was 0 and is 1"),
-        ({"examples": 3, "strict": True}, "examples was 2 and is 3, strict was False and is True"),
-        ({"checks": ("exact_values",)}, "checks was  and is exact_values"),
-        ({"max_time": 60}, "max time was none and is 60"),
+        ({"seed": 1}, "seed was 0, now 1"),
+        ({"examples": 3, "strict": True}, "examples was 2, now 3, strict was False, now True"),
+        ({"checks": ("exact_values",)}, "checks was , now exact_values"),
+        ({"max_time": 60}, "max time was none, now 60"),
         (
             {"implementations": (Target("planted:off_by_one"),)},
-            "implementations was planted:right and is planted:off_by_one",
+            "implementations was planted:right, now planted:off_by_one",
         ),
     ],
 )
@@ -131,8 +131,8 @@ def test_other_expected_failures_are_another_campaign(tmp_path: Path):
 @pytest.mark.parametrize(
     ("column", "table", "value", "told"),
     [
-        ("value", "campaign WHERE name = 'numpy'", '"1.0"', "numpy was 1.0 and is "),
-        ("value", "campaign WHERE name = 'plan'", "1", "plan was 1 and is "),
+        ("value", "campaign WHERE name = 'numpy'", '"1.0"', "numpy was 1.0, now "),
+        ("value", "campaign WHERE name = 'plan'", "1", "plan was 1, now "),
         ("value", "campaign WHERE name = 'journal'", "1", "is of version 1; this suite reads"),
     ],
 )
@@ -156,8 +156,8 @@ def test_another_version_of_an_implementation_is_refused(earlier: Path, tmp_path
         db.execute("UPDATE measured SET info = ?", (json.dumps(info),))
     with pytest.raises(UsageError) as refused:
         run(Settings(**SETTINGS), folder=tmp_path, resume=True)  # type: ignore[arg-type]
-    assert "of planted:right, version was 0.9 and is " in str(refused.value)
-    assert "capability groups was False and is True" in str(refused.value)
+    assert "of planted:right, version was 0.9, now " in str(refused.value)
+    assert "capability groups was False, now True" in str(refused.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one" * 40])

@@ -93,7 +93,7 @@ def test_a_shard_of_another_run_is_told_by_what_differs(shards: list[Path], tmp_
         merge(shards[0], other, shards[2])
     assert str(refused.value) == (
         f"shard 2/3 of the run in {shards[0]} is missing; "
-        f"in {other}, examples was 30 and is 6, seed was 0 and is 1"
+        f"in {other}, examples was 30, now 6, seed was 0, now 1"
     )
 
 
@@ -109,7 +109,7 @@ def test_another_version_of_an_implementation_is_told(shards: list[Path], tmp_pa
     copies = [shutil.copytree(one, tmp_path / one.name) for one in shards]
     with closing(sqlite3.connect(copies[1] / journal.NAME)) as db, db:
         db.execute('UPDATE measured SET info = replace(info, \'"version": "\', \'"version": "9\')')
-    with pytest.raises(UsageError, match="no shards of one run: of planted:off_by_one, version"):
+    with pytest.raises(UsageError, match="not shards of one run: for planted:off_by_one, version"):
         merge(*copies)
 
 
