@@ -277,7 +277,8 @@ _ABSENT: dict[str, tuple[str, str | tuple[object, ...]]] = {
 def _advice(members: Sequence[Finding]) -> str:
     """What to declare, where what is wrong may be intended, such as a refusal by an exception."""
     first = members[0]
-    if first.cause in INTENDED and first.status is Status.FAILED:
+    of_dtype = {*first.when} <= {"compute_dtype", "products", "positions"}
+    if first.cause in INTENDED and first.status is Status.FAILED and of_dtype:
         return f"if intended, declare {INTENDED[first.cause]}"
     plain = all(f.status is Status.FAILED and f.cause.startswith("raises ") for f in members)
     same = len(first.when) == 1 and not any(f.also_passing or f.when != first.when for f in members)
@@ -306,7 +307,8 @@ def _what(finding: Finding) -> str:
         passes = finding.status is Status.UNEXPECTED_PASS
         said = finding.reason.rstrip(".")
         return f"it passes where a failure is expected: {said}" if passes else said
-    return f"it {finding.cause}" if _VERB.match(finding.cause) else finding.cause
+    after = ", after an earlier call" if "+" in finding.minimal_case else ""
+    return f"it {finding.cause}{after}" if _VERB.match(finding.cause) else f"{finding.cause}{after}"
 
 
 def _place(cause: Cause, findings: Sequence[Finding]) -> tuple[bool, bool, tuple[int, int], int]:

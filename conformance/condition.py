@@ -197,6 +197,13 @@ def _spelled(name: str, value: Any) -> str:
     return str(value)
 
 
+def greatest(name: str, case: Case) -> int:
+    """The greatest number that a term of that name is about; 0 for a word."""
+    if name in NUMBERS:
+        return NUMBERS[name](case)
+    return max(PAIRS[name](case)) if name in PAIRS else 0
+
+
 @lru_cache(maxsize=8192)
 def _numbers(case: Case) -> dict[str, int]:
     """Every number that a comparison may name."""

@@ -33,6 +33,7 @@ _TERMS: tuple[tuple[str, str], ...] = (
     ("output", "h != w"),
     ("kernel", "h > input_h or w > input_w"),
     ("kernel", "h < strides_h or w < strides_w"),
+    ("kernel", "h < strides_h and w < strides_w"),
 )
 _FINE: tuple[tuple[str, str], ...] = (
     ("pads", "h % 2 == 1 or w % 2 == 1"),
@@ -147,7 +148,10 @@ def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
 
 
 def _small(failing: Sequence[Case]) -> Iterator[tuple[str, str, bool]]:
-    """Up to which sizes they fail."""
+    """Up to which sizes, or with which numbers they fail."""
+    for name, read in NUMBERS.items():
+        if len(numbers := {*map(read, failing)}) == 1:
+            yield name, f"== {min(numbers)}", True
     for name in ("channels", "filters"):
         yield name, f"<= {max(map(NUMBERS[name], failing))}", True
     for axis, sizes in zip("hw", zip(*map(PAIRS["output"], failing), strict=True), strict=True):

@@ -312,6 +312,25 @@ class MergedRun:
     witness: ImplementationResult | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unneeded:
+    """An expected failure that can be deleted, or mended.
+
+    Attributes:
+        entry: where it stands, and its reason.
+        why: why it matched nothing; empty where it matched, and nothing failed.
+    """
+
+    entry: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.why:
+            return f"{self.entry} matched nothing: {self.why}."
+        fixed = "if that is fixed, the entry can be deleted"
+        return f"{self.entry} passes wherever it applies: {fixed}."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A campaign's results.
@@ -327,6 +346,7 @@ class Report:
         witness: real Keras on a sample of the same cases when something else is measured, or None.
         run: what may differ between two equal runs: ``started``, ``seconds``, ``jobs``.
         runs: of a merged report, the runs in it; else empty.
+        unneeded: entries of the file of expected failures that this run did not need.
     """
 
     environment: dict[str, str]
@@ -339,6 +359,7 @@ class Report:
     plan: dict[str, Any] = field(default_factory=dict)
     runs: list[MergedRun] = field(default_factory=list)
     contract: dict[str, str] = field(default_factory=dict)
+    unneeded: list[Unneeded] = field(default_factory=list)
 
     @property
     def witnesses(self) -> list[ImplementationResult]:

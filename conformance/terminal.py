@@ -86,8 +86,10 @@ def tell_differences(found: Differences) -> None:
 def first_replay(report: Report) -> str:
     """The command that runs the first thing again that is wrong, or empty."""
     for result in report.implementations:
-        for cause in unexpected(result)[:1]:
-            findings = members(cause, result.findings)
+        for cause in unexpected(result):
+            findings = [f for f in members(cause, result.findings) if f.doubt != "chance"]
+            if not findings:
+                continue
             case = shown([f for f in findings if not f.doubt] or findings).minimal_case
             return replay_command(case, result.given_name, named=result.named)
     return ""

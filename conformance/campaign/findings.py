@@ -25,7 +25,7 @@ from conformance.checks import CHECKS
 from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
 from conformance.checks.values import BEYOND, bounded_values, exact_values
-from conformance.condition import parse
+from conformance.condition import greatest, parse
 from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, spread
 from conformance.expectations import Expectation
 from conformance.faults import explanation, is_of_earlier_calls
@@ -48,6 +48,7 @@ _DOUBTS = {
 }
 UNEXPECTED = "passes although a strict entry expects it to fail"
 OTHER_CASES = 40  # which pass, that a name is held against
+ENOUGH_FOR_PART = 2 * FEW  # failures that name a fault which passes elsewhere
 MOST_NAMES = 3  # of faults that other findings are held against
 FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
 # A crash costs a process, a hang its time limit: fewer or no further tries.
@@ -113,6 +114,14 @@ def findings(
     expectations = () if team is None else team.expectations
     told = _with_causes(found, groups, tally, expectations)
     causes = [replace(cause, narrower=shrinker.is_narrower(cause)) for cause in told.causes]
+    refuted = {n for c in causes if c.narrower and c.count < ENOUGH_FOR_PART for n in c.findings}
+    if refuted:
+        found = [
+            replace(finding, diagnosis=None, explanation="") if n in refuted else finding
+            for n, finding in enumerate(told.findings)
+        ]
+        told = Found(found, made_of([cause.findings for cause in causes], found))
+        causes = [replace(cause, narrower=shrinker.is_narrower(cause)) for cause in told.causes]
     return Found(told.findings, causes, interrupted=shrinker.team is not team)
 
 
@@ -284,11 +293,17 @@ def _with_condition(
         failing = {text: case for met in again for text, case in met.cases.items()}
         passing = {text: case for met in again for text, case in met.passing.items()}
         others = [passing[text] for text in sorted(passing) if text not in failing]
-        if first.diagnosis is not None and is_of_earlier_calls(first.diagnosis):
+        if _takes_earlier_calls(first):
             when, also_passing = {}, len(others)  # no case alone decides
         else:
             when, also_passing = find_condition([failing[t] for t in sorted(failing)], others)
     return [replace(finding, when=when, also_passing=also_passing) for finding, _ in members]
+
+
+def _takes_earlier_calls(finding: Finding) -> bool:
+    if finding.diagnosis is not None:
+        return is_of_earlier_calls(finding.diagnosis)
+    return len(parse_sequence(finding.minimal_case)) > 1
 
 
 def _apart(group: Failures) -> list[Failure]:
@@ -504,7 +519,9 @@ class _Shrinker:
             near = parse({word: value for word, value in cause.when.items() if word != left_out})
             term = parse({left_out: cause.when[left_out]})
             others = [case for case in passing if near(case) and not term(case)]
-            tried += spread(others[: 1 + len(others) // 2], OTHER_CASES // len(cause.when))
+            share = OTHER_CASES // len(cause.when) // 2
+            tried += spread(others[: 1 + len(others) // 2], share)
+            tried += sorted(others, key=lambda case: greatest(left_out, case))[-share:]
         return self._child.foretold(name, tried).count("wrong") >= FEW
 
     def raises_of(self, group: Failures, names: Sequence[str]) -> str | None:

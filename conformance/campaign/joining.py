@@ -99,13 +99,14 @@ def _report(parts: Sequence[_Part]) -> Report:
         measures_keras=KERAS in names,
         keras_installed=first.report.environment.get("tensorflow") != "not installed",
     )
-    entries = unneeded_by_all([report.headline for report in reports])
+    left_over = unneeded_by_all([report.unneeded for report in reports])
     settings = {name: value for name, value in first.report.settings.items() if name != "shard"}
     return replace(
         first.report,
         environment=environment,
         settings=settings,
-        headline=[*lines, *entries],
+        headline=[*lines, *map(str, left_over)],
+        unneeded=left_over,
         implementations=results,
         witness=witness,
         run=span([report.run for report in reports]),

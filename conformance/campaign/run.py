@@ -320,6 +320,7 @@ class _Campaign:
                 self.journal.close()
         results = [measured.result for measured in done]
         seen = None if witness is None or not witness.result.cases else witness.result
+        left_over = [] if self.interrupted else unneeded(settings.expectations, done)
         report = Report(
             environment=environment([measured.info for measured in done]),
             settings={
@@ -340,10 +341,11 @@ class _Campaign:
                     measures_keras=KERAS in settings.names,
                     keras_installed=keras_is_installed(),
                 ),
-                *(() if self.interrupted else unneeded(settings.expectations, done)),
+                *map(str, left_over),
             ],
             implementations=results,
             witness=seen,
+            unneeded=left_over,
             run={
                 "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
                 "seconds": round(time.monotonic() - self.began, 1),

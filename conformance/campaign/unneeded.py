@@ -8,42 +8,29 @@ from fnmatch import fnmatchcase
 
 from conformance.expectations import Expectation
 from conformance.journals.measured import Measured
-from conformance.results import Status
-
-_NOTHING, _PASSES = " matched nothing: ", " passes wherever it applies"
+from conformance.results import Status, Unneeded
 
 
-def unneeded(entries: Sequence[Expectation], done: Sequence[Measured]) -> list[str]:
-    """Those of `entries` that matched nothing, or of which nothing failed, each in a sentence."""
-    lines = []
+def unneeded(entries: Sequence[Expectation], done: Sequence[Measured]) -> list[Unneeded]:
+    """Those of `entries` that matched nothing, or of which nothing failed."""
+    found = []
     for entry in entries:
         met: Counter[str] = Counter()
         for measured in done:
             met.update(measured.entries.get(entry.where, {}))
         told = f"{entry.where} ({entry.reason.rstrip('.')})"
         if not met:
-            lines.append(f"{told}{_NOTHING}{_why(entry, done)}.")
+            found.append(Unneeded(told, _why(entry, done)))
         elif not met[Status.EXPECTED_FAILURE] and not entry.strict:  # a strict one is a finding
-            lines.append(f"{told}{_PASSES}: if that is fixed, the entry can be deleted.")
-    return lines
+            found.append(Unneeded(told))
+    return found
 
 
-def unneeded_by_all(headlines: Sequence[Sequence[str]]) -> list[str]:
-    """The same of a whole run, from the headlines of its shards."""
-    shards = [
-        {
-            line.partition(mark)[0]: line
-            for line in lines
-            for mark in (_NOTHING, _PASSES)
-            if mark in line
-        }
-        for lines in headlines
-    ]
-    common = [entry for entry in shards[0] if all(entry in shard for shard in shards)]
-    return [
-        next((shard[entry] for shard in shards if _PASSES in shard[entry]), shards[0][entry])
-        for entry in common
-    ]
+def unneeded_by_all(shards: Sequence[Sequence[Unneeded]]) -> list[Unneeded]:
+    """Those of a whole run, from those of its shards; what one shard has met has matched."""
+    of_shards = [{one.entry: one for one in found} for found in shards]
+    common = [entry for entry in of_shards[0] if all(entry in found for found in of_shards)]
+    return [min((found[entry] for found in of_shards), key=lambda one: one.why) for entry in common]
 
 
 def _why(entry: Expectation, done: Sequence[Measured]) -> str:

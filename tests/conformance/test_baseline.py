@@ -18,7 +18,7 @@ from conformance.campaign.unneeded import unneeded_by_all
 from conformance.case import Case
 from conformance.expectations import load
 from conformance.implementations.info import Info
-from conformance.results import Finding, Status
+from conformance.results import Finding, Status, Unneeded
 
 SMALL: dict[str, Any] = {"examples": 40, "jobs": 1}
 FINDING = Finding(
@@ -134,10 +134,10 @@ def test_an_entry_whose_cases_all_pass_can_be_deleted(
 
 
 def test_an_entry_is_unneeded_if_no_shard_needs_it():
-    nothing, passes = "a (b) matched nothing: why.", "a (b) passes wherever it applies: go."
+    nothing, passes, other = Unneeded("a (b)", "why"), Unneeded("a (b)"), Unneeded("c (d)")
     assert unneeded_by_all([[nothing], [nothing]]) == [nothing]
-    assert unneeded_by_all([[nothing], ["c", passes]]) == [passes]
-    assert unneeded_by_all([[nothing], ["c"]]) == []
+    assert unneeded_by_all([[nothing], [other, passes]]) == [passes]
+    assert unneeded_by_all([[nothing], [other]]) == []
 
 
 def test_a_baseline_of_one_fault_does_not_cover_another(tmp_path: Path):

@@ -168,6 +168,13 @@ def test_where_a_fault_shows_in_a_part_of_its_cases_the_verdict_says_in_which(sw
     assert "where" not in sentence(always)
 
 
+def test_few_failures_name_no_fault_that_passes_elsewhere():
+    (cause,) = measured("swapped_dilation_of_groups", examples=60).causes
+    assert cause.count < findings.ENOUGH_FOR_PART
+    assert (cause.diagnosis, cause.narrower) == (None, False)
+    assert cause.when == {"groups": "> 1", "dilation": "h != w"}
+
+
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
     (result,) = swapped.report.implementations
     failing = sum(finding.count for finding in result.findings)

@@ -81,6 +81,8 @@ def test_what_may_be_intended_says_what_to_declare():
     (cause,) = grouped([finding("bounded_values", cause=FLUSHES)])
     assert sentence(cause) == FLUSHES
     assert cause.advice == "if intended, declare Capabilities(flushes_subnormals=True)"
+    (cause,) = grouped([finding("bounded_values", cause=FLUSHES, when={"kernel": [3, 3]})])
+    assert cause.advice == ""  # no declaration says so
 
 
 def test_one_condition_is_one_cause_and_none_is_no_condition():
@@ -196,6 +198,7 @@ def test_crashes_come_before_shapes_values_and_what_is_left_behind():
         ),
         ({"cause": "raises ValueError: no"}, "it raises ValueError: no"),
         ({"when": {"groups": "> 1"}}, "values differ from the exact result, where groups > 1"),
+        ({"minimal_case": "a+b"}, "values differ from the exact result, after an earlier call"),
         ({"cause": "the next call changes it"}, "the next call changes it"),
         (
             {"status": Status.UNEXPECTED_PASS, "reason": "adds one."},

@@ -77,7 +77,7 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
     "one row": (lambda c: c.geometry.size[0] == 1, {"input": "h == 1"}),
     "one column under a column": (
         lambda c: c.geometry.size[1] == c.geometry.kernel_size[1] == 1 < c.geometry.kernel_size[0],
-        {"input": "w == 1", "kernel": "(w == 1) and (h != w)"},
+        {"input": "w == 1", "kernel": "(h > w) and (w == 1)"},
     ),
     "wide outputs": (lambda c: c.geometry.output[1] > 32, {"output": "w >= 33"}),
     "narrow outputs": (lambda c: c.geometry.output[1] < 4, {"output": "w <= 3"}),

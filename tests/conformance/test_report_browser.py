@@ -111,8 +111,7 @@ def test_opens_quietly_and_asks_for_nothing(page: Page, address: str) -> None:
 def test_shows_verdict_and_cards(page: Page, address: str) -> None:
     page.goto(address)
     assert page.title() == (
-        "mylib:conv2d is wrong: the process was killed; and 6 more causes "
-        "(interrupted)"
+        "mylib:conv2d is wrong: the process was killed; and 6 more causes (interrupted)"
     )
     assert page.locator("h1").inner_text() == page.title()
     assert page.locator("article.card").count() == 9

@@ -235,4 +235,5 @@ def test_a_program_may_flood_stderr(tmp_path: Path):
     finally:
         worker.stop()
     texts = {judgement.message for judgement in judgements}  # type: ignore[union-attr]
-    assert any("ends with exit code 4; the last line it printed: no licence" in text for text in texts)
+    told = "ends with exit code 4; the last line it printed: no licence"
+    assert any(told in text for text in texts)
