@@ -1,1 +1,1 @@
-"""The engines that ship with the suite; `implementations.registry` has their names."""
+"""The engines that ship with the suite; `targets.shipped` has their names."""

@@ -14,7 +14,7 @@ from conformance.results import Evidence, Report
 
 Grid = list[list[float | None]]
 
-STEPS = 6  # colours on each side of zero; style.css has the classes d0 to d12
+STEPS = 6  # colours on each side of zero; report.css has the classes d0 to d12
 CELLS_OF_A_PAGE = 20_000  # keeps a page with hundreds of findings at a few megabytes
 LARGEST_SIDE = 12
 SMALLEST_SIDE = 3

@@ -1,0 +1,318 @@
+"""One finding: its smallest case, shown again in a fresh process, named, and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from conformance.campaign.trying import Team
+from conformance.case import Case, format_sequence
+from conformance.causes import FEW
+from conformance.checks import CHECKS
+from conformance.checks.check import Check
+from conformance.checks.shapes import output_shape
+from conformance.checks.values import bounded_values, exact_values
+from conformance.condition import greatest, parse
+from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, spread
+from conformance.faults import explanation, is_of_earlier_calls
+from conformance.journals.outcomes import Outcome, outcomes_of
+from conformance.journals.tally import Failure, Failures, Tally, kind_of, size_of
+from conformance.plan import Asked, Example, smallest
+from conformance.plan.growing import grown
+from conformance.processes.limits import Budget
+from conformance.processes.worker import Worker
+from conformance.reproducers.reproducer import Shown, script
+from conformance.results import Cause, Evidence, Finding, Status
+from conformance.sequences import to_be_tried
+
+_DOUBTS = {
+    "": "",
+    "chance": "; not reproduced in a fresh process: it depends on earlier calls, or on chance",
+    "time": "; seen once: no time was left to reproduce it",
+}
+UNEXPECTED = "passes although a strict entry expects it to fail"
+OTHER_CASES = 40  # which pass, that a name is held against
+FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
+
+# Where each attempt takes a fresh process.
+FRESH_ATTEMPTS, COSTLY_FRESH_ATTEMPTS = 40, 4
+APART, COSTLY_APART = 6, 2  # failures that are tried alone in a fresh process
+
+
+def first_failure(group: Failures) -> Failure:
+    """The first one of a group, which has one."""
+    assert group.first is not None
+    return group.first
+
+
+def _apart(group: Failures) -> list[Failure]:
+    """The first failure, then others; those that have come after most cases before others."""
+    first = first_failure(group)
+    others = [f for f in group.sample if f is not first]
+    return [first, *sorted(others, key=lambda f: (-len(f.before), f.place))]
+
+
+@dataclass(slots=True)
+class Explainer:
+    """Shrinks, shows again and names what fails of one implementation.
+
+    Attributes:
+        tally: what was met.
+        team: its processes, of which the first one is asked; None where nothing can be asked.
+        confirming: a process that has run nothing yet, or None.
+        checks: that are made.
+        shared: whether a process that has shown others is fresh enough.
+        was_left: whether it was left before it could shrink what it is given.
+        names: what of earlier calls has explained findings.
+    """
+
+    tally: Tally
+    team: Team | None
+    confirming: Worker | None
+    checks: tuple[str, ...]
+    shared: bool = True
+    was_left: bool = False
+    names: list[str] = field(default_factory=list)
+
+    def finding(self, group: Failures, attempts: int) -> Finding:
+        """The finding of `group`, which shares check and cause."""
+        first = first_failure(group)
+        assert group.least is not None
+        outcome, shown = first.outcome, group.least.outcome
+        cases: Example = (shown.case,)
+        doubt: Literal["", "chance", "time"] = "time" if self.was_left else ""
+        if attempts:
+            shrunk = smallest(
+                first.before,
+                lambda example: not self._budget.over and bool(self._failing(example, outcome)),
+                Asked.of(self.tally.info),
+                attempts,
+            )
+            if not self._budget.over:
+                cases = self._failing(shrunk, outcome) or cases
+            if self._budget.over:
+                doubt = "time"
+            else:
+                cases, again = self._confirmed(cases, outcome)
+                if again is None and not self._budget.over:
+                    cases, again = self._from_afresh(group) or (cases, again)
+                shown = again or shown
+                doubt = "" if again else "time" if self._budget.over else "chance"
+        shows = self.team is not None and not doubt
+        evidence = self._evidence(cases, outcome) if shows else None
+        diagnosis = self.diagnosis(cases, group, outcome) if shows else None
+        larger_case, larger = self._larger(cases, outcome) if shows and attempts else ("", None)
+        return Finding(
+            check=outcome.check,
+            cause=outcome.reason or outcome.cause,
+            status=outcome.status,
+            count=group.number,
+            first_at=outcome.at,
+            minimal_case=format_sequence(cases),
+            message=(shown.message or UNEXPECTED) + _DOUBTS[doubt],
+            diagnosis=diagnosis,
+            explanation=explanation(diagnosis) if diagnosis else "",
+            reproducer=script(
+                Shown(
+                    cases=cases,
+                    check=outcome.check,
+                    status=outcome.status,
+                    message=shown.message,
+                    evidence=evidence,
+                    exits="raises SystemExit" in shown.message,
+                    doubtful=bool(doubt),
+                ),
+                self.tally.info,
+            ),
+            reason=outcome.reason,
+            link=outcome.link,
+            evidence=evidence,
+            doubt=doubt,
+            larger_case=larger_case,
+            larger=larger,
+        )
+
+    @property
+    def _child(self) -> Worker:
+        assert self.team is not None
+        return self.team.workers[0]
+
+    @property
+    def _budget(self) -> Budget:
+        return self._child.budget
+
+    def _failing(self, example: Example, like: Outcome) -> Example:
+        """The cases of `example` up to the first that fails `like` the outcome; () if none does."""
+        return example[: self._first(example, like)]
+
+    def _first(self, cases: Example, like: Outcome) -> int:
+        """How many of `cases` run until one fails `like` the outcome; 0 if none does."""
+        matches = enumerate(self._matches(self._child, cases, like), start=1)
+        return next((number for number, outcome in matches if outcome is not None), 0)
+
+    def _matches(self, worker: Worker, cases: Example, like: Outcome) -> list[Outcome | None]:
+        """For each case, its outcome if that is `like` the given one."""
+        assert self.team is not None
+        found = []
+        replies = worker.run(cases, self.checks, again=False)
+        for case, reply in zip(cases, replies, strict=True):
+            outcomes = outcomes_of(
+                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+            )
+            found.append(next((o for o in outcomes if kind_of(o) == kind_of(like)), None))
+        return found
+
+    def _confirmed(self, cases: Example, like: Outcome) -> tuple[Example, Outcome | None]:
+        """As `_alone`, in the process that shows other findings again where that will do.
+
+        Starting an engine costs more than all else. But what disagrees there depends on earlier
+        calls: from then on every finding gets a process of its own.
+        """
+        if self.shared and self.confirming is not None:
+            shown = self._matches(self.confirming, cases[-1:], like)[-1]
+            if shown is not None:
+                return cases[-1:], shown
+            self.shared = False
+        return self._alone(cases, like)
+
+    def _alone(self, cases: Example, like: Outcome) -> tuple[Example, Outcome | None]:
+        """The fewest of `cases` that still fail in a fresh process, and how.
+
+        All of them, and None, if they do not fail there.
+        """
+        pairs = ((case, cases[-1]) for case in cases[:-1])
+        for kept in dict.fromkeys((cases[-1:], *pairs, cases)):
+            if self._budget.over:
+                break
+            self._child.restart()
+            shown = self._matches(self._child, kept, like)[-1]
+            if shown is not None:
+                return kept, shown
+        return cases, None
+
+    def _from_afresh(self, group: Failures) -> tuple[Example, Outcome | None] | None:
+        """The smallest of what fails in a fresh process, where one that has run on misleads.
+
+        None if what was tried together with the first failure, or with one of some others, does
+        not fail there: then it takes earlier examples.
+        """
+        costly = self.tally.info.costly_calls
+        like = first_failure(group).outcome
+        for failure in _apart(group)[: COSTLY_APART if costly else APART]:
+            cases, shown = self._alone(failure.before, like)
+            if shown is not None:
+                break
+        else:
+            return None
+
+        def fails(example: Example) -> bool:
+            if self._budget.over:
+                return False
+            self._child.restart()
+            return self._first(example, like) == len(example)
+
+        attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
+        shrunk = smallest(cases, fails, Asked.of(self.tally.info), attempts)
+        return self._alone(shrunk, like)
+
+    def diagnosis(
+        self, cases: Example, group: Failures, like: Outcome, first: tuple[str, ...] = ()
+    ) -> str | None:
+        """The known fault behind the smallest case and some more of its group.
+
+        Those called `first` are tried before others.
+        """
+        check = CHECKS[like.check]
+        diagnosed = check.diagnosed or check.compares_calls
+        if not diagnosed or like.status is not Status.FAILED or self._budget.over:
+            return None
+        if check.compares_calls or len(cases) > 1:
+            return self._diagnosis_of_calls(cases, group, check, first)
+        every = {str(f.outcome.case): f.outcome.case for f in group.sample}
+        others = sorted(every.values(), key=size_of)
+        found = self._child.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
+        if found or first:
+            return found
+        more = spread(others[: len(others) // 2], CASES_FOR_PAIRS)
+        return self._child.diagnose((*cases, *more), pairs=True)
+
+    def _diagnosis_of_calls(
+        self, cases: Example, group: Failures, check: Check, first: tuple[str, ...]
+    ) -> str | None:
+        """What of earlier calls shows in the smallest cases and in some more of their group.
+
+        What explains an earlier finding is tried on few of them.
+        """
+        sample = sorted(group.sample, key=lambda f: size_of(f.outcome.case))
+        others = [f.before for f in sample if len(f.before) > 1 or check.compares_calls]
+        tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES))
+        few = tried[:FEW_PROCESSES]
+        asked = (check.name if check.compares_calls else output_shape.name,)
+        known = first or tuple(self.names)
+        found = self._child.diagnose_calls(few, asked, known) if known else None
+        if found is None and not first:
+            most = few if self.tally.info.costly_calls else tried
+            found = self._child.diagnose_calls(most, asked)
+            self.names += [] if found is None else [found]
+        return found
+
+    def is_narrower(self, cause: Cause) -> bool:
+        """Whether it passes where the fault that names `cause` would fail."""
+        name = cause.diagnosis
+        if name is None or not cause.when or is_of_earlier_calls(name):
+            return False
+        if self.team is None or self._budget.over:
+            return False
+        judged = {exact_values.name, bounded_values.name}
+        passing = sorted((case for case, p in self.tally.passed if p & judged), key=size_of)
+        tried: list[Case] = []
+        for left_out in cause.when:  # where all terms but one hold, the fault is likely to show
+            near = parse({word: value for word, value in cause.when.items() if word != left_out})
+            term = parse({left_out: cause.when[left_out]})
+            others = [case for case in passing if near(case) and not term(case)]
+            share = OTHER_CASES // len(cause.when) // 2
+            tried += spread(others[: 1 + len(others) // 2], share)
+            tried += sorted(others, key=lambda case: greatest(left_out, case))[-share:]
+        return self._child.foretold(name, tried).count("wrong") >= FEW
+
+    def raises_of(self, group: Failures, names: Sequence[str]) -> str | None:
+        """The one of `names` whose fault leaves no result wherever `group` raises."""
+        if self._budget.over:
+            return None
+        some = spread([f.outcome.case for f in group.sample], DIAGNOSED_CASES)
+        given = {name: self._child.foretold(name, some) for name in names}
+        return next((name for name in names if {*given[name]} == {"nothing"}), None)
+
+    def _evidence(self, cases: Example, like: Outcome) -> Evidence | None:
+        if like.status not in (Status.FAILED, Status.EXPECTED_FAILURE) or self._budget.over:
+            return None
+        if like.foreign_memory:
+            return None  # it is chance
+        return self._child.explain(cases, like.check)
+
+    def _larger(self, cases: Example, like: Outcome) -> tuple[str, Evidence | None]:
+        """A case like the smallest one on which the same check fails and a pattern shows."""
+        check = CHECKS[like.check]
+        shown = check.judges_values or check is output_shape
+        if not shown or like.status is not Status.FAILED or len(cases) > 1 or self._budget.over:
+            return "", None
+        may_ask = Asked.of(self.tally.info).may_ask
+        candidates = tuple(case for case in grown(cases[0]) if may_ask(case))
+        for case, outcome in zip(candidates, self._outcomes(candidates, like.check), strict=True):
+            if outcome is not None and outcome.status is Status.FAILED:
+                evidence = self._child.explain((case,), like.check)
+                if evidence is not None and evidence.shows_what_is_wrong and evidence.input:
+                    return str(case), evidence
+        return "", None
+
+    def _outcomes(self, cases: Example, check: str) -> Iterator[Outcome | None]:
+        """What becomes of `check` on each of the cases, as they are asked for."""
+        assert self.team is not None
+        for case, reply in zip(
+            cases, self._child.run(cases, self.checks, again=False), strict=True
+        ):
+            outcomes = outcomes_of(
+                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+            )
+            yield next((o for o in outcomes if o.check == check), None)
