@@ -94,7 +94,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def swapped() -> Campaign:
-    return campaign("swapped_dilation", examples=60)
+    return campaign("swapped_dilation", examples=200)
 
 
 # What comes out -----------------------------------------------------------------------------------
@@ -141,15 +141,15 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
         assert case.geometry.taps <= 6
         assert max(case.input_shape) <= 8
         assert case.filters <= 2
-        assert 1 <= finding.first_at <= 60
+        assert 1 <= finding.first_at <= 200
         assert finding.count >= 1
         assert finding.reproducer
 
 
 def test_sums_in_16_bits_are_no_cause_where_exact_data_fail():
     result = measured("bias_of_float32_alone", examples=60)
-    checks = {finding.check: finding.cause for finding in result.findings}
-    assert checks["exact_values"] == "values differ from the exact result"
+    causes = {(finding.check, finding.cause) for finding in result.findings}
+    assert ("exact_values", "values differ from the exact result") in causes
     assert not any(finding.cause in HALF_SUMS.values() for finding in result.findings)
 
 
@@ -164,7 +164,7 @@ def test_where_a_fault_shows_in_a_part_of_its_cases_the_verdict_says_in_which(sw
     assert partly.diagnosis == "dilation_swapped"
     assert sentence(partly).endswith(", where dilation height != dilation width, groups > 1")
     (always,) = swapped.report.implementations[0].causes
-    assert always.when == {"dilation": "h != w"}
+    assert always.when["dilation"] == "h != w"
     assert "where" not in sentence(always)
 
 
@@ -600,7 +600,7 @@ def test_an_interrupted_run_keeps_what_was_decided(tmp_path: Path, jobs: str, se
     finally:
         process.kill()
         os.close(announced)
-    assert errors.startswith("\nInterrupted: writing what was decided.")
+    assert errors.startswith("\nInterrupted: writing the report.")
     assert errors.count("\n") == 2
     assert process.returncode == 130
     content = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
