@@ -141,6 +141,11 @@ class Settings:
         return "default" if self.examples is None and self.max_time is None else "night"
 
     @property
+    def told_profile(self) -> str | None:
+        """The profile as reports tell it; a number of examples is none."""
+        return None if self.examples else self.extent
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         return self.implementations or (Target(KERAS),)
 
@@ -161,7 +166,7 @@ class Settings:
             "implementations": self.names,
             "seed": self.seed,
             "examples": self.examples,
-            "profile": self.extent,
+            "profile": self.told_profile,
             "max_time": self.max_time,
             "shard": str(self.shard),
             "checks": self.checks,
@@ -326,7 +331,7 @@ class _Campaign:
             settings={
                 "seed": settings.seed,
                 "examples": settings.examples,
-                "profile": None if settings.examples else settings.extent,
+                "profile": settings.told_profile,
                 "max_time": settings.max_time,
                 **({"shard": str(settings.shard)} if settings.shard != WHOLE else {}),
                 "command": settings.command_line(),

@@ -31,7 +31,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "data_format": (None,),
     "groups": (None,),
     "weights": (None,),
-    "data": ("integers", "small", "normal"),
+    "data": ("integers", "small", "normal", "special"),
     "seed": (0, 1, 2, 3),
 }
 

@@ -416,7 +416,7 @@ def test_parameters_that_make_no_sense_are_refused_where_they_are_written(
             pytest.fail.Exception,
             "a strict entry expects it to fail",
         ),
-        (planted.ClaimsGroups, "claimed_capability", pytest.fail.Exception, "claims groups, and"),
+        (planted.ClaimsGroups, "claimed_capability", pytest.fail.Exception, "claims groups but"),
     ],
 )
 def test_a_check_passes_fails_or_skips_the_test_that_calls_it(

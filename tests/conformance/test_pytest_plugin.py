@@ -36,7 +36,9 @@ def pytest_run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[s
 
 def suite(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """``pytest --pyargs conformance.suite`` in a folder of its own."""
-    return pytest_run(tmp_path, "--pyargs", "conformance.suite", "--conv-examples", "5", *arguments)
+    return pytest_run(
+        tmp_path, "--pyargs", "conformance.suite", "--conv-examples", "25", *arguments
+    )
 
 
 def test_a_right_function_passes(tmp_path: Path):
