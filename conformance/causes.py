@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.axes import DATA_FORMATS, PADDINGS
-from conformance.capabilities import INTENDED
+from conformance.capabilities import FLUSHES, INTENDED
 from conformance.case import Case
 from conformance.condition import in_words, parse
 from conformance.results import Cause, Finding, ImplementationResult, Status
@@ -274,11 +274,15 @@ _ABSENT: dict[str, tuple[str, str | tuple[object, ...]]] = {
 }
 
 
+# Words of a condition under which an engine takes another algorithm: no accumulation says so.
+_ALGORITHM = {"kernel", "strides", "dilation", "padding", "pads"}
+
+
 def _advice(members: Sequence[Finding]) -> str:
     """What to declare, where what is wrong may be intended, such as a refusal by an exception."""
     first = members[0]
-    of_dtype = {*first.when} <= {"compute_dtype", "products", "positions"}
-    if first.cause in INTENDED and first.status is Status.FAILED and of_dtype:
+    of_algorithm = first.cause != FLUSHES and first.when.keys() & _ALGORITHM
+    if first.cause in INTENDED and first.status is Status.FAILED and not of_algorithm:
         return f"if intended, declare {INTENDED[first.cause]}"
     plain = all(f.status is Status.FAILED and f.cause.startswith("raises ") for f in members)
     same = len(first.when) == 1 and not any(f.also_passing or f.when != first.when for f in members)

@@ -144,10 +144,10 @@ def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
     for name, value in _FINE:
         yield name, value, True
     if failing:
-        yield from _small(failing)
+        yield from _of_size(failing)
 
 
-def _small(failing: Sequence[Case]) -> Iterator[tuple[str, str, bool]]:
+def _of_size(failing: Sequence[Case]) -> Iterator[tuple[str, str, bool]]:
     """Up to which sizes, or with which numbers they fail."""
     for name, read in NUMBERS.items():
         if len(numbers := {*map(read, failing)}) == 1:

@@ -67,8 +67,7 @@ def findings(
     groups = _groups(tally)
     # What calls leave behind in one process shows in what comes after it.
     shared = not any(CHECKS[first_failure(g).outcome.check].compares_calls for g in groups)
-    explainer = Explainer(tally, team, confirming, checks, shared)
-    explainer.was_left = team is None
+    explainer = Explainer(tally, team, confirming, checks, shared, was_left=team is None)
     found = []
     for number, group in enumerate(groups):
         progress(number + 1, len(groups))

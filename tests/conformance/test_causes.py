@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.capabilities import FLUSHES
+from conformance.capabilities import FLUSHES, HALF_SUMS
 from conformance.case import Case
 from conformance.causes import (
     Failing,
@@ -81,8 +81,12 @@ def test_what_may_be_intended_says_what_to_declare():
     (cause,) = grouped([finding("bounded_values", cause=FLUSHES)])
     assert sentence(cause) == FLUSHES
     assert cause.advice == "if intended, declare Capabilities(flushes_subnormals=True)"
-    (cause,) = grouped([finding("bounded_values", cause=FLUSHES, when={"kernel": [3, 3]})])
-    assert cause.advice == ""  # no declaration says so
+    for when, advice in (
+        ({"groups": "== 1"}, "if intended, declare Capabilities(accumulation='float16')"),
+        ({"kernel": [3, 3]}, ""),  # no declaration says so
+    ):
+        (cause,) = grouped([finding("bounded_values", cause=HALF_SUMS["float16"], when=when)])
+        assert cause.advice == advice
 
 
 def test_one_condition_is_one_cause_and_none_is_no_condition():
