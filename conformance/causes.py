@@ -311,7 +311,7 @@ def _what(finding: Finding) -> str:
         passes = finding.status is Status.UNEXPECTED_PASS
         said = finding.reason.rstrip(".")
         return f"it passes where a failure is expected: {said}" if passes else said
-    after = ", after an earlier call" if "+" in finding.minimal_case else ""
+    after = ", after an earlier call" if finding.takes_earlier_calls else ""
     return f"it {finding.cause}{after}" if _VERB.match(finding.cause) else f"{finding.cause}{after}"
 
 

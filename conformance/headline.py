@@ -31,7 +31,7 @@ def headline(
     witnesses = [witness] if isinstance(witness, ImplementationResult) else witness or []
     lines, unlisted = [], []
     for result in results:
-        lines.append(_sentence(result))
+        lines.append(verdict_sentence(result))
         if result.given_name == KERAS:
             lines += _disagreements(result)
     for one in witnesses:
@@ -76,7 +76,8 @@ def _values(runs: Sequence[MergedRun], name: str) -> str:
     return ", ".join(distinct) if len(distinct) > 1 else ""
 
 
-def _sentence(result: ImplementationResult) -> str:
+def verdict_sentence(result: ImplementationResult) -> str:
+    """The verdict on one implementation, and what it rests on."""
     tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
     known = result.expected_failures
     beside = f", {_plural(known, 'expected failure')}" if known else ""

@@ -165,6 +165,11 @@ class Finding:
     larger_case: str = ""
     larger: Evidence | None = None
 
+    @property
+    def takes_earlier_calls(self) -> bool:
+        """Whether the smallest case fails only after others in the same process."""
+        return "+" in self.minimal_case
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:

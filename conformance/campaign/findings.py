@@ -276,4 +276,4 @@ def _with_condition(
 def _takes_earlier_calls(finding: Finding) -> bool:
     if finding.diagnosis is not None:
         return is_of_earlier_calls(finding.diagnosis)
-    return len(parse_sequence(finding.minimal_case)) > 1
+    return finding.takes_earlier_calls

@@ -299,7 +299,7 @@ class _Campaign:
             self._start_all([*teams, *([witnesses] if witnesses and not settings.max_time else [])])
             for number, team in enumerate(teams, start=1):
                 self.turn = number - 1
-                self._set_deadline(team, number / len(teams), bool(witnesses))
+                self._set_deadline(team, number / len(teams), witnessed=bool(witnesses))
                 measured = self._measured(session, team, settings.examples)
                 done.append(measured)
                 if settings.corpus is not None:
@@ -310,7 +310,7 @@ class _Campaign:
             if witnesses and not self.interrupted:
                 sample = min(settings.examples or WITNESSED, WITNESSED)
                 self.turn = len(teams)
-                self._set_deadline(witnesses, 1.0, False)
+                self._set_deadline(witnesses, 1.0)
                 if witnesses.budget.has(LEAST_FOR_WITNESS):
                     witness = self._measured(session, witnesses, sample)
         except KeyboardInterrupt:  # while a process was started
@@ -401,7 +401,7 @@ class _Campaign:
             share = (self.turn + part) / self.turns
         self.progress(Progress(team.name, stage, done, total, min(share, 1.0)))
 
-    def _set_deadline(self, team: Team, share: float, witnessed: bool) -> None:
+    def _set_deadline(self, team: Team, share: float, *, witnessed: bool = False) -> None:
         """Until a share of the time is gone; some of it is kept for a witness.
 
         The time is shared evenly; what one leaves goes to the next.

@@ -17,7 +17,7 @@ _EXACT = 34  # width of the bar for ratios of 0, which have no place on a logari
 _GAP = 24
 
 
-def histogram(dtype: str, ratios: Ratios, expected: bool = False) -> Markup:
+def histogram(dtype: str, ratios: Ratios, *, expected: bool = False) -> Markup:
     """Error over bound on a logarithmic axis, counts on a square-root one, the limit at 1.
 
     Args:

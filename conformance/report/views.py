@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from conformance.causes import expected, explanation, members, shown, unexpected
 from conformance.condition import in_words
-from conformance.headline import headline
+from conformance.headline import verdict_sentence
 from conformance.report import claims, heatmaps, matrix, plots
 from conformance.report.claims import Claim
 from conformance.report.heatmaps import Maps
@@ -280,11 +280,7 @@ def arrange(report: Report, listing: Listing | None = None) -> Page:
 
 def _verdicts(report: Report) -> list[str]:
     """The sentences of the headline that only say the verdict on one implementation."""
-    alone = (
-        headline([result], None, measures_keras=True, keras_installed=True)
-        for result in report.implementations
-    )
-    told = {sentence for sentence, *_ in alone}
+    told = set(map(verdict_sentence, report.implementations))
     return [line for line in report.headline if line in told]
 
 
@@ -412,7 +408,7 @@ def _distributions(result: ImplementationResult) -> Iterator[Distribution]:
         total = sum(ratios.counts)
         yield Distribution(
             dtype=dtype,
-            plot=plots.histogram(dtype, ratios, expected) if total else None,
+            plot=plots.histogram(dtype, ratios, expected=expected) if total else None,
             total=total,
             exact=ratios.counts[0] if total else 0,
             failing=ratios.failing,
