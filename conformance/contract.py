@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from conformance.checks.life import RULES
+from conformance.checks import RULES
 from conformance.variations import VARIATIONS, Stage
 
 HEAD = """\

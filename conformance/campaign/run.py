@@ -24,8 +24,7 @@ from conformance.campaign.summary import summary
 from conformance.campaign.trying import Team
 from conformance.campaign.unneeded import unneeded
 from conformance.case import format_sequence
-from conformance.checks import CHECKS
-from conformance.checks.life import RULES
+from conformance.checks import CHECKS, RULES
 from conformance.errors import UsageError
 from conformance.expectations import Expectation, shipped
 from conformance.headline import headline

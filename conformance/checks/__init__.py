@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from conformance.calls import GRADIENTS, Call
-from conformance.checks import claims, life, shapes, state, values
+from conformance.checks import claims, consistency, life, shapes, state, values
 from conformance.checks.check import Check, Found, Seen
 from conformance.checks.trial import CheckFailure, Trial, generic
 from conformance.errors import PRINTED, Crashed, Unsupported
@@ -16,6 +16,8 @@ from conformance.observing.question import Question, asked
 from conformance.results import Status
 from reference_impl.dtypes import as_dtype
 
+# The rules of a layer's contract.
+RULES = (*life.RULES, *consistency.RULES)
 # In the order in which they are made and shown.
 CHECKS: dict[str, Check] = {
     check.name: check
@@ -34,7 +36,7 @@ CHECKS: dict[str, Check] = {
         claims.function_values,
         claims.gradient_values,
         claims.refused_call,
-        *life.RULES,
+        *RULES,
     )
 }
 
@@ -116,6 +118,7 @@ def _make(check: Check, trial: Trial) -> Judgement:
 
 __all__ = [
     "CHECKS",
+    "RULES",
     "Check",
     "CheckFailure",
     "Judgement",

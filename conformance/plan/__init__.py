@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import count, islice, zip_longest
 
 from conformance.errors import UsageError
-from conformance.plan import free, ladders
+from conformance.plan import free, rungs
 from conformance.plan.asking import (
     Asked,
     adapt,
@@ -41,7 +41,7 @@ SIBLING_EVERY = 5  # rows
 QUICK = 160  # configurations within which all pairs are met: they leave so much room for siblings
 TRIES = 20  # to make an example that is not a copy
 FREE_AT_ONCE = 50  # configurations of a batch of free draws, so that it can be left out
-_TOPS, _ALL_TOPS = ladders.tops()
+_TOPS, _ALL_TOPS = rungs.tops()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +204,10 @@ def _designed(
         yield _of_row(seed, number, row, asked, memory, has_room=has_room, paired=True)
     if profile == "quick":
         return
-    rungs = list(_rungs(seed, asked, memory))
-    yield from rungs[:_TOPS]
+    ladders = list(_ladders(seed, asked, memory))
+    yield from ladders[:_TOPS]
     # Ladders and rows by turns, so that a shorter campaign has of both.
-    for number, (row, rung) in enumerate(zip_longest(rest, rungs[_TOPS:]), len(quick)):
+    for number, (row, rung) in enumerate(zip_longest(rest, ladders[_TOPS:]), len(quick)):
         if row is not None:
             yield _of_row(seed, number, row, asked, memory)
         if rung is not None:
@@ -265,15 +265,15 @@ class _Memory:
         return made("")
 
 
-def _rungs(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Example]]:
+def _ladders(seed: int, asked: Asked, memory: _Memory) -> Iterator[tuple[str, Example]]:
     """The claimed rungs of the ladders: integers, then normal data where it comes first.
 
     Ends of ladders come with special values too, which large sizes treat by other code.
     Where calls are costly each comes in one mode, and few of those with groups.
     """
-    for number, rung in enumerate(ladders.rungs()):
+    for number, rung in enumerate(rungs.rungs()):
         rng = random.Random(f"{seed}/ladders/{number}")
-        case = ladders.case(rung, rng.choice, asked)
+        case = rungs.case(rung, rng.choice, asked)
         if not asked.may_ask(case):
             continue
         few = asked.costly_calls and number >= _ALL_TOPS

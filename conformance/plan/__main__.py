@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from conformance.plan import design
+from conformance.plan import design, making
 
-design.write(Path(design.__file__).with_name(design.TABLE))
+making.write(Path(design.__file__).with_name(design.TABLE))

@@ -12,7 +12,7 @@ from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.implementations.info import Info
-from conformance.plan.design import Claims
+from conformance.plan.cover import Claims
 from conformance.plan.factors import FACTORS
 from conformance.plan.rows import Example
 from conformance.refusals import REFUSALS

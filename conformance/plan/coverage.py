@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from conformance.case import Case
 from conformance.plan.asking import Asked
-from conformance.plan.design import Claims, possible, tuples_of
+from conformance.plan.cover import Claims, possible, tuples_of
 from conformance.plan.factors import FACTORS, SIZES, row_of
 from conformance.plan.popular import POPULAR, Popular
 

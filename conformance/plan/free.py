@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 
-from conformance.plan.design import ALL, Claims
+from conformance.plan.cover import ALL, Claims
 from conformance.plan.factors import Constraint, Row
 from conformance.plan.rows import SIBLINGS, Example, example
 

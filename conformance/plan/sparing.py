@@ -12,7 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.plan.design import Claims, Cover, Designed, Rows, ordered, rows_for
+from conformance.plan.cover import Claims, Cover
+from conformance.plan.design import Designed, Rows, ordered, rows_for
 from conformance.plan.factors import FACTORS, NUMBER, Row
 
 MOST_QUICK = 100  # grouped rows beyond those that pairs need

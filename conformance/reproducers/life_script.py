@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from conformance.checks import Trial
-from conformance.checks.life import TYPED_STAGES, builtin_types, rounding, variation_of
+from conformance.checks.life import TYPED_STAGES, builtin_types, rounding
+from conformance.checks.lived import variation_of
 from conformance.observing.life import arguments_of, input_of, weights_of
 from conformance.observing.observation import NOT_MADE, Raised
 from conformance.reproducers.literals import Literals

@@ -18,8 +18,7 @@ import reference_impl
 from conformance import Capabilities, Unsupported
 from conformance.capabilities import EVERYTHING, FLOAT32_SUMS, FLUSHES, HALF_SUMS, INTENDED, probes
 from conformance.case import Case
-from conformance.checks import CHECKS, Judgement
-from conformance.checks.life import RULES
+from conformance.checks import CHECKS, RULES, Judgement
 from conformance.faults import FAULTS
 from conformance.results import Status
 from conformance.selftest.correct import CORRECT

@@ -14,9 +14,9 @@ import reference_impl
 from conformance import Capabilities, Implementation, Unsupported
 from conformance.capabilities import probes
 from conformance.case import Case
-from conformance.checks import CHECKS, Judgement, Trial, concerning
+from conformance.checks import CHECKS, RULES, Judgement, Trial, concerning
 from conformance.checks.claims import gradients_are_exact
-from conformance.checks.life import OF_KERAS, RULES
+from conformance.checks.consistency import OF_KERAS
 from conformance.plan import Asked, plan
 from conformance.results import Status
 from conformance.targets import wrap

@@ -15,8 +15,8 @@ from wrong_layers import RIGHT, WRONG, WrongInGraphs
 
 from conformance.capabilities import Capabilities
 from conformance.case import Case
-from conformance.checks import CHECKS
-from conformance.checks.life import HOW, RULES
+from conformance.checks import CHECKS, RULES
+from conformance.checks.consistency import HOW
 from conformance.contract import page
 from conformance.observing.life import reference_life
 from conformance.observing.observation import Raised

@@ -36,8 +36,9 @@ from conformance.plan.coverage import Met, coverage
 from conformance.plan.design import fingerprint, rows_for
 from conformance.plan.factors import FACTORS, NUMBER, row_of
 from conformance.plan.free import BATCH, examples
-from conformance.plan.ladders import MODES, rungs
+from conformance.plan.ladders import MODES
 from conformance.plan.popular import POPULAR
+from conformance.plan.rungs import rungs
 from conformance.plan.varied import varied_cases
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
