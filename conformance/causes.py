@@ -132,9 +132,13 @@ def causes_of(result: ImplementationResult) -> list[Cause]:
 def sentence(cause: Cause) -> str:
     """What is wrong, and where if no fault says so: the end of ``NAME is wrong: ...``."""
     told = cause.diagnosis is None or cause.narrower
-    if cause.when and told and cause.count >= FEW:
-        return f"{cause.what}, where {in_words(cause.when)}"
-    return cause.what
+    condition = where(cause)
+    return f"{cause.what}, where {condition}" if condition and told else cause.what
+
+
+def where(one: Cause | Finding) -> str:
+    """The condition in words; empty where nothing tells one, or so few cases fail that all do."""
+    return in_words(one.when) if one.when and one.count >= FEW else ""
 
 
 def members(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:

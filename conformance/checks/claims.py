@@ -14,14 +14,15 @@ from conformance.case import Case
 from conformance.checks.check import Found, check
 from conformance.checks.shapes import TYPED
 from conformance.checks.trial import CheckFailure, Trial
-from conformance.criteria import error_ratio, expected, is_exact
-from conformance.data import SPECIAL_KINDS
+from conformance.criteria import Expected, error_ratio, expected, is_exact
+from conformance.data import SPECIAL_KINDS, Arrays
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.observation import Raised
 from conformance.refusals import REFUSALS
 from conformance.sums import kept_sums
 from reference_impl import bias_gradient, input_gradient, kernel_gradient
+from reference_impl.convolution import Accumulated
 from reference_impl.dtypes import as_dtype, format_of
 
 
@@ -84,13 +85,13 @@ def _has_function_values(trial: Trial) -> bool:
 )
 def function_values(trial: Trial) -> Found:
     """If an implementation has both a layer and a function, the function is correct too."""
-    case = replace(trial.case, activation=None)
-    want = expected(case, trial.data, trial.info.declared, kept_sums)
+    want = expected_of_function(trial)
     got = trial.array(FUNCTION)
-    if got.shape != want.value.shape or got.dtype != as_dtype(case.compute_dtype):
+    if got.shape != want.value.shape or got.dtype != as_dtype(trial.case.compute_dtype):
+        wanted = f"{trial.case.compute_dtype} {want.value.shape}"
         raise CheckFailure(
             "the function returns a wrong shape or dtype",
-            f"expected {case.compute_dtype} {want.value.shape}, got {got.dtype.name} {got.shape}",
+            f"expected {wanted}, got {got.dtype.name} {got.shape}",
         )
     ratio = float(error_ratio(got, want).max(initial=0.0))
     if ratio > 1:
@@ -99,6 +100,16 @@ def function_values(trial: Trial) -> Found:
             "values of the function are wrong", f"{wrong} of {got.size} elements are wrong", ratio
         )
     return Found(ratio)
+
+
+def expected_of_function(trial: Trial) -> Expected:
+    """What the function must return: the layer's result before its activation."""
+
+    def sums_of(_: Case, data: Arrays, magnitude: bool) -> Accumulated:
+        return kept_sums(trial.case, data, magnitude)  # whose activation decides some data
+
+    linear = replace(trial.case, activation=None)
+    return expected(linear, trial.data, trial.info.declared, sums_of)
 
 
 def _has_exact_gradients(trial: Trial) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.causes import explanation, sentence, shown
-from conformance.condition import in_words
+from conformance.causes import explanation, sentence, shown, where
 from conformance.printable import clean, in_a_line
 from conformance.report.text import chips
 from conformance.results import Cause, Finding, ImplementationResult, Report
@@ -27,8 +26,8 @@ def issue(
     explained = explanation(cause, findings)
     if explained:
         lines += [in_a_line(explained), ""]
-    if cause.when:
-        lines += [f"Where `{in_a_line(in_words(cause.when))}`.", ""]
+    if condition := where(cause):
+        lines += [f"Where `{in_a_line(condition)}`.", ""]
     if one.evidence is not None and one.evidence.judgement:
         lines += [in_a_line(one.evidence.judgement), ""]
     if one.reproducer:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from conformance.condition import in_words
+from conformance.causes import where
 from conformance.report.text import (
     STATUS_LABELS,
     WHERE_LABELS,
@@ -154,8 +154,9 @@ def _describe(finding: Finding, implementation: str) -> str:
         f"case: {finding.minimal_case}",
         f"replay: {replay_command(finding.minimal_case, implementation)}",
     ]
-    if finding.when and finding.status in WHERE_LABELS:
-        lines.insert(2, f"{WHERE_LABELS[finding.status].lower()}: {in_words(finding.when)}")
+    condition = where(finding)
+    if condition and finding.status in WHERE_LABELS:
+        lines.insert(2, f"{WHERE_LABELS[finding.status].lower()}: {condition}")
     if finding.diagnosis:
         lines.insert(2, f"diagnosis: {finding.diagnosis}")
     return "\n".join(filter(None, lines))

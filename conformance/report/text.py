@@ -9,8 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.causes import VALUES, explanation, shown
-from conformance.condition import in_words
+from conformance.causes import VALUES, explanation, shown, where
 from conformance.printable import clean as clean
 from conformance.results import Cause, Finding, Status
 
@@ -85,8 +84,8 @@ def cause_lines(cause: Cause, findings: Sequence[Finding], again: str = "") -> l
     one = shown(findings)
     explained = explanation(cause, findings)
     lines = [explained or f"{capitalized(cause.what)}."]
-    if where := fails_where(cause, findings):
-        lines.append(f"  {where}")
+    if condition := fails_where(cause, findings):
+        lines.append(f"  {condition}")
     lines.append(f"  {chips(findings)}")
     lines.append(f"  {again or one.minimal_case}")
     if one.message != cause.what:
@@ -102,11 +101,12 @@ def fails_where(cause: Cause, findings: Sequence[Finding]) -> str:
     What fails may do so on fewer cases than what is wrong, so it is a sentence of its own.
     """
     label = WHERE_LABELS.get(shown(findings).status, "")
-    if not cause.when or not label:
+    condition = where(cause)
+    if not condition or not label:
         return ""
     passing = plural(cause.also_passing, "passing case")
     beside = f", which also holds on {passing}" if cause.also_passing else ""
-    return f"{label.lower()} {in_words(cause.when)}{beside}"
+    return f"{label.lower()} {condition}{beside}"
 
 
 def chips(findings: Sequence[Finding]) -> str:

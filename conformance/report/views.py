@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from conformance.causes import expected, explanation, members, shown, unexpected
-from conformance.condition import in_words
+from conformance.causes import expected, explanation, members, shown, unexpected, where
 from conformance.headline import verdict_sentence
 from conformance.report import claims, heatmaps, matrix, plots
 from conformance.report.claims import Claim
@@ -355,7 +354,7 @@ def _card(
         others=[_told(f, result, identify, side) for f in findings if f is not lead],
         configurations=result.configurations,
         where_label=WHERE_LABELS.get(status, ""),
-        where=in_words(cause.when) if status in WHERE_LABELS else "",
+        where=where(cause) if status in WHERE_LABELS else "",
         entry="\n".join(entries(cause, findings, result.given_name)),
         diagnosis=re.sub(r"[_-]+", " ", cause.diagnosis or ""),
         explanation=explanation(cause, findings),

@@ -8,7 +8,7 @@ arrays are too large to be written down.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from conformance.calls import Call, Kind
 from conformance.case import Case, format_sequence
 from conformance.checks import CHECKS, Trial, calls_for
-from conformance.checks.claims import upstream_gradient
+from conformance.checks.claims import expected_of_function, upstream_gradient
 from conformance.checks.shapes import allowed_shapes
-from conformance.criteria import Expected, expected
+from conformance.criteria import Expected
 from conformance.implementations.info import Info
 from conformance.printable import in_a_line
 from conformance.processes.worker import STRAY
@@ -28,7 +28,6 @@ from conformance.reproducers.life_script import LifeScript
 from conformance.reproducers.literals import Literals
 from conformance.results import Evidence, Status
 from conformance.special import Sort
-from conformance.sums import kept_sums
 from reference_impl import bias_gradient, input_gradient, kernel_gradient
 from reference_impl.dtypes import as_dtype
 
@@ -384,8 +383,7 @@ class _Script:
         return lines
 
     def function_values(self, trial: Trial) -> list[str]:
-        case = replace(trial.case, activation=None)
-        want = expected(case, trial.data, self.info.declared, kept_sums)
+        want = expected_of_function(trial)
         return [
             f"returned = implementation.conv2d(x, kernel, bias, {_words(trial.case)})",
             *self._shaped(trial),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import tried
 from fast_algorithms import CORRELATE, Fast, direct
 
 import reference_impl
-from conformance import Capabilities, Implementation, Unsupported
+from conformance import Capabilities, Implementation, Unsupported, sums
 from conformance.capabilities import probes
 from conformance.case import Case
 from conformance.checks import CHECKS, RULES, Judgement, Trial, concerning
@@ -131,6 +132,17 @@ def test_the_function_is_judged_without_the_activation_of_the_layer():
     case = Case.parse("in2x5x6x4-f3-k3x2-a.softmax-integers.1")
     assert failing(planted.WithFunction, case) == {}
     assert list(failing(planted.WithWrongFunction, case)) == ["function_values"]
+
+
+@pytest.mark.parametrize("activation", ["hard_sigmoid", "relu6", "gelu"])
+def test_its_sums_are_not_those_of_a_case_without_activation(activation: str):
+    """Data about the knees of an activation are others where there is none."""
+    case = Case.parse(f"in2x5x6x4-f3-k3x2-a.{activation}-knees.1")
+    linear = replace(case, activation=None)
+    for first, second in ((case, linear), (linear, case)):
+        sums._kept.found.clear()
+        assert failing(planted.WithFunction, first) == {}
+        assert failing(planted.WithFunction, second) == {}
 
 
 def test_other_troubles_of_the_function_are_told_as_its_own():

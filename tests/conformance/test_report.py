@@ -646,7 +646,7 @@ class TestCondition:
         text = written(REPORTS["failing"], tmp_path).sections
         where = "Fails where padding = same, kernel height != kernel width"
         assert f"{where} (which also holds on 3 passing cases)" in text["findings"]
-        assert "Crashes where batch == 0" in text["findings"]
+        assert "Crashes where" not in text["findings"]  # a single case shares all with itself
         assert "Fails where compute_dtype = bfloat16" in text["expected"]
 
     def test_an_entry_is_offered_where_it_would_cover_the_finding(self, tmp_path: Path) -> None:
