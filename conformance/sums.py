@@ -41,21 +41,26 @@ _kept = _Kept()
 
 
 def kept_sums(case: Case, data: Arrays, magnitude: bool) -> Accumulated:
-    """The sums of `case` for its arrays `data`; nobody may change either.
-
-    They depend on the arguments, the kind of data, the seeds and the compute dtype: not on memory
-    layout (unless it repeats values), spelling or activation (unless its knees make the values).
-    """
-    repeated = tuple(v == "broadcast" for v in (case.view, case.kernel_view, case.bias_view))
-    bent = case.activation if case.data == "knees" else None
-    seeds = (case.seed, case.weights)
-    key = (case.geometry, case.compute_dtype, case.data, seeds, case.has_bias, repeated, bent)
+    """The sums of `case` for its arrays `data`; nobody may change either."""
+    key = key_of(case)
     kept = _kept.get(key)
     if kept is not None and (kept.magnitude is not None or not magnitude):
         return kept
     sums = accumulated(case, data, magnitude)
     _kept.put(key, sums)
     return sums
+
+
+def key_of(case: Case) -> Key:
+    """What the sums of a case depend on.
+
+    The arguments, the kind of data, the seeds and the compute dtype: not memory layout (unless it
+    repeats values), spelling or activation (unless its knees make the values).
+    """
+    repeated = tuple(v == "broadcast" for v in (case.view, case.kernel_view, case.bias_view))
+    bent = case.activation if case.data == "knees" else None
+    seeds = (case.seed, case.weights)
+    return case.geometry, case.compute_dtype, case.data, seeds, case.has_bias, repeated, bent
 
 
 def _size(sums: Accumulated) -> int:
