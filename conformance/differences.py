@@ -2,7 +2,7 @@
 
 A finding is known from the other run if an implementation of the same name has the same known
 fault there, or fails the same check by the same cause, for the same reason, or where the same
-condition holds.
+condition holds. What changed is told by cause.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.results import BAD, SCHEMA, Finding, ImplementationResult, Report, Status
+from conformance.causes import causes_of, members, sentence, shown
+from conformance.results import BAD, SCHEMA, Cause, Finding, ImplementationResult, Report, Status
 
 _FAILS = BAD | {Status.EXPECTED_FAILURE}
 _DECIDING = BAD | {Status.UNEXPECTED_PASS}
@@ -22,20 +23,24 @@ _SETTINGS = ("seed", "examples", "profile", "max_time")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A finding that is new, gone or still there.
+    """A cause that is new, gone or still there, or those of its findings that are.
 
     Attributes:
-        implementation, check, cause, status, diagnosis, message: as in the record.
-        case: the smallest failing case.
+        implementation: whose it is.
+        cause: in words, and where if that is known.
+        check, status, diagnosis, message: of the finding that tells most.
+        case: the smallest failing case of that.
+        checks: of all its findings.
     """
 
     implementation: str
-    check: str
     cause: str
+    check: str
     status: str
     diagnosis: str | None
     message: str
     case: str
+    checks: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Differences:
     """What changed.
 
     Attributes:
-        new, fixed, still: findings; expected failures are no new ones.
+        new, fixed, still: causes; expected failures are no new ones.
         expected: what failed before and is expected to fail now.
         unlisted: what was expected to fail before and is not any more.
         unsupported: what is newly refused.
@@ -115,17 +120,31 @@ def differences(old: Report, new: Report) -> Differences:
         earlier = before.get(name)
         known = [] if earlier is None else [f for f in earlier.findings if f.status in _FAILS]
         decided = [f for f in known if f.status is not Status.EXPECTED_FAILURE]
-        for finding in result.findings:
-            if finding.status in _DECIDING:
-                there = found.unlisted if _has(known, finding) else found.new
-                there = found.still if _has(decided, finding) else there
-                there.append(_change(name, finding))
-            elif finding.status is Status.EXPECTED_FAILURE and _has(decided, finding):
-                found.expected.append(_change(name, finding))
+        for cause in causes_of(result):
+            kinds: dict[int, tuple[list[Change], list[Finding]]] = {}
+            for finding in members(cause, result.findings):
+                there = _kind(finding, known, decided, found)
+                if there is not None:
+                    kinds.setdefault(id(there), (there, []))[1].append(finding)
+            for there, findings in kinds.values():
+                there.append(_change(name, cause, findings))
         if earlier is not None:
-            found.fixed.extend(_change(name, f) for f in _fixed(known, result))
+            found.fixed.extend(_fixed(earlier, result))
             found.unsupported.extend(_refusals(earlier, result))
     return found
+
+
+def _kind(
+    finding: Finding, known: Sequence[Finding], decided: Sequence[Finding], found: Differences
+) -> list[Change] | None:
+    """Which of the lists of `found` a finding of the new run belongs to."""
+    if finding.status is Status.EXPECTED_FAILURE:
+        return found.expected if _has(decided, finding) else None
+    if finding.status not in _DECIDING:
+        return None
+    if _has(decided, finding):
+        return found.still
+    return found.unlisted if _has(known, finding) else found.new
 
 
 def _has(findings: Sequence[Finding], one: Finding) -> bool:
@@ -144,13 +163,19 @@ def _is_same(one: Finding, other: Finding) -> bool:
     )
 
 
-def _fixed(known: Sequence[Finding], result: ImplementationResult) -> Iterator[Finding]:
+def _fixed(earlier: ImplementationResult, result: ImplementationResult) -> Iterator[Change]:
     """What failed before, and does not where its check still passes."""
     failing = [f for f in result.findings if f.status in _FAILS]
-    for finding in known:
-        passed = result.checks.get(finding.check, {}).get(Status.PASSED, 0)
-        if passed and not _has(failing, finding):
-            yield finding
+    for cause in causes_of(earlier):
+        gone = [
+            finding
+            for finding in members(cause, earlier.findings)
+            if finding.status in _FAILS
+            and result.checks.get(finding.check, {}).get(Status.PASSED, 0)
+            and not _has(failing, finding)
+        ]
+        if gone:
+            yield _change(result.name, cause, gone)
 
 
 def _refusals(old: ImplementationResult, new: ImplementationResult) -> Iterator[Refusal]:
@@ -160,15 +185,17 @@ def _refusals(old: ImplementationResult, new: ImplementationResult) -> Iterator[
             yield Refusal(new.name, item.reason, item.count, item.example)
 
 
-def _change(name: str, finding: Finding) -> Change:
+def _change(name: str, cause: Cause, findings: Sequence[Finding]) -> Change:
+    one = shown(findings)
     return Change(
         implementation=name,
-        check=finding.check,
-        cause=finding.explanation or finding.cause,
-        status=finding.status,
-        diagnosis=finding.diagnosis,
-        message=finding.message,
-        case=finding.minimal_case,
+        cause=sentence(cause),
+        check=one.check,
+        status=one.status,
+        diagnosis=one.diagnosis,
+        message=one.message,
+        case=one.minimal_case,
+        checks=list(dict.fromkeys(finding.check for finding in findings)),
     )
 
 

@@ -65,7 +65,8 @@ def tell_differences(found: Differences) -> None:
         ("still failing", found.still), ("now expected", found.expected),
     ):  # fmt: skip
         for change in changes:
-            say(f"{heading}: {change.implementation} {change.check}: {change.cause}")
+            checks = ", ".join(change.checks)
+            say(f"{heading}: {change.implementation}: {change.cause} ({checks})")
             if heading == "new":
                 say(f"  {change.case}", verbatim=True)
                 say(f"  {change.message}")

@@ -398,11 +398,13 @@ def test_two_runs_are_compared(command: Command, tmp_path: Path):
     command(*common, "bad")
     done = command("diff", "good", "bad", "--out", "page")
     assert done.code == 1
-    assert done.out.startswith("new: mine:conv2d ")
-    assert re.search(r"\d new, 0 fixed, 0 still failing, 0 newly unsupported\n", done.out)
+    assert done.out.startswith("new: mine:conv2d: it ")
+    assert "1 new, 0 fixed, 0 still failing, 0 newly unsupported\n" in done.out
     content = json.loads((tmp_path / "page" / "diff.json").read_text("utf-8"))
     assert content["schema"] == 1
-    assert {change["implementation"] for change in content["new"]} == {"mine:conv2d"}
+    (cause,) = content["new"]
+    assert cause["implementation"] == "mine:conv2d"
+    assert len(cause["checks"]) > 1
     page = (tmp_path / "page" / "diff.html").read_text("utf-8")
     assert page.startswith("<!doctype html>")
     back = command("diff", "bad", "good")
