@@ -484,7 +484,7 @@ class _Campaign:
             # The time of the run that is resumed may have ended while it looked for findings.
             hard = max(hard, time.monotonic() + self._for_findings())
         team.budget.deadline = hard
-        if hard is not None and not tally.cases:
+        if hard is not None and time.monotonic() >= hard and not tally.cases:
             seconds = f"{self.settings.max_time:g}"
             tally.stopped = tally.stopped or f"starting took all of the {seconds} s of max_time"
         return tally
