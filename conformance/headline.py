@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.causes import sentence, unexpected
+from conformance.printable import plural
 from conformance.results import KERAS, ImplementationResult, MergedRun, Status, Verdict
 
 _SETTINGS = ("seed", "examples", "profile", "max_time")
@@ -37,7 +38,7 @@ def headline(
     for one in witnesses:
         lines.append(
             f"Expected values come from the reference, cross-checked by real Keras ({one.version}) "
-            f"on {_plural(one.configurations, 'configuration')}."
+            f"on {plural(one.configurations, 'configuration')}."
         )
         if one.verdict is Verdict.FAILS:
             unlisted += _disagreements(one)
@@ -78,9 +79,9 @@ def _values(runs: Sequence[MergedRun], name: str) -> str:
 
 def verdict_sentence(result: ImplementationResult) -> str:
     """The verdict on one implementation, and what it rests on."""
-    tried = f"{_plural(result.cases, 'case')} of {_plural(result.configurations, 'configuration')}"
+    tried = f"{plural(result.cases, 'case')} of {plural(result.configurations, 'configuration')}"
     known = result.expected_failures
-    beside = f", {_plural(known, 'expected failure')}" if known else ""
+    beside = f", {plural(known, 'expected failure')}" if known else ""
     if result.verdict is Verdict.CONFORMS:
         extent = _extent(result.plan)
         return f"{result.name} conforms{extent}: no unexpected failure{beside} in {tried}."
@@ -93,7 +94,7 @@ def verdict_sentence(result: ImplementationResult) -> str:
 
 def _why_open(result: ImplementationResult) -> str:
     failed = sum(f.count for f in result.findings if f.status is Status.HARNESS_ERROR)
-    return f"the suite itself failed {_plural(failed, 'time')}" if failed else "no value was judged"
+    return f"the suite itself failed {plural(failed, 'time')}" if failed else "no value was judged"
 
 
 def what_is_wrong(result: ImplementationResult) -> str:
@@ -101,7 +102,7 @@ def what_is_wrong(result: ImplementationResult) -> str:
     causes = unexpected(result)
     if not causes:
         return ""
-    more = f"; and {_plural(len(causes) - 1, 'more cause')}" if len(causes) > 1 else ""
+    more = f"; and {plural(len(causes) - 1, 'more cause')}" if len(causes) > 1 else ""
     return f"is wrong: {sentence(causes[0])}{more}"
 
 
@@ -132,13 +133,9 @@ def _known_faults(keras: ImplementationResult) -> str:
     met = [f for f in keras.findings if f.status is Status.EXPECTED_FAILURE]
     if not met:
         return ""
-    faults = _plural(len({finding.reason for finding in met}), "known fault")
-    times = _plural(sum(finding.count for finding in met), "time")
+    faults = plural(len({finding.reason for finding in met}), "known fault")
+    times = plural(sum(finding.count for finding in met), "time")
     return f"{faults} of {keras.version}, met {times}: see Expected failures in the report"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _extent(plan: dict[str, Any]) -> str:

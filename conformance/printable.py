@@ -1,4 +1,4 @@
-"""Foreign text that may be printed anywhere."""
+"""Text that may be printed anywhere: foreign one cleaned, and numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def clean(text: str) -> str:
 def in_a_line(text: str) -> str:
     """`text` as `clean` leaves it, in one line."""
     return " ".join(clean(text).split())
+
+
+def plural(number: int, noun: str, many: str = "") -> str:
+    """``1 case``, ``2,000 cases``."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"

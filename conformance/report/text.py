@@ -11,6 +11,7 @@ from typing import Any
 
 from conformance.causes import VALUES, explanation, shown, where
 from conformance.printable import clean as clean
+from conformance.printable import plural as plural
 from conformance.results import Cause, Finding, Status
 
 STATUS_LABELS = {
@@ -33,11 +34,6 @@ WHERE_LABELS = {
     Status.TIMED_OUT: "Times out where",
     Status.HARNESS_ERROR: "Goes wrong where",
 }
-
-
-def plural(number: int, noun: str, many: str = "") -> str:
-    """``1 case``, ``2,000 cases``."""
-    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
 def listing(names: Sequence[str], most: int = 3) -> str:
