@@ -86,7 +86,8 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
     }
     names = [name for name in enough if not any(_says_more(o, name, enough) for o in enough)]
     whole = [COVERED.get(name, name) for name in _WHOLE if _is_process(FAULTS[name], asked)]
-    names = list(dict.fromkeys([*names, *whole]))
+    ruled_out = enough.keys() - set(names)
+    names = list(dict.fromkeys([*names, *(name for name in whole if name not in ruled_out)]))
     if len(names) != 1:
         return None
     # With the weights of the earlier call both are true.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,6 +21,7 @@ from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.journals.tally import Failure, Failures, Tally, kind_of, size_of
 from conformance.plan import Asked, Example, smallest
 from conformance.plan.growing import grown
+from conformance.plan.shrinking import fewest
 from conformance.processes.limits import Budget
 from conformance.processes.worker import Worker
 from conformance.reproducers.reproducer import Shown, script
@@ -65,6 +67,7 @@ class Explainer:
         shared: whether a process that has shown others is fresh enough.
         was_left: whether it was left before it could shrink what it is given.
         names: what of earlier calls has explained findings.
+        seconds_for_earlier: that are left to look for the earlier calls that findings take.
     """
 
     tally: Tally
@@ -74,6 +77,7 @@ class Explainer:
     shared: bool = True
     was_left: bool = False
     names: list[str] = field(default_factory=list)
+    seconds_for_earlier: float = 90.0
 
     def finding(self, group: Failures, attempts: int) -> Finding:
         """The finding of `group`, which shares check and cause."""
@@ -95,8 +99,9 @@ class Explainer:
                 doubt = "time"
             else:
                 cases, again = self._confirmed(cases, outcome)
-                if again is None and not self._budget.over:
-                    cases, again = self._from_afresh(group) or (cases, again)
+                for other in (self._from_afresh, self._after_others):
+                    if again is None and not self._budget.over:
+                        cases, again = other(group) or (cases, again)
                 shown = again or shown
                 doubt = "" if again else "time" if self._budget.over else "chance"
         shows = self.team is not None and not doubt
@@ -206,15 +211,48 @@ class Explainer:
         else:
             return None
 
+        return self._alone(self._shrunk_afresh(cases, like), like)
+
+    def _shrunk_afresh(self, cases: Example, like: Outcome) -> Example:
+        """The smallest of what fails as `cases` do, each tried in a fresh process."""
+
         def fails(example: Example) -> bool:
             if self._budget.over:
                 return False
             self._child.restart()
             return self._first(example, like) == len(example)
 
-        attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
-        shrunk = smallest(cases, fails, Asked.of(self.tally.info), attempts)
-        return self._alone(shrunk, like)
+        attempts = COSTLY_FRESH_ATTEMPTS if self.tally.info.costly_calls else FRESH_ATTEMPTS
+        return smallest(cases, fails, Asked.of(self.tally.info), attempts)
+
+    def _after_others(self, group: Failures) -> tuple[Example, Outcome | None] | None:
+        """The smallest of what fails in a fresh process after few of the cases before the first
+        failure there was; None if it does not fail after all of them either, which is chance.
+        """
+        failure = first_failure(group)
+        last, like = (failure.outcome.case,), failure.outcome
+        until = time.monotonic() + self.seconds_for_earlier
+
+        def is_late() -> bool:
+            return self._budget.over or time.monotonic() >= until
+
+        def fails_after(earlier: Example) -> bool:
+            if is_late():
+                return False
+            self._child.restart()
+            for case in earlier:
+                if is_late():
+                    return False
+                self._child.ask((case,), self.checks)
+            return self._matches(self._child, last, like)[-1] is not None
+
+        few: Example = ()
+        if group.earlier and not like.foreign_memory and fails_after(group.earlier):
+            few = fewest(group.earlier, fails_after)
+        self.seconds_for_earlier = max(0.0, until - time.monotonic())
+        if not few:
+            return None
+        return self._alone(self._shrunk_afresh((*few, *last), like), like)
 
     def diagnosis(
         self, cases: Example, group: Failures, like: Outcome, first: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from conformance.plan import WHOLE, Planned, Shard, Undrawn
 from conformance.processes.judges import Judges
 from conformance.processes.limits import Budget, Limits, Patience
 from conformance.processes.worker import Worker
+from conformance.results import Status
 from conformance.targets import Target
 
 
@@ -246,7 +247,9 @@ class _Here(Trying[_Ended]):
             reply = next(replies)
             if self.team.budget.stop.is_set() or worker.aborted:
                 return  # the process was ended under it
-            self.put(Answered(planned, at, planned.example[:number], reply, row))
+            failed = isinstance(reply, list) and any(j.status is Status.FAILED for j in reply)
+            earlier = tuple(worker.asked)[:-1] if failed else ()
+            self.put(Answered(planned, at, planned.example[:number], reply, row, earlier))
             self.answered[name] = number
         self.answered.pop(name)
 

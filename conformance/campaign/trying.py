@@ -96,6 +96,7 @@ class Answered:
         planned, at, before: as in `Tried`.
         reply: what became of it.
         row: its row in the journal.
+        earlier: where it failed, the cases that its process was asked before.
     """
 
     planned: Planned
@@ -103,6 +104,7 @@ class Answered:
     before: Example
     reply: Reply
     row: Key | None
+    earlier: Example = ()
 
 
 class Trying(ABC, Generic[T]):
@@ -212,7 +214,11 @@ class Trying(ABC, Generic[T]):
         )
         planned = message.planned
         tried = Tried(planned, message.at, message.before, outcomes)
-        self.tally.add(planned.part, message.before, outcomes, is_last=tried.is_last)
+        self.tally.add(
+            *(planned.part, message.before, outcomes),
+            is_last=tried.is_last,
+            earlier=message.earlier,
+        )
         if tried.is_last:
             self.tally.finished(planned.part, len(planned.configurations()))
         if planned.part != CORPUS:

@@ -148,15 +148,24 @@ class Tally:
     _probes: dict[Case, list[Outcome]] = field(default_factory=dict)
 
     def add(
-        self, part: str, before: Example, outcomes: Sequence[Outcome], *, is_last: bool = True
+        self,
+        part: str,
+        before: Example,
+        outcomes: Sequence[Outcome],
+        *,
+        is_last: bool = True,
+        earlier: Example = (),
     ) -> None:
-        """Add what became of the last case of `before`; whether it is the last of its example."""
+        """Add what became of the last case of `before`; whether it is the last of its example.
+
+        `earlier` are the cases that its process was asked before, if that is known.
+        """
         case = before[-1]
         if part == PROBES:
             self._probes[case] = list(outcomes)
             return
         self.cases += 1
-        self._count(before, outcomes)
+        self._count(before, outcomes, earlier)
         statuses = {outcome.status for outcome in outcomes}
         worst = str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
         if part == CORPUS:
@@ -238,7 +247,7 @@ class Tally:
             if any(o.status is Status.PASSED for o in claims):
                 self.passed.add(str(case), (case, frozenset({PROBE_CHECK})))
 
-    def _count(self, before: Example, outcomes: Iterable[Outcome]) -> None:
+    def _count(self, before: Example, outcomes: Iterable[Outcome], earlier: Example = ()) -> None:
         case = before[-1]
         reasons = set()
         for outcome in outcomes:
@@ -257,7 +266,7 @@ class Tally:
             if outcome.status in BAD or outcome.status is Status.EXPECTED_FAILURE or outcome.strict:
                 self.strict |= outcome.strict
                 failure = Failure(outcome, before)
-                self.failures.setdefault(kind_of(outcome), Failures()).add(failure)
+                self.failures.setdefault(kind_of(outcome), Failures()).add(failure, earlier)
         for reason in reasons:
             number, example = self.refused.get(reason, (0, str(case)))
             shortest = min(example, str(case), key=lambda text: (len(text), text))
@@ -265,18 +274,23 @@ class Tally:
 
 
 class Failures:
-    """The failures of one finding: how many, the first, the smallest, and a sample."""
+    """The failures of one finding: how many, the first, the smallest, and a sample.
+
+    Attributes:
+        earlier: the cases that the process was asked before the first one, if that is known.
+    """
 
     def __init__(self) -> None:
+        self.earlier: Example = ()
         self.sample: Sample[Failure] = Sample()
         self.first: Failure | None = None
         self.least: Failure | None = None
 
-    def add(self, failure: Failure) -> None:
-        """Add one."""
+    def add(self, failure: Failure, earlier: Example = ()) -> None:
+        """Add one, and the cases that its process was asked before."""
         self.sample.add(str(failure.outcome.case), failure)
         if self.first is None or failure.place < self.first.place:
-            self.first = failure
+            self.first, self.earlier = failure, earlier
         if self.least is None or _size(failure) < _size(self.least):
             self.least = failure
 
@@ -291,7 +305,9 @@ class Failures:
         for group in groups:
             for failure in (*group.sample, group.first, group.least):
                 if failure is not None:
-                    joined.add(replace(failure, outcome=replace(failure.outcome, cause=cause)))
+                    earlier = group.earlier if failure is group.first else ()
+                    one = replace(failure, outcome=replace(failure.outcome, cause=cause))
+                    joined.add(one, earlier)
         joined.sample.number = sum(group.number for group in groups)
         return joined
 

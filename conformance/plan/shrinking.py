@@ -17,6 +17,7 @@ from reference_impl.geometry import Pair, effective_size
 
 SHRINK_ATTEMPTS = 200
 MOST_ROUNDS = 4
+MOST_EARLIER = 4  # calls that somebody would read
 
 Change = Callable[[Case], Case]
 
@@ -48,6 +49,27 @@ def smallest(
     the same answer on every machine.
     """
     return _Shrinking(example, fails, asked, attempts).run()
+
+
+def fewest(cases: Example, fails: Callable[[Example], bool], most: int = MOST_EARLIER) -> Example:
+    """At most so many of `cases`, which fail together and not without them; () if it takes more.
+
+    One after the other is found by bisection: the last case such that what follows it fails only
+    with it. That what fails still does so after further cases is taken for granted.
+    """
+    kept: Example = ()
+    while len(kept) < most:
+        least, end = 0, len(cases)  # from `least` on they fail, from `end` on they do not
+        while end - least > 1:
+            middle = (least + end) // 2
+            if fails((*kept, *cases[middle:])):
+                least = middle
+            else:
+                end = middle
+        kept, cases = (*kept, *cases[least : least + 1]), cases[least + 1 :]
+        if fails(kept):
+            return kept
+    return ()
 
 
 @dataclass

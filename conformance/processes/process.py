@@ -53,6 +53,7 @@ class ObserverProcess:
 
     Attributes:
         info: who is measured, once started.
+        starts: how many children there were.
         memory_restarts: how often it was restarted because its memory had grown.
         pace: whether it becomes slower and slower, and how often a restart helped.
         aborted: whether it has been told to stop for good.
@@ -67,7 +68,7 @@ class ObserverProcess:
         self.limits = limits or Limits()
         self.patience = patience or Patience(self.limits)
         self.info: Info | None = None
-        self.memory_restarts = 0
+        self.starts = self.memory_restarts = 0
         self.pace = Pace(self.limits)
         self.cpu = self.setup_cpu = 0.0
         self.aborted = False
@@ -107,6 +108,7 @@ class ObserverProcess:
 
     def _begun(self) -> bytes | Lost:
         """The first answer of a new child."""
+        self.starts += 1
         self.pace.restarted()
         self._slow_cases = 0
         self._process = started("conformance.processes.observer", errors=subprocess.PIPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from conformance.results import Evidence, Status
 from conformance.targets import Target
 
 STRAY = "writes on the channel of the suite"
+MOST_REMEMBERED = 5_000  # cases that a process was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Worker:
     Attributes:
         observer: the process.
         budget: when it may no longer try again what was lost.
+        asked: the last cases that the process was asked.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Worker:
         self.observer = ObserverProcess(target, limits, patience)
         self.name = self.observer.name
         self.budget = budget or Budget()
+        self.asked: deque[Case] = deque(maxlen=MOST_REMEMBERED)
+        self._starts = 0  # of the process that was asked them
         self._owns_judges = judges is None
         self._judges = judges or Judges()
 
@@ -116,6 +121,11 @@ class Worker:
             return Flaky(lost, reply)
         patience.lost_again += isinstance(reply, Lost)
         return reply
+
+    def ask(self, cases: Sequence[Case], checks: tuple[str, ...] = ()) -> None:
+        """Make the calls that `checks` need on `cases`; nothing is judged."""
+        for case in cases:
+            self._observed(case, checks)
 
     def explain(self, cases: tuple[Case, ...], check: str) -> Evidence | None:
         """Evidence of the last of `cases` after the ones before it; None where there is none."""
@@ -200,4 +210,8 @@ class Worker:
         question = self._judges.request(case, Ask(trying))
         if isinstance(question, HarnessError):
             return trying, question
+        if self._starts != self.observer.starts:
+            self._starts = self.observer.starts
+            self.asked.clear()
+        self.asked.append(case)
         return trying, self.observer.observe(question, traces=traces)

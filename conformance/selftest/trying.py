@@ -16,6 +16,7 @@ from conformance.checks.shapes import output_shape
 from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, diagnose, spread
 from conformance.observing.observe import observe
 from conformance.plan import Asked, Example, plan
+from conformance.plan.shrinking import fewest
 from conformance.results import BAD
 from conformance.sequences import diagnose_calls, to_be_tried
 from conformance.targets import wrap
@@ -51,7 +52,8 @@ def first_catch(make: Make, seed: int, *, named: bool = True) -> Catch | None:
         if failed is None:
             continue
         following = islice(planned, number + 1, None) if named else ()
-        diagnosis = _diagnosis(make, target, one, failed.check, following)
+        earlier = tuple(before.case for before in planned[:number])
+        diagnosis = _diagnosis(make, target, one, failed.check, following, earlier)
         return Catch(one.at, failed.check, failed.cause, diagnosis)
     return None
 
@@ -99,12 +101,18 @@ def _failures(case: Case, target: Any) -> Iterator[Judgement]:
 
 
 def _diagnosis(
-    make: Make, target: Any, first: _Planned, check: str, following: Iterable[_Planned]
+    make: Make,
+    target: Any,
+    first: _Planned,
+    check: str,
+    following: Iterable[_Planned],
+    earlier: Example,
 ) -> str | None:
     """As a campaign names a cause: from the smallest case that fails, and from some more.
 
     Where they do not all fail alone, in a process of their own, or where `check` compares calls,
-    it is named by several calls.
+    it is named by several calls: those of an example, or if they do not fail either, by the few
+    that it takes of all `earlier` ones.
     """
     failing = [first] if _fails(first.case, target, check) else []
     for number, (_, some) in enumerate(groupby(following, lambda one: one.at)):
@@ -116,7 +124,11 @@ def _diagnosis(
     compares = CHECKS[check].compares_calls
     if compares or not all(_fails(one.case, make(), check) for one in chosen):
         asked = (check if compares else output_shape.name,)
-        return _diagnosis_of_calls(make, [one.before for one in failing], asked)
+        sequences = [one.before for one in failing]
+        if not any(_fails_after(make, cases[:-1], cases[-1], check) for cases in sequences):
+            few = fewest(earlier, lambda cases: _fails_after(make, cases, first.case, check))
+            sequences = [(*few, first.case), *sequences]
+        return _diagnosis_of_calls(make, sequences, asked)
     with np.errstate(all="ignore"):
         trials = [tried(one.case, make(), (output_shape.name,)) for one in chosen]
         more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:CASES_FOR_PAIRS]]
@@ -135,6 +147,14 @@ def _diagnosis_of_calls(
             target = make()
             processes.append([tried(case, target, asked) for case in cases])
         return diagnose_calls(processes)
+
+
+def _fails_after(make: Make, earlier: Example, case: Case, like: str) -> bool:
+    """As `_fails` in a process that has been asked `earlier`."""
+    target = make()
+    for one in earlier:
+        tried(one, target)
+    return _fails(case, target, like)
 
 
 def _fails(case: Case, target: Any, like: str) -> bool:
