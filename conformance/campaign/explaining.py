@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Explainer:
         shared: whether a process that has shown others is fresh enough.
         was_left: whether it was left before it could shrink what it is given.
         names: what of earlier calls has explained findings.
+        takes: cases of other examples that findings take before their own.
         seconds_for_earlier: that are left to look for the earlier calls that findings take.
     """
 
@@ -77,6 +79,7 @@ class Explainer:
     shared: bool = True
     was_left: bool = False
     names: list[str] = field(default_factory=list)
+    takes: list[Example] = field(default_factory=list)
     seconds_for_earlier: float = 90.0
 
     def finding(self, group: Failures, attempts: int) -> Finding:
@@ -99,7 +102,7 @@ class Explainer:
                 doubt = "time"
             else:
                 cases, again = self._confirmed(cases, outcome)
-                for other in (self._from_afresh, self._after_others):
+                for other in (self._after_known, self._from_afresh, self._after_others):
                     if again is None and not self._budget.over:
                         cases, again = other(group) or (cases, again)
                 shown = again or shown
@@ -223,7 +226,17 @@ class Explainer:
             return self._first(example, like) == len(example)
 
         attempts = COSTLY_FRESH_ATTEMPTS if self.tally.info.costly_calls else FRESH_ATTEMPTS
+        if self.takes:  # which are small already
+            attempts //= 2
         return smallest(cases, fails, Asked.of(self.tally.info), attempts)
+
+    def _after_known(self, group: Failures) -> tuple[Example, Outcome | None] | None:
+        """As `_after_others`, after the cases that another finding takes."""
+        failure = first_failure(group)
+        last, like = (failure.outcome.case,), failure.outcome
+        known = (few for few in self.takes if self._fails_after(few, last, like))
+        few = next(known, ())
+        return self._alone(self._shrunk_afresh((*few, *last), like), like) if few else None
 
     def _after_others(self, group: Failures) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process after few of the cases before the first
@@ -233,26 +246,29 @@ class Explainer:
         last, like = (failure.outcome.case,), failure.outcome
         until = time.monotonic() + self.seconds_for_earlier
 
-        def is_late() -> bool:
-            return self._budget.over or time.monotonic() >= until
-
-        def fails_after(earlier: Example) -> bool:
-            if is_late():
-                return False
-            self._child.restart()
-            for case in earlier:
-                if is_late():
-                    return False
-                self._child.ask((case,), self.checks)
-            return self._matches(self._child, last, like)[-1] is not None
+        def fails(earlier: Example) -> bool:
+            return self._fails_after(earlier, last, like, until)
 
         few: Example = ()
-        if group.earlier and not like.foreign_memory and fails_after(group.earlier):
-            few = fewest(group.earlier, fails_after)
+        if group.earlier and not like.foreign_memory and fails(group.earlier):
+            few = fewest(group.earlier, fails)
         self.seconds_for_earlier = max(0.0, until - time.monotonic())
         if not few:
             return None
-        return self._alone(self._shrunk_afresh((*few, *last), like), like)
+        shrunk = self._shrunk_afresh((*few, *last), like)
+        self.takes.append(shrunk[:-1])
+        return self._alone(shrunk, like)
+
+    def _fails_after(
+        self, earlier: Example, last: Example, like: Outcome, until: float = math.inf
+    ) -> bool:
+        """Whether `last` fails in a fresh process that was asked `earlier` in time."""
+        self._child.restart()
+        for case in earlier:
+            if self._budget.over or time.monotonic() >= until:
+                return False
+            self._child.ask((case,), self.checks)
+        return self._matches(self._child, last, like)[-1] is not None
 
     def diagnosis(
         self, cases: Example, group: Failures, like: Outcome, first: tuple[str, ...] = ()

@@ -111,6 +111,16 @@ def forgets_the_padding(x: Any, kernel: Any, bias: Any = None, **given: Any) -> 
         return right(x, kernel, bias, **given)
 
 
+_dtypes: set[str] = set()
+
+
+def wrong_after_float64(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Adds 1 to results in float16, once it has computed something in float64."""
+    _dtypes.add(x.dtype.name)
+    result = right(x, kernel, bias, **given)
+    return result + result.dtype.type(x.dtype == np.float16 and "float64" in _dtypes)
+
+
 def without_groups(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     """Does no groups, and says so."""
     if given["groups"] > 1:

@@ -146,6 +146,17 @@ def test_a_wrong_function_fails_with_a_small_case(swapped: Campaign):
         assert finding.reproducer
 
 
+def test_what_takes_a_call_of_an_earlier_example_is_shown_after_it():
+    """No example has cases of two dtypes."""
+    checks = ("exact_values", "bounded_values")
+    found = measured("wrong_after_float64", examples=40, checks=checks).findings
+    assert {finding.doubt for finding in found} == {""}
+    for finding in found:
+        first, last = parse_sequence(finding.minimal_case)
+        assert (first.compute_dtype, last.compute_dtype) == ("float64", "float16")
+        assert finding.takes_earlier_calls
+
+
 def test_sums_in_16_bits_are_no_cause_where_exact_data_fail():
     result = measured("bias_of_float32_alone", examples=60)
     causes = {(finding.check, finding.cause) for finding in result.findings}

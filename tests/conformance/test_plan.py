@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from triggers import SEQUENCES, TRIGGERS, frequency
 
 from conformance.axes import BIAS_VIEWS, DATA_KINDS, KERNEL_VIEWS, POLICIES, VIEWS, AsList
@@ -39,6 +40,7 @@ from conformance.plan.free import BATCH, examples
 from conformance.plan.ladders import MODES
 from conformance.plan.popular import POPULAR
 from conformance.plan.rungs import rungs
+from conformance.plan.shrinking import MOST_EARLIER, fewest
 from conformance.plan.varied import varied_cases
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.arguments import check_strides_and_dilation
@@ -650,3 +652,10 @@ def test_shrinking_gives_up_after_so_many_attempts():
 def test_what_cannot_be_shrunk_stays_as_it_is():
     target = next(plan(0)).example
     assert smallest(target, lambda example: example == target) == target
+
+
+@given(st.integers(1, 300), st.data())
+def test_the_fewest_cases_are_those_that_it_takes(number: int, data: st.DataObject):
+    needed = data.draw(st.sets(st.integers(0, number - 1), min_size=1, max_size=6))
+    found = fewest(tuple(range(number)), lambda kept: needed <= set(kept))  # type: ignore[arg-type]
+    assert found == (tuple(sorted(needed)) if len(needed) <= MOST_EARLIER else ())
