@@ -23,6 +23,9 @@ SHAPES = ("compute_output_shape", "output_shape", "output_dtype")
 VALUES = ("exact_values", "bounded_values", "special_values", "function_values", "gradient_values")
 # What comes of what stands before it.
 STATES = ("unchanged_inputs", "own_memory", "repeated_call", "batch_independence")
+# Of values that few people pass, and of how they are refused.
+_ODD = ("refusals", "stages_agree", "refused_on_purpose", "documented_values")
+_AT_USE = re.compile(r"(a call|a first call|build|set_weights) ")
 _LOST = (Status.CRASHED, Status.TIMED_OUT)
 _KNOWN = (Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS)
 # How a cause begins that says what is done, not what is so.
@@ -43,13 +46,19 @@ class Failing:
 
 
 def rank(finding: Finding) -> tuple[int, int]:
-    """Crashes come first, then shapes, values, and what a call leaves behind."""
+    """Crashes come first, then shapes, values, and what a call leaves behind.
+
+    Last, but for what went wrong in the suite, come odd values; those of the constructor after
+    those that a call, build or set_weights takes.
+    """
     if finding.status is Status.HARNESS_ERROR:
-        return 5, 0
+        return 6, 0
     if finding.status in _LOST:
         return 0, 0
     if finding.check in STATES:
         return 3, STATES.index(finding.check)
+    if finding.check in _ODD:
+        return 5, _AT_USE.match(finding.cause) is None
     return 1 if finding.check in SHAPES else 2 if finding.check in VALUES else 4, 0
 
 

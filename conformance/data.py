@@ -28,6 +28,7 @@ LARGEST_INTEGER = 64
 LARGEST_SMALL = 4
 INTEGER_KINDS = frozenset({"integers", "small"})
 SPECIAL_KINDS = frozenset({"special", "masked"})
+OVERWRITTEN = 7.0  # what arrays are filled with, once a layer was given them as weights
 TINY_EXPONENTS = {"float16": -4, "bfloat16": -40, "float32": -40, "float64": -400}
 UNEVEN_EXPONENTS = {"float16": 11, "bfloat16": 60, "float32": 60, "float64": 400}
 WIDE_EXPONENTS = {"float16": 3, "bfloat16": 12, "float32": 12, "float64": 60}

@@ -92,10 +92,10 @@ class Keras(Adapter):
         self.contract = self.mode == EAGER  # it is the same in the other modes
         self.known_as = (f"keras-{self.backend}{suffix}",)
 
-    def layer(self, **arguments: Any) -> Any:
+    def layer(self, *first: Any, **arguments: Any) -> Any:
         """The layer with these arguments."""
         made_by = self._made_by or self.keras.layers.Conv2D
-        return made_by(**arguments)
+        return made_by(*first, **arguments)
 
     def build(self, case: Case, weights: Sequence[NDArray[Any]]) -> Any:
         if self._made_by is not None:

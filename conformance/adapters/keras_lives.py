@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from conformance.adapters.keras_modes import traced
 from conformance.errors import Unsupported
+from reference_impl import kernel_gradient
 
 Way = Callable[[Any, Any, NDArray[Any]], Any]  # keras, a built layer, the input
 
@@ -186,6 +187,74 @@ def _any_channels(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     return _marked(keras, layer, x, _refuses(function, twice))
 
 
+def _named_apart(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether two layers that are given no name have two, as a model demands."""
+    unnamed = {n: value for n, value in layer.get_config().items() if n != "name"}
+    one, other = (type(layer).from_config(dict(unnamed)) for _ in range(2))
+    return _marked(keras, layer, x, one.name != other.name)
+
+
+def _masked(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether it says that it takes no mask: a loss is weighted by one that is passed on."""
+    return _marked(keras, layer, x, not getattr(layer, "supports_masking", False))
+
+
+def _kept_in_full(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether saving keeps every bit of weights in float32, under a policy of 16 bits."""
+    config = {**layer.get_config(), "dtype": "mixed_float16"}
+    one, other = (_like(layer, type(layer).from_config(config), x) for _ in range(2))
+    one.set_weights([w + np.float32(1 / 3) for w in one.get_weights()])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.weights.h5"
+        _model(keras, one, x).save_weights(file)
+        _model(keras, other, x).load_weights(file)
+    kept = all(map(np.array_equal, one.get_weights(), other.get_weights()))
+    return _marked(keras, layer, x, kept)
+
+
+def _trained_on(keras: Any, layers: list[Any], x: NDArray[Any]) -> None:
+    """One step of gradient descent on the sum of what a model of these layers returns."""
+    model = keras.Sequential([keras.Input(x.shape[1:], dtype=x.dtype.name), *layers])
+    total = {"loss": lambda wanted, y: keras.ops.sum(y), "jit_compile": False}
+    model.compile(keras.optimizers.SGD(1.0), **total)
+    shape = model(x).shape
+    model.fit(x, np.zeros(shape, x.dtype), batch_size=len(x), verbose=0)
+
+
+def _trained(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether a step of training takes the gradient of the sum from every weight."""
+    before = layer.get_weights()
+    last = layer.data_format == "channels_last"
+    how = {n: getattr(layer, n) for n in ("strides", "padding", "dilation_rate", "groups")}
+    how["data_format"] = layer.data_format
+    other = _like(layer, type(layer).from_config(layer.get_config()), x)
+    _trained_on(keras, [other], x)
+    ones = np.ones(layer.compute_output_shape(x.shape))
+    steps = [kernel_gradient(ones, x.astype(np.float64), layer.kernel_size, **how)]
+    if layer.use_bias:
+        steps.append(ones.sum((0, 1, 2) if last else (0, 2, 3)))
+    wanted = [w - step for w, step in zip(before, steps, strict=True)]
+    return _marked(keras, layer, x, all(map(np.array_equal, wanted, other.get_weights())))
+
+
+def _trained_through(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether a frozen layer stays as it is, and the one before it is trained."""
+    frozen = _like(layer, type(layer).from_config(layer.get_config()), x)
+    frozen.set_weights([np.ones_like(w) for w in frozen.get_weights()])
+    frozen.trainable = False
+    held = frozen.get_weights()
+    channels = x.shape[-1 if layer.data_format == "channels_last" else 1]
+    first = keras.layers.Conv2D(channels, 1, data_format=layer.data_format, name="before")
+    try:
+        _trained_on(keras, [first, frozen], np.ones_like(x))
+    except ValueError as error:  # as TensorFlow says that nothing has a gradient
+        if "gradient" not in str(error):
+            raise
+    bias = keras.ops.convert_to_numpy(first.bias)  # zeros at first
+    kept = all(map(np.array_equal, held, frozen.get_weights()))
+    return _marked(keras, layer, x, kept and bool(bias.any()))
+
+
 WAYS: dict[str, Way] = {
     "functional": _functional,
     "sequential": _sequential,
@@ -202,6 +271,11 @@ WAYS: dict[str, Way] = {
     "stored_lora": _stored_lora,
     "loaded_lora": _loaded_lora,
     "stateless_losses": _stateless_losses,
+    "named_apart": _named_apart,
+    "masked": _masked,
+    "kept_in_full": _kept_in_full,
+    "trained": _trained,
+    "trained_through": _trained_through,
 }
 OF_TENSORFLOW: dict[str, Way] = {
     "graph": lambda keras, layer, x: traced(layer, jit_compile=False)(x),

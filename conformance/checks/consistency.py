@@ -11,10 +11,12 @@ import numpy as np
 
 from conformance.calls import LIFE, PLAIN_LIFE
 from conformance.checks.check import check
-from conformance.checks.life import refusals
+from conformance.checks.life import ON_PURPOSE, refusals
 from conformance.checks.lived import (
     Life,
     compare_outputs,
+    given_source,
+    given_words,
     has_life,
     is_spelling,
     is_unsupported,
@@ -49,11 +51,19 @@ HOW = {
     "saved": "saved and loaded in a model",
     "saved_lora": "tuned by LoRA, saved and loaded in a model",
     "reloaded": "with weights loaded from a file",
-    "stored_lora": "when a like layer tuned by LoRA in mixed precision stores another kernel",
-    "loaded_lora": "when LoRA is loaded with nothing left to tune",
-    "stateless_losses": "when stateless_call tells another number of losses",
-    "any_size": "when a trace for any size accepts an input that the kernel does not fit",
-    "any_channels": "when a trace for any number of channels accepts twice as many",
+}
+# What a way of calling shows that adds 1 to the result where something else is wrong.
+SHOWN = {
+    "stored_lora": "stores another kernel when it is tuned by LoRA in mixed precision",
+    "loaded_lora": "has nothing left to tune once LoRA is loaded",
+    "stateless_losses": "tells another number of losses in stateless_call",
+    "named_apart": "two layers that are given no name have the same one",
+    "masked": "says that it passes masks on",
+    "kept_in_full": "rounds its weights when they are saved under a policy of 16 bits",
+    "trained": "takes something else than the gradient in a step of training",
+    "trained_through": "changes or stops the gradient when it is frozen",
+    "any_size": "accepts an input that the kernel does not fit, if traced for any size",
+    "any_channels": "accepts twice as many channels, if traced for any number of them",
 }
 
 
@@ -110,6 +120,21 @@ def _is_refused(trial: Trial) -> bool:
     return retried and any(isinstance(trial.wanted_life[stage], Raised) for stage in stages)
 
 
+def _names_due(own: Life, wanted: Life, left: Answer) -> Answer:
+    """The names that the weights should have: those from before, where the reference's stay so.
+
+    Else those of the reference, of which only the number is compared.
+    """
+    before, names = (_names_of(life[Stage.WEIGHTS]) for life in (wanted, own))
+    return names if names is not None and same(left, before) else left
+
+
+def _names_of(weights: Answer) -> Answer:
+    """Of the weights as a life looks at them, None where it did not."""
+    told = isinstance(weights, list) and weights[0] is not None
+    return [name for name, _ in weights[0][0]] if told else None
+
+
 _CHANGES = {"then": "what is done to a layer and", "set_weights": "set_weights"}
 
 
@@ -124,10 +149,10 @@ def failure_leaves_no_trace(trial: Trial) -> None:
         return  # nothing was refused
     if is_unsupported(found):
         raise Unsupported(found.text)
-    what = variation_of(trial).argument
+    what = given_words(variation_of(trial))
     if isinstance(found, Raised):
         raise CheckFailure(
-            f"cannot be used after a refused value of {what}", f"then raises {found.text}"
+            f"cannot be used after it has refused {what}", f"then raises {found.text}"
         )
     if found is NOT_MADE:
         return
@@ -137,11 +162,13 @@ def failure_leaves_no_trace(trial: Trial) -> None:
         raise CheckFailure(f"{_CHANGES[changing]} that is refused changes weights")
     wanted = trial.wanted_life
     again = wanted[Stage.RETRY]
-    if isinstance(again, list) and left is not None and not same(left, again[2]):
-        raise CheckFailure(
-            f"a refused value of {what} leaves other weights than there were",
-            f"the layer has {shown(left)}, should have {shown(again[2])}",
-        )
+    if isinstance(again, list) and left is not None:
+        due = _names_due(life_of(trial), wanted, again[2])
+        if len(left) != len(due) or (due is not again[2] and not same(left, due)):
+            raise CheckFailure(
+                f"has other weights than before, after it has refused {what}",
+                f"the layer has {shown(left)}, should have {shown(due)}",
+            )
     if result is None:
         return
     right = again[0] if isinstance(again, list) else wanted[Stage.CALL]
@@ -184,8 +211,10 @@ def modes_agree(trial: Trial) -> None:
         try:
             compare_outputs(one, other, "a plain call")
         except CheckFailure as failure:
-            how = HOW[variation_of(trial).value()]
-            raise CheckFailure(f"{how}, it {failure.cause}", failure.message) from None
+            mode = variation_of(trial).value()
+            if mode in SHOWN:
+                raise CheckFailure(SHOWN[mode]) from None
+            raise CheckFailure(f"{HOW[mode]}, it {failure.cause}", failure.message) from None
 
 
 def _is_of_keras(info: Info) -> bool:
@@ -194,9 +223,6 @@ def _is_of_keras(info: Info) -> bool:
 
 
 _of_keras = partial(check, of="life", only=_is_of_keras, observes=lambda trial: (LIFE,))
-
-
-_OWN_ERRORS = {"ValueError", "TypeError", "NotImplementedError"}
 
 
 _LATER = (Stage.SHAPE, Stage.SYMBOLIC, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.CALL)
@@ -223,8 +249,8 @@ def stages_agree(trial: Trial) -> None:
         for stage in _judged_later(variation):
             if isinstance(got[start], list) and (error := _raised(got[stage])):
                 raise CheckFailure(
-                    f"{_SAID[stage]} refuses a value of {variation.argument} that was accepted",
-                    f"{stage} of {variation.argument}={variation.source} raises {error.text}",
+                    f"{_SAID[stage]} refuses {given_words(variation)} that was accepted",
+                    f"{stage} of {given_source(variation)} raises {error.text}",
                 )
     elif variation.stage is Stage.BUILD:
         _compare_accepted(got, Stage.SHAPE, Stage.BUILD, variation)
@@ -269,8 +295,7 @@ def _compare_accepted(got: Life, one: Stage, other: Stage, variation: Variation)
         error = _raised(got[refuser])
         if error and not isinstance(got[taker], Raised) and got[taker] is not NOT_MADE:
             raise CheckFailure(
-                f"{_SAID[refuser]} refuses a value of {variation.argument} that "
-                f"{_SAID[taker]} accepts",
+                f"{_SAID[refuser]} refuses {given_words(variation)} that {_SAID[taker]} accepts",
                 f"of {variation.source}, {refuser} raises {error.text}",
             )
 
@@ -287,10 +312,10 @@ def refused_on_purpose(trial: Trial) -> None:
     variation, got = variation_of(trial), life_of(trial)
     for stage in (Stage.CONSTRUCT, *_LATER, Stage.ASSIGN):
         error = _raised(got[stage]) if stage not in variation.differs else None
-        if error and not _OWN_ERRORS & set(error.types):
+        if error and not ON_PURPOSE & set(error.types):
             raise CheckFailure(
-                f"{_SAID[stage]} refuses a value of {variation.argument} with an unrelated error",
-                f"{stage} of {variation.argument}={variation.source} raises {error.text}",
+                f"{_SAID[stage]} refuses {given_words(variation)} with an unrelated error",
+                f"{stage} of {given_source(variation)} raises {error.text}",
             )
 
 
@@ -303,8 +328,8 @@ def documented_values(trial: Trial) -> None:
     variation = variation_of(trial)
     if isinstance(life_of(trial)[Stage.CONSTRUCT], list):
         raise CheckFailure(
-            f"accepts a value of {variation.argument} that is not documented",
-            f"{variation.argument}={variation.source} is accepted",
+            f"accepts {given_words(variation)} that is not documented",
+            f"{given_source(variation)} is accepted",
         )
 
 

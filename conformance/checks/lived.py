@@ -15,10 +15,21 @@ from conformance.checks.trial import CheckFailure, Trial
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.observation import NOT_MADE, Answer, Opaque, Raised
-from conformance.variations import VARIATIONS, Stage, Variation
+from conformance.variations import POSITIONAL, UNKNOWN, VARIATIONS, Stage, Variation
 from conformance.variations.variation import LIVED
 
 Life = Mapping[Stage, Answer]
+
+# What is varied, where it is no argument of the constructor.
+_GIVEN = {
+    POSITIONAL: "arguments by position",
+    "build": "a shape",
+    "input": "an input",
+    "set_weights": "weights",
+    "then": "a later change",
+    "global": "a global setting",
+    "mode": "a way of calling it",
+}
 
 
 def has_life(info: Info) -> bool:
@@ -33,6 +44,23 @@ def variation_of(trial: Trial) -> Variation:
     """What is varied."""
     assert trial.case.but is not None
     return VARIATIONS[trial.case.but]
+
+
+def given_words(variation: Variation) -> str:
+    """What is given to a layer, in words: ``a value of strides``, ``an input``."""
+    if variation.argument in UNKNOWN:
+        return "an argument"
+    return _GIVEN.get(variation.name) or _GIVEN.get(
+        variation.argument, f"a value of {variation.argument}"
+    )
+
+
+def given_source(variation: Variation) -> str:
+    """The same as it is written: ``strides=0``, ``layer.enable_lora(0)``."""
+    if variation.name == POSITIONAL:
+        return _GIVEN[POSITIONAL]
+    written = variation.stage is Stage.THEN
+    return variation.source if written else f"{variation.argument}={variation.source}"
 
 
 def lived(answer: Answer) -> Life:

@@ -12,9 +12,11 @@ from conformance.checks.check import check
 from conformance.checks.shapes import TYPED, output_shape
 from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import is_exact
+from conformance.data import OVERWRITTEN
 from conformance.implementations.info import Info
 from reference_impl.dtypes import as_dtype
 
+KEEPS_GIVEN = "keeps the arrays that set_weights was given"
 NAMED = {"x": "input", "kernel": "kernel", "bias": "bias"}
 
 
@@ -115,8 +117,12 @@ def unchanged_inputs(trial: Trial) -> None:
             "holds another number of weights", f"expected {len(want)} weights, got {len(held)}"
         )
     for name, before, after in zip(("kernel", "bias"), want, held, strict=False):
+        if after.shape == before.shape and after.dtype != dtype:
+            cause = f"holds the {name} in another dtype"
+            raise CheckFailure(cause, f"expected {dtype.name}, is {after.dtype.name}")
         if not _same_special(before.astype(dtype), after):
-            raise CheckFailure(f"changes the {name}")
+            kept = after.size > 0 and (after == OVERWRITTEN).all()
+            raise CheckFailure(KEEPS_GIVEN if kept else f"changes the {name}")
 
 
 def _same_values(a: NDArray[Any], b: NDArray[Any]) -> bool:

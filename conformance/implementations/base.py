@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from conformance.calls import Kind
 from conformance.capabilities import EVERYTHING, Capabilities
 from conformance.case import Case
-from conformance.data import Arrays
+from conformance.data import OVERWRITTEN, Arrays
 from conformance.errors import Unsupported
 from conformance.implementations.info import Info, Reproducer
 from conformance.machine import instruction_set
@@ -178,7 +178,7 @@ class Implementation:
         weights = [w.astype(dtype) for w in (data.kernel, data.bias) if w is not None]
         key = case.layer_key()
         if key == self._key:
-            self._layer.set_weights(weights)
+            _assign(self._layer, weights)
         else:
             self._key = None
             self._layer = self.build(case, weights)
@@ -190,7 +190,7 @@ class Implementation:
         assert self.layer is not None
         layer = self.layer(**case.layer_arguments())
         layer.build(case.input_shape)
-        layer.set_weights(list(weights))
+        _assign(layer, weights)
         return layer
 
     def reproducer(self, target: str) -> Reproducer:
@@ -227,6 +227,14 @@ class Implementation:
         if hasattr(result, "__array__"):
             return np.asarray(result)
         raise NotAnArrayError(f"returns {_describe(result)} instead of an array")
+
+
+def _assign(layer: Any, weights: Sequence[NDArray[Any]]) -> None:
+    """Give the weights to the layer; who has done so may use the arrays for something else."""
+    given = [np.array(w) for w in weights]
+    layer.set_weights(given)
+    for array in given:
+        array.fill(OVERWRITTEN)
 
 
 class _Bare(Implementation):

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Case
-from conformance.errors import describe
+from conformance.data import OVERWRITTEN
+from conformance.errors import Unsupported, describe
 from conformance.observing.observation import NOT_MADE, Answer, Opaque, Raised
-from conformance.variations.table import VARIATIONS
+from conformance.variations.table import POSITIONAL, VARIATIONS
 from conformance.variations.variation import LIVED, Stage, Variation, evaluated
 from reference_impl import Conv2D
 from reference_impl.dtypes import as_dtype
@@ -32,6 +33,18 @@ ATTRIBUTES = (
 )
 # What a layer made of a configuration has in common with the one that gave it.
 REVIVED = (*(a for a in ATTRIBUTES if a not in ("built", "name")), "lora_rank", "lora_alpha")
+# The arguments that are passed by position, in Keras' order, with its defaults.
+IN_ORDER = {
+    "filters": None,
+    "kernel_size": None,
+    "strides": (1, 1),
+    "padding": "valid",
+    "data_format": None,
+    "dilation_rate": (1, 1),
+    "groups": 1,
+    "activation": None,
+    "use_bias": True,
+}
 # Of these a symbolic call is made on the layer that is built: another one costs ten milliseconds.
 GEOMETRIC = frozenset(
     {"filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"}
@@ -81,8 +94,8 @@ class ReferenceLayers:
     def __init__(self) -> None:
         self._defaults: dict[str, Any] = {}
 
-    def layer(self, **arguments: Any) -> Any:
-        return Conv2D(**{**self._defaults, **arguments})
+    def layer(self, *first: Any, **arguments: Any) -> Any:
+        return Conv2D(*first, **{**self._defaults, **arguments})
 
     def to_numpy(self, result: Any) -> NDArray[Any]:
         return np.asarray(result)
@@ -239,7 +252,23 @@ class _Life:
         keras, alike = self.layers.keras, self.alike
         arguments = arguments_of(self.case, self.variation, keras=keras, alike=alike)
         assert self.layers.layer is not None
+        self._refuse_lora()
+        if self.variation.name == POSITIONAL and not self.alike:
+            first = [arguments.pop(name, default) for name, default in IN_ORDER.items()]
+            return self.layers.layer(*first, **arguments)
         return self.layers.layer(**arguments)
+
+    def _refuse_lora(self) -> None:
+        """LoRA is an extra, which a layer has as a whole or not at all.
+
+        Raises:
+            Unsupported: it is what is varied, and there is none.
+        """
+        assert self.layers.layer is not None
+        if "lora" in self.variation.name:
+            plain_one = self.layers.layer(**self.case.layer_arguments())
+            if not hasattr(plain_one, "enable_lora"):
+                raise Unsupported("a layer without enable_lora")
 
     def _value(self, stage: Stage, plain: Any, **known: Any) -> Any:
         """The varied value at its stage, the plain one elsewhere."""
@@ -333,7 +362,10 @@ class _Life:
     def _assign(self) -> Answer:
         given = self._given()
         self.made.set_weights(self._value(Stage.ASSIGN, given, weights=given))
-        return self._held()
+        held = self._held()
+        for array in given:
+            array.fill(OVERWRITTEN)  # who has set them may use them for something else
+        return held
 
     def _then(self) -> Answer:
         if not (self.alike and self.variation.of_keras):

@@ -35,6 +35,10 @@ _WITHOUT_GROUPS = frozenset(
     }
 )
 
+# What TensorFlow has gradients of on a CPU, and exact ones.
+_TRAINED: dict[str, Any] = dict.fromkeys(
+    ("dtype", "activation", "data_format", "groups", "dilation_rate")
+)
 # Without which a row has nothing to show: a layer as activation has a dtype of its own, only
 # `valid` has inputs that are too small, a second weight is needed to be refused, and TensorFlow
 # refuses channels_first.
@@ -42,6 +46,8 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "activation.layer": {"dtype": None},
     "activation.capped_layer": {"dtype": None},
     "activity_regularizer.orthogonal": {"data_format": None},
+    "arguments.positional": {"strides": (2, 1), "dilation_rate": None, "padding": "same"},
+    **dict.fromkeys(("mode.trained", "mode.trained_through"), _TRAINED),
     "mode.any_size": {"padding": "valid", "dilation_rate": None},
     "then.loaded_in_part": {"use_bias": True},
 }

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from conformance.checks import Trial
-from conformance.checks.life import TYPED_STAGES, builtin_types, rounding
+from conformance.checks.life import ON_PURPOSE, TYPED_STAGES, builtin_types, rounding
 from conformance.checks.lived import variation_of
-from conformance.observing.life import arguments_of, input_of, weights_of
+from conformance.observing.life import IN_ORDER, arguments_of, input_of, weights_of
 from conformance.observing.observation import NOT_MADE, Raised
 from conformance.reproducers.literals import Literals
-from conformance.variations import Stage
+from conformance.variations import POSITIONAL, Stage
 from reference_impl import Conv2D
 
 # What brings a layer to a stage. What may be varied there is called shape, given or assigned.
@@ -82,6 +82,10 @@ class LifeScript:
     def _made(self, plain: Mapping[str, Any], varied: str) -> str:
         """The expression that makes the layer, with what is varied given as its source."""
         argument = self.variation.argument
+        if varied and self.variation.name == POSITIONAL:
+            first = [repr(plain.get(name, default)) for name, default in IN_ORDER.items()]
+            rest = [f"{k}={v!r}" for k, v in plain.items() if k not in IN_ORDER]
+            return f"{self.made_by}({', '.join([*first, *rest])})"
         several = varied and argument == "arguments"
         of_variation = self.variation.value(keras=None) if several else (argument,)
         words = [f"{k}={v!r}" for k, v in plain.items() if not varied or k not in of_variation]
@@ -104,14 +108,15 @@ class LifeScript:
         return self.variation.source if self.variation.stage is stage else plain
 
     def refusals(self, message: str) -> list[str]:
-        stage = next((s for s in _STEPS if message.startswith(f"{s} ")), None)
+        stages = (*_STEPS, Stage.THEN)
+        stage = next((s for s in stages if message.startswith(f"{s} ")), None)
         if stage is None:
             return []
-        *before, last = _STEPS[stage]
+        *before, last = self._steps(stage)
         wanted = self.wanted[stage]
         if not isinstance(wanted, Raised):
             return [*before, f"{last}  # Keras accepts it"]
-        types = builtin_types(wanted) if stage in TYPED_STAGES else set()
+        types = builtin_types(wanted) | ON_PURPOSE if stage in TYPED_STAGES else set()
         kinds = f"({', '.join(sorted(types))},)" if types else "Exception"
         return [
             *before,
@@ -122,6 +127,14 @@ class LifeScript:
             "else:",
             f'    raise AssertionError("it is accepted, and Keras raises {wanted.types[0]}")',
         ]
+
+    def _steps(self, stage: Stage) -> list[str]:
+        """What brings the layer to a stage, with what is done to it before a call."""
+        if stage is Stage.THEN:
+            return [*_STEPS[Stage.ASSIGN], self.variation.source]
+        *before, last = _STEPS[stage]
+        later = [self.variation.source] if self.variation.stage is Stage.THEN else []
+        return [*before, *(later if stage is Stage.CALL else []), last]
 
     def attributes(self) -> list[str]:
         made = {n: v for n, v in self.wanted[Stage.CONSTRUCT] if not hasattr(v, "text")}
@@ -203,11 +216,9 @@ class LifeScript:
         return lines
 
     def varied_output(self) -> list[str]:
-        if self.variation.stage is Stage.THEN:
-            return []
         want = self.wanted[Stage.CALL]
         lines = [
-            *_STEPS[Stage.CALL],
+            *self._steps(Stage.CALL),
             f"result = {self.array}(found)",
             f"assert result.shape == {want.shape}, result.shape",
             f'assert result.dtype.name == "{want.dtype.name}", result.dtype',

@@ -370,6 +370,16 @@ class _Script:
             f"after = memory.tobytes(), [np.array(w).tobytes() for w in {held}]",
             'assert before[0] == after[0], "the call changes its input, or memory around it"',
             'assert before[1] == after[1], "the call changes the weights"',
+            *self._dtype_of_weights(trial),
+        ]
+
+    def _dtype_of_weights(self, trial: Trial) -> list[str]:
+        if self.info.kind != "layer" or not self.info.reproducer.made_by:
+            return []
+        wanted = trial.case.variable_dtype
+        return [
+            "dtypes = {np.asarray(w).dtype.name for w in layer.get_weights()}",
+            f'assert dtypes == {{"{wanted}"}}, f"the weights are {{dtypes}}"',
         ]
 
     def compute_output_shape(self, trial: Trial) -> list[str]:

@@ -140,10 +140,12 @@ _CONSTRAINTS: tuple[Row, ...] = (
     ("none", "None"),
 )
 
-_UNKNOWN = (
+UNKNOWN = (
     *("batch_input_shape", "batch_shape", "batch_size", "weights", "rank", "shape", "kernel"),
     *("bias", "init", "data_type", "dilation", "stride", "input_channels"),
 )
+
+POSITIONAL = "arguments.positional"  # the row whose arguments are passed by position
 
 # Arguments of the constructor, with what is tried for each.
 _ARGUMENTS: dict[str, tuple[Row, ...]] = {
@@ -325,7 +327,7 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("text", "'a'"),
     ),
     "lora_alpha": (("four", "4"), ("none", "None"), ("float", "0.5")),
-    **dict.fromkeys(_UNKNOWN, (("given", "1"),)),
+    **dict.fromkeys(UNKNOWN, (("given", "1"),)),
 }
 
 # Several arguments at once; the value is a dict of them.
@@ -357,6 +359,7 @@ _TOGETHER: tuple[Row, ...] = (
     ("autocast_off_float16", "{'autocast': False, 'dtype': 'float16'}"),
     ("autocast_off_mixed", "{'autocast': False, 'dtype': 'mixed_float16'}"),
     ("trainable_and_named", "{'trainable': False, 'name': 'frozen'}"),
+    ("positional", "{}", "{}"),
 )
 _BUILD: tuple[Row, ...] = (
     ("unknown_batch", "(None, *shape[1:])", "shape"),
@@ -492,6 +495,7 @@ MODES = (
     *("graph", "xla", "predict", "sequential", "functional", "stateless", "revived"),
     *("serialized", "copied", "copied_apart", "pickled", "saved", "saved_lora", "reloaded"),
     *("stored_lora", "loaded_lora", "stateless_losses", "any_size", "any_channels"),
+    *("named_apart", "masked", "kept_in_full", "trained", "trained_through"),
 )
 
 _STAGES: tuple[tuple[str, Stage, tuple[Row, ...]], ...] = (
