@@ -112,7 +112,7 @@ ROWS = (
     fault("single_channel_first_tap", "one channel", "counts the first tap only where bfloat16 has one channel", "pytorch/pytorch#163347", changed(kernel=_first_tap), when=_single_channel),
     fault("kernel_flipped", "orientation of the kernel", "flips the kernel: it convolves where Conv2D correlates", "astrorama/SourceXtractorPlusPlus#72", _flipped(0, 1), first_sight=None),
     fault("kernel_flipped_vertically", "orientation of the kernel", "flips the kernel vertically", "mlpack/mlpack#3146", _flipped(0), first_sight=None),
-    fault("kernel_flipped_horizontally", "orientation of the kernel", "flips the kernel horizontally", "mlpack/mlpack#3376", _flipped(1), first_sight=None),
+    fault("kernel_flipped_horizontally", "orientation of the kernel", "flips the kernel horizontally", "astrorama/SourceXtractorPlusPlus#72", _flipped(1), first_sight=None),
     fault("kernel_transposed", "axes of the kernel", "swaps height and width of the kernel", "kornia/kornia#4240", changed(kernel=_transposed), first_sight=None),
     fault("kernel_read_as_hwoi", "axes of the kernel", "reads the kernel as (height, width, filters, channels)", "apache/tvm#14546", changed(kernel=_read_as_hwoi), when=ungrouped),
     fault("kernel_products_reordered", "axes of the kernel", "multiplies weights in the order (channel, row, column) with pixels in the order (row, column, channel)", "ravin-d-27/PyDeepFlow#84", changed(kernel=_products_reordered)),

@@ -265,6 +265,6 @@ ROWS = (
     fault("batch_tail_dropped", "samples of a batch", "leaves the samples beyond a multiple of 32 zero", "NervanaSystems/neon#361", then(_batch_tail), when=lambda p: len(p.x) > 32 and len(p.x) % 32 > 0),
     fault("batch_mixed", "samples of a batch", "mixes the filters of the samples of a batch", "ggml-org/ggml#737", then(_batch_mixed), when=lambda p: len(p.x) > 1),
     fault("batch_first_only", "samples of a batch", "gives every sample the result of the first", "Pegessi/conv2d_direct#1", then(_batch_of_one), first_sight=None),
-    fault("offsets_in_16_bits", "offsets", "wraps input offsets at 65536", "ROCm/TheRock#2458", changed(x=_offsets_in_16_bits), first_sight=None),
+    fault("offsets_in_16_bits", "offsets", "wraps input offsets at 65536", "ROCm/MIOpen#3099", changed(x=_offsets_in_16_bits), first_sight=None),
     fault("unfolded_in_16_bits", "offsets", "wraps offsets of unfolded windows at 65536", "ml-explore/mlx#3143", then(_unfolded_in_16_bits), when=ungrouped),
 )  # fmt: skip

@@ -165,7 +165,7 @@ ROWS = (
     fault("same_fixed_half", "total of same", "pads same by kernel // 2 on both sides whatever the stride, and odd kernels by one more before the input", "root-project/root#21737", _padded_by(_half_and_more_if_odd), when=_is_same),
     fault("same_is_valid", "mode of padding", "treats same as valid", "keras-team/keras#18535", changed(same=lambda p: False), first_sight=None),
     fault("valid_is_same", "mode of padding", "treats valid as same", "dotnet/TorchSharp#496", changed(same=lambda p: True), first_sight=None),
-    fault("pads_with_edge", "value of padding", "pads with the border pixels instead of zeros", "keras-team/keras#23233", _mode("edge"), first_sight=None),
+    fault("pads_with_edge", "value of padding", "pads with the border pixels instead of zeros", "PaddlePaddle/Paddle#75141", _mode("edge"), first_sight=None),
     fault("pads_with_reflection", "value of padding", "pads with the mirrored input instead of zeros", "speechbrain/speechbrain#125", _mode("reflect"), first_sight=None),
     fault("pads_with_ones", "value of padding", "pads with ones instead of zeros", "tensorflow/tflite-micro#2319", _with_ones, first_sight=None),
     fault("pads_with_neighbours", "memory beside the input", "reads what lies beside the input in memory instead of zeros", "uxlfoundation/oneDNN#5080", without_padding(lambda p: padded(p, around)), when=is_padded),
