@@ -49,7 +49,8 @@ def document(outcome: Outcome) -> str:
     parts = [
         "# What the suite catches\n",
         f"Made by `{COMMAND}`, which takes {minutes} minutes of processor time. Do not edit.\n",
-        f"Each of {len(rows)} faults imitates one that somebody has reported, as an implementation "
+        f"Each of {len(rows)} faults imitates one that somebody has reported, some of them on "
+        "another axis or argument, as an implementation "
         f"that runs. Each was put to the default budget with {outcome.seeds} seeds and stopped at "
         "its first failure. One that depends on earlier calls is named by what of them shows; one "
         "that depends on chance is never named.\n",
