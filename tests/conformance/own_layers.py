@@ -46,6 +46,60 @@ class ForgetsLora(keras.layers.Conv2D):
             store["1"] = keras.ops.convert_to_numpy(self.bias)
 
 
+class NamedAlike(keras.layers.Conv2D):
+    """Has a name of its own choice, the same for every layer."""
+
+    def __init__(self, *given: Any, name: str = "conv2d", **arguments: Any) -> None:
+        super().__init__(*given, name=name, **arguments)
+
+
+class PassesMasks(keras.layers.Conv2D):
+    """Says that masks of its input fit its output."""
+
+    def __init__(self, *given: Any, **arguments: Any) -> None:
+        super().__init__(*given, **arguments)
+        self.supports_masking = True
+
+
+class SavedInHalf(keras.layers.Conv2D):
+    """Saves its weights in the compute dtype."""
+
+    def save_own_variables(self, store: Any) -> None:
+        for number, weight in enumerate(self.weights):
+            store[str(number)] = keras.ops.cast(weight, self.compute_dtype)
+
+
+class TwiceTheGradient(keras.layers.Conv2D):
+    """Returns what it should, with twice its gradient."""
+
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return result + (result - keras.ops.stop_gradient(result))
+
+
+class StopsWhenFrozen(keras.layers.Conv2D):
+    """Takes freezing for an end of the gradient."""
+
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return result if self.trainable else keras.ops.stop_gradient(result)
+
+
+class OtherPositions(keras.layers.Conv2D):
+    """Takes the padding before the strides."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        padding: str = "valid",
+        strides: Any = 1,
+        *more: Any,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(filters, kernel_size, strides, padding, *more, **arguments)
+
+
 class Operations(keras.Layer):
     """Written with ``keras.ops``; leaves its shapes to Keras."""
 

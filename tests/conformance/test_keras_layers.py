@@ -109,6 +109,24 @@ def test_what_lora_has_added_is_saved():
     assert set(statuses("own_layers:Plain", text).values()) == {Status.PASSED}
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
+@pytest.mark.parametrize(
+    ("attribute", "variation", "check"),
+    [
+        ("NamedAlike", "mode.named_apart", "modes_agree"),
+        ("PassesMasks", "mode.masked", "modes_agree"),
+        ("SavedInHalf", "mode.kept_in_full", "modes_agree"),
+        ("TwiceTheGradient", "mode.trained", "modes_agree"),
+        ("StopsWhenFrozen", "mode.trained_through", "modes_agree"),
+        ("OtherPositions", "arguments.positional", "refusals"),
+    ],
+)
+def test_what_a_call_alone_does_not_show_is_found(attribute: str, variation: str, check: str):
+    text = f"in1x7x7x4-f2-k2-s2x1-same-but.{variation}-integers.1"
+    assert statuses(f"own_layers:{attribute}", text)[check] is Status.FAILED
+    assert set(statuses("own_layers:Plain", text).values()) == {Status.PASSED}
+
+
 def test_a_layer_in_numpy_computes_and_is_told_what_keras_cannot_infer():
     found = {j.check: j for j in judged(Case.parse(CASES[0]), measured("own_layers:InNumPy"))}
     lacking = found.pop("compute_output_shape")

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tried import judged
-from wrong_layers import RIGHT, WRONG, WrongInGraphs
+from wrong_layers import RIGHT, WRONG, KeepsWhatItIsGiven, WrongInGraphs
 
 from conformance.capabilities import Capabilities
 from conformance.case import Case
 from conformance.checks import CHECKS, RULES
-from conformance.checks.consistency import HOW
+from conformance.checks.consistency import HOW, SHOWN
 from conformance.contract import page
 from conformance.observing.life import reference_life
 from conformance.observing.observation import Raised
@@ -141,8 +141,15 @@ def test_every_rule_of_the_page_names_its_source_and_has_a_failing_example() -> 
 
 
 def test_a_cause_says_how_the_layer_was_called():
-    assert {*HOW} == {*MODES}
+    assert {*HOW, *SHOWN} == {*MODES}
     found = {
         j.check: j for j in judged(Case.parse(f"{BASE}but.mode.graph-integers.1"), WrongInGraphs)
     }
     assert found["modes_agree"].cause == "traced by tf.function, it returns other values"
+
+
+@pytest.mark.parametrize("text", ["in2x5x5x1-f2-k2-integers.0", f"{BASE}but.name.plain-integers.0"])
+def test_weights_that_were_set_may_be_overwritten(text: str) -> None:
+    found = {j.status for j in judged(Case.parse(text), KeepsWhatItIsGiven)}
+    assert Status.FAILED in found
+    assert {j.status for j in judged(Case.parse(text), Conv2D)} == {Status.PASSED}
