@@ -168,7 +168,14 @@ def _memory_axis(field: str, prefix: str, views: tuple[str, ...], shown: str) ->
 _NUMBER = r"[1-9][0-9]{0,6}"
 _PAIR = rf"{_NUMBER}(?:[x,]{_NUMBER})?"
 
+
 # In the order of their tokens.
+def letters(case: Case) -> str:
+    """How `padding` is written: ``same``, ``SAME`` or ``Same``."""
+    written = case.padding or "valid"
+    return "lower" if written.islower() else "upper" if written.isupper() else "title"
+
+
 AXES: tuple[Axis, ...] = (
     Axis(
         field="input_shape",
@@ -215,6 +222,7 @@ AXES: tuple[Axis, ...] = (
         covered={"padding": lambda c: c.padding or "not passed"},
         terms={
             "padding": Word(lambda c: c.geometry.padding, PADDINGS),
+            "padding_letters": Word(letters, ("lower", "upper", "title")),
             "pads": Numbers(lambda c: (sum(c.geometry.pads[0]), sum(c.geometry.pads[1]))),
         },
         told={"padding": lambda c: c.geometry.padding},

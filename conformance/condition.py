@@ -148,6 +148,8 @@ def _term_in_words(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         pair = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
         value = f"({', '.join(map(str, value))})" if pair else " or ".join(map(_word, value))
+    if name == "padding_letters":
+        return f"padding in {value} case"
     return f"{name} = {_word(value)}"
 
 

@@ -120,6 +120,10 @@ def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
             if values and "none" not in values:  # a view seldom matters, and often fits by chance
                 yield name, values[0] if len(values) == 1 else values, True
             continue
+        if name == "padding_letters":
+            if "lower" not in values:
+                yield name, values[0] if len(values) == 1 else values, True
+            continue
         if name == "data" and {*values} <= {"integers", "normal"}:
             continue  # all that ladders, further inputs and repeated calls come with
         if len(values) == 1:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.axes import AsList
+from conformance.axes import AsList, letters
 from conformance.case import Case
 from reference_impl.activations import ACTIVATIONS, ALIASES
 from reference_impl.geometry import Pair, effective_size
@@ -181,12 +181,6 @@ def _defaults(case: Case) -> str | None:
 def _is(case: Case, name: str, value: Any) -> bool:
     given = getattr(case, name)
     return given is None or (given.lower() if isinstance(given, str) else given) == value
-
-
-def _letters(case: Case) -> str:
-    if case.padding is None:
-        return "lower"
-    return "lower" if case.padding.islower() else ("upper" if case.padding.isupper() else "title")
 
 
 def _pairs(*pairs: Pair) -> tuple[Pair, ...]:
@@ -362,7 +356,7 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         name="letters of padding",
         levels={"lower": (str.lower,), "upper": (str.upper,), "title": (str.title,)},
-        of=_letters,
+        of=letters,
         joint=False,
         only="layer",
     ),

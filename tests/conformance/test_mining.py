@@ -85,6 +85,9 @@ PLANTED: dict[str, tuple[Callable[[Case], bool], dict[str, Any]]] = {
     "many output positions": (
         lambda c: c.geometry.output[0] * c.geometry.output[1] >= 68, {"positions": ">= 68"},
     ),
+    "padding in capitals": (
+        lambda c: (c.padding or "").isupper(), {"padding_letters": "upper"},
+    ),
     "long sums": (lambda c: c.geometry.taps >= 36, {"products": ">= 36"}),
 }  # fmt: skip
 
