@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from conformance.axes import DATA_FORMATS, PADDINGS
 from conformance.capabilities import FLUSHES, INTENDED
@@ -32,6 +33,17 @@ _KNOWN = (Status.EXPECTED_FAILURE, Status.UNEXPECTED_PASS)
 _VERB = re.compile(r"(?!values |errors |numbers )[a-z]+s ")
 
 
+class Ranked(Protocol):
+    """A finding, or an outcome that is one."""
+
+    @property
+    def status(self) -> Status: ...
+    @property
+    def check(self) -> str: ...
+    @property
+    def cause(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Failing:
     """On which cases a finding was met.
@@ -45,7 +57,7 @@ class Failing:
     passing: Mapping[str, Case] = field(default_factory=dict)
 
 
-def rank(finding: Finding) -> tuple[int, int]:
+def rank(finding: Ranked) -> tuple[int, int]:
     """Crashes come first, then shapes, values, and what a call leaves behind.
 
     Last, but for what went wrong in the suite, come odd values; those of the constructor after

@@ -66,10 +66,11 @@ class Explainer:
         confirming: a process that has run nothing yet, or None.
         checks: that are made.
         shared: whether a process that has shown others is fresh enough.
+        was_shared: whether the last finding was shown by one that had.
         was_left: whether it was left before it could shrink what it is given.
         names: what of earlier calls has explained findings.
         takes: cases of other examples that findings take before their own.
-        seconds_for_earlier: that are left to look for the earlier calls that findings take.
+        seconds_for_earlier: that are left for what does not fail alone in a fresh process.
     """
 
     tally: Tally
@@ -77,6 +78,7 @@ class Explainer:
     confirming: Worker | None
     checks: tuple[str, ...]
     shared: bool = True
+    was_shared: bool = False
     was_left: bool = False
     names: list[str] = field(default_factory=list)
     takes: list[Example] = field(default_factory=list)
@@ -84,6 +86,7 @@ class Explainer:
 
     def finding(self, group: Failures, attempts: int) -> Finding:
         """The finding of `group`, which shares check and cause."""
+        self.was_shared = False
         first = first_failure(group)
         assert group.least is not None
         outcome, shown = first.outcome, group.least.outcome
@@ -102,9 +105,12 @@ class Explainer:
                 doubt = "time"
             else:
                 cases, again = self._confirmed(cases, outcome)
+                began = time.monotonic()
                 for other in (self._after_known, self._from_afresh, self._after_others):
-                    if again is None and not self._budget.over:
-                        cases, again = other(group) or (cases, again)
+                    left = self.seconds_for_earlier - (time.monotonic() - began)
+                    if again is None and left > 0 and not self._budget.over:
+                        cases, again = other(group, left) or (cases, again)
+                self.seconds_for_earlier -= time.monotonic() - began
                 shown = again or shown
                 doubt = "" if again else "time" if self._budget.over else "chance"
         shows = self.team is not None and not doubt
@@ -178,8 +184,10 @@ class Explainer:
         calls: from then on every finding gets a process of its own.
         """
         if self.shared and self.confirming is not None:
+            has_shown = bool(self.confirming.asked)
             shown = self._matches(self.confirming, cases[-1:], like)[-1]
             if shown is not None:
+                self.was_shared = has_shown
                 return cases[-1:], shown
             self.shared = False
         return self._alone(cases, like)
@@ -199,7 +207,7 @@ class Explainer:
                 return kept, shown
         return cases, None
 
-    def _from_afresh(self, group: Failures) -> tuple[Example, Outcome | None] | None:
+    def _from_afresh(self, group: Failures, left: float) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process, where one that has run on misleads.
 
         None if what was tried together with the first failure, or with one of some others, does
@@ -207,7 +215,10 @@ class Explainer:
         """
         costly = self.tally.info.costly_calls
         like = first_failure(group).outcome
+        until = time.monotonic() + left
         for failure in _apart(group)[: COSTLY_APART if costly else APART]:
+            if time.monotonic() >= until:
+                return None
             cases, shown = self._alone(failure.before, like)
             if shown is not None:
                 break
@@ -230,7 +241,7 @@ class Explainer:
             attempts //= 2
         return smallest(cases, fails, Asked.of(self.tally.info), attempts)
 
-    def _after_known(self, group: Failures) -> tuple[Example, Outcome | None] | None:
+    def _after_known(self, group: Failures, left: float) -> tuple[Example, Outcome | None] | None:
         """As `_after_others`, after the cases that another finding takes."""
         failure = first_failure(group)
         last, like = (failure.outcome.case,), failure.outcome
@@ -238,13 +249,13 @@ class Explainer:
         few = next(known, ())
         return self._alone(self._shrunk_afresh((*few, *last), like), like) if few else None
 
-    def _after_others(self, group: Failures) -> tuple[Example, Outcome | None] | None:
+    def _after_others(self, group: Failures, left: float) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process after few of the cases before the first
         failure there was; None if it does not fail after all of them either, which is chance.
         """
         failure = first_failure(group)
         last, like = (failure.outcome.case,), failure.outcome
-        until = time.monotonic() + self.seconds_for_earlier
+        until = time.monotonic() + left
 
         def fails(earlier: Example) -> bool:
             return self._fails_after(earlier, last, like, until)
@@ -252,7 +263,6 @@ class Explainer:
         few: Example = ()
         if group.earlier and not like.foreign_memory and fails(group.earlier):
             few = fewest(group.earlier, fails)
-        self.seconds_for_earlier = max(0.0, until - time.monotonic())
         if not few:
             return None
         shrunk = self._shrunk_afresh((*few, *last), like)

@@ -20,6 +20,7 @@ from conformance.causes import (
     could_be_one,
     grouped,
     made_of,
+    rank,
 )
 from conformance.checks import CHECKS
 from conformance.checks.values import BEYOND, bounded_values, exact_values
@@ -68,22 +69,34 @@ def findings(
     # What calls leave behind in one process shows in what comes after it.
     shared = not any(CHECKS[first_failure(g).outcome.check].compares_calls for g in groups)
     explainer = Explainer(tally, team, confirming, checks, shared, was_left=team is None)
-    found = []
-    for number, group in enumerate(groups):
-        progress(number + 1, len(groups))
-        first = first_failure(group).outcome
-        shrinks = number < MOST_SHRUNK and first.check != PROBE_CHECK
-        shrinks = shrinks and team is not None and not tally.info.recorded
-        attempts = ATTEMPTS.get(first.status, 0) if shrinks else 0
+    outcomes = [first_failure(group).outcome for group in groups]
+    order = sorted(range(len(groups)), key=lambda number: rank(outcomes[number]))
+    shrinks = [o.status in ATTEMPTS and o.check != PROBE_CHECK for o in outcomes]
+    chosen = [number for number in order if shrinks[number]][:MOST_SHRUNK]
+
+    def explain(number: int) -> Finding:
+        group, first = groups[number], outcomes[number]
+        may_ask = team is not None and not tally.info.recorded
+        attempts = ATTEMPTS[first.status] if number in chosen and may_ask else 0
         if not tally.passed.number and first.status in (Status.CRASHED, Status.TIMED_OUT):
             attempts = 0  # it fails everywhere, on the smallest case too
         try:
             with ENDING.may_leave():
-                one = explainer.finding(group, attempts)
+                return explainer.finding(group, attempts)
         except KeyboardInterrupt:
             explainer.team, explainer.was_left = None, True
-            one = explainer.finding(group, 0)
-        found.append(one)
+            return explainer.finding(group, 0)
+
+    each: dict[int, Finding] = {}
+    borrowed = []
+    for number in order:
+        progress(len(each) + 1, len(groups))
+        each[number] = explain(number)
+        borrowed += [number] if explainer.was_shared and explainer.shared else []
+    for number in borrowed if not explainer.shared else []:
+        if explainer.team is not None:  # what calls leave behind may have shown these, too
+            each[number] = explain(number)
+    found = [each[number] for number in range(len(groups))]
     try:
         with ENDING.may_leave():
             found = _agreed(found, groups, explainer)
