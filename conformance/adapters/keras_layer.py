@@ -90,6 +90,7 @@ class Keras(Adapter):
         self.version = ", ".join(filter(None, (about, self._package)))
         suffix = "" if self.mode == EAGER else f"-{self.mode}"
         self.contract = self.mode == EAGER  # it is the same in the other modes
+        self.may_overwrite = self.backend != "jax"  # which shares the memory of some arrays
         self.known_as = (f"keras-{self.backend}{suffix}",)
 
     def layer(self, *first: Any, **arguments: Any) -> Any:

@@ -66,6 +66,7 @@ class Implementation:
         contract: whether the layer is asked for Keras' whole contract: attributes, configuration,
             losses and so on. None asks a class that has ``get_config`` and ``from_config``.
         modes: the ways, of `variations.table.MODES`, in which its layers can be called.
+        may_overwrite: whether arrays are overwritten once its layer was given them as weights.
         recorded: True where results were made beforehand, and no further call can be made.
         runs_own_process: True where a process that it starts computes; its memory counts too.
         known_as: further names by which entries of expected failures find it, such as that of the
@@ -84,6 +85,7 @@ class Implementation:
     costly_calls: bool = False
     contract: bool | None = None
     modes: Sequence[str] = ()
+    may_overwrite: bool = True
     recorded: bool = False
     runs_own_process: bool = False
     known_as: tuple[str, ...] = ()
@@ -178,7 +180,7 @@ class Implementation:
         weights = [w.astype(dtype) for w in (data.kernel, data.bias) if w is not None]
         key = case.layer_key()
         if key == self._key:
-            _assign(self._layer, weights)
+            self._assign(self._layer, weights)
         else:
             self._key = None
             self._layer = self.build(case, weights)
@@ -190,8 +192,15 @@ class Implementation:
         assert self.layer is not None
         layer = self.layer(**case.layer_arguments())
         layer.build(case.input_shape)
-        _assign(layer, weights)
+        self._assign(layer, weights)
         return layer
+
+    def _assign(self, layer: Any, weights: Sequence[NDArray[Any]]) -> None:
+        """Give the weights to the layer; who has done so may use the arrays for something else."""
+        given = [np.array(w) for w in weights]
+        layer.set_weights(given)
+        for array in given if self.may_overwrite else []:
+            array.fill(OVERWRITTEN)
 
     def reproducer(self, target: str) -> Reproducer:
         """How a script reaches it, without this suite if possible.
@@ -227,14 +236,6 @@ class Implementation:
         if hasattr(result, "__array__"):
             return np.asarray(result)
         raise NotAnArrayError(f"returns {_describe(result)} instead of an array")
-
-
-def _assign(layer: Any, weights: Sequence[NDArray[Any]]) -> None:
-    """Give the weights to the layer; who has done so may use the arrays for something else."""
-    given = [np.array(w) for w in weights]
-    layer.set_weights(given)
-    for array in given:
-        array.fill(OVERWRITTEN)
 
 
 class _Bare(Implementation):

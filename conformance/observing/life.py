@@ -64,6 +64,7 @@ class Layers(Protocol):
 
     keras: Any
     costly_calls: bool
+    may_overwrite: bool
 
     @property
     def layer(self) -> Callable[..., Any] | None:
@@ -90,6 +91,7 @@ class ReferenceLayers:
 
     keras = None
     costly_calls = False
+    may_overwrite = True
 
     def __init__(self) -> None:
         self._defaults: dict[str, Any] = {}
@@ -363,7 +365,7 @@ class _Life:
         given = self._given()
         self.made.set_weights(self._value(Stage.ASSIGN, given, weights=given))
         held = self._held()
-        for array in given:
+        for array in given if self.layers.may_overwrite else []:
             array.fill(OVERWRITTEN)  # who has set them may use them for something else
         return held
 

@@ -48,6 +48,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "activity_regularizer.orthogonal": {"data_format": None},
     "arguments.positional": {"strides": (2, 1), "dilation_rate": None, "padding": "same"},
     **dict.fromkeys(("mode.trained", "mode.trained_through"), _TRAINED),
+    "mode.kept_in_full": {"dtype": None},
     "mode.any_size": {"padding": "valid", "dilation_rate": None},
     "then.loaded_in_part": {"use_bias": True},
 }
