@@ -272,17 +272,17 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
     explained = [f for f in members if f.diagnosis is not None]
     most = 2 * sum(f.count for f in explained) >= max(f.count for f in members)
     diagnosed = explained[0] if explained and most else None
-    where = diagnosed or first
+    leading = diagnosed or first
     if diagnosed is None and any(f.when != first.when for f in members):
-        where = replace(first, when={})
-    passing = where.also_passing if where.when else sum(_passing(members).values())
+        leading = replace(first, when={})
+    passing = leading.also_passing if leading.when else sum(_passing(members).values())
     return Cause(
         what=_what(diagnosed or first),
         findings=places,
         count=sum(f.count for f in members),
         first_at=min(f.first_at for f in members),
         diagnosis=None if diagnosed is None else diagnosed.diagnosis,
-        when=where.when,
+        when=leading.when,
         also_passing=passing,
         advice=_advice(members),
     )

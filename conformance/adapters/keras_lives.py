@@ -217,11 +217,7 @@ def _trained_on(keras: Any, layers: list[Any], x: NDArray[Any]) -> None:
     model = keras.Sequential([keras.Input(x.shape[1:], dtype=x.dtype.name), *layers])
     total = {"loss": lambda wanted, y: keras.ops.sum(y), "jit_compile": False}
     model.compile(keras.optimizers.SGD(1.0), **total)
-    shape = model(x).shape
-    try:
-        model.fit(x, np.zeros(shape, x.dtype), batch_size=len(x), verbose=0)
-    except NotImplementedError as error:  # a backend without training
-        raise Unsupported(str(error)) from None
+    model.fit(x, np.zeros(model(x).shape, x.dtype), batch_size=len(x), verbose=0)
 
 
 def _trained(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
@@ -280,6 +276,7 @@ WAYS: dict[str, Way] = {
     "trained": _trained,
     "trained_through": _trained_through,
 }
+TRAINING = ("trained", "trained_through")  # of these
 OF_TENSORFLOW: dict[str, Way] = {
     "graph": lambda keras, layer, x: traced(layer, jit_compile=False)(x),
     "xla": lambda keras, layer, x: traced(layer, jit_compile=True)(x),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conformance.adapters.keras_layer import Keras
+from conformance.adapters.keras_lives import TRAINING, WAYS
 from conformance.capabilities import Capabilities
 
 
@@ -16,3 +17,4 @@ class KerasOpenVINO(Keras):
     backend = "openvino"
     engine = "OpenVINO"
     capabilities = Capabilities(accumulation="float32", flushes_subnormals=True)
+    modes = tuple(way for way in WAYS if way not in TRAINING)  # Keras has no `fit` on OpenVINO

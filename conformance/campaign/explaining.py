@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -106,10 +105,10 @@ class Explainer:
             else:
                 cases, again = self._confirmed(cases, outcome)
                 began = time.monotonic()
+                until = began + self.seconds_for_earlier
                 for other in (self._after_known, self._from_afresh, self._after_others):
-                    left = self.seconds_for_earlier - (time.monotonic() - began)
-                    if again is None and left > 0 and not self._budget.over:
-                        cases, again = other(group, left) or (cases, again)
+                    if again is None and time.monotonic() < until and not self._budget.over:
+                        cases, again = other(group, until) or (cases, again)
                 self.seconds_for_earlier -= time.monotonic() - began
                 shown = again or shown
                 doubt = "" if again else "time" if self._budget.over else "chance"
@@ -207,7 +206,7 @@ class Explainer:
                 return kept, shown
         return cases, None
 
-    def _from_afresh(self, group: Failures, left: float) -> tuple[Example, Outcome | None] | None:
+    def _from_afresh(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process, where one that has run on misleads.
 
         None if what was tried together with the first failure, or with one of some others, does
@@ -215,7 +214,6 @@ class Explainer:
         """
         costly = self.tally.info.costly_calls
         like = first_failure(group).outcome
-        until = time.monotonic() + left
         for failure in _apart(group)[: COSTLY_APART if costly else APART]:
             if time.monotonic() >= until:
                 return None
@@ -241,21 +239,20 @@ class Explainer:
             attempts //= 2
         return smallest(cases, fails, Asked.of(self.tally.info), attempts)
 
-    def _after_known(self, group: Failures, left: float) -> tuple[Example, Outcome | None] | None:
+    def _after_known(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:
         """As `_after_others`, after the cases that another finding takes."""
         failure = first_failure(group)
         last, like = (failure.outcome.case,), failure.outcome
-        known = (few for few in self.takes if self._fails_after(few, last, like))
+        known = (few for few in self.takes if self._fails_after(few, last, like, until))
         few = next(known, ())
         return self._alone(self._shrunk_afresh((*few, *last), like), like) if few else None
 
-    def _after_others(self, group: Failures, left: float) -> tuple[Example, Outcome | None] | None:
+    def _after_others(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process after few of the cases before the first
         failure there was; None if it does not fail after all of them either, which is chance.
         """
         failure = first_failure(group)
         last, like = (failure.outcome.case,), failure.outcome
-        until = time.monotonic() + left
 
         def fails(earlier: Example) -> bool:
             return self._fails_after(earlier, last, like, until)
@@ -269,9 +266,7 @@ class Explainer:
         self.takes.append(shrunk[:-1])
         return self._alone(shrunk, like)
 
-    def _fails_after(
-        self, earlier: Example, last: Example, like: Outcome, until: float = math.inf
-    ) -> bool:
+    def _fails_after(self, earlier: Example, last: Example, like: Outcome, until: float) -> bool:
         """Whether `last` fails in a fresh process that was asked `earlier` in time."""
         self._child.restart()
         for case in earlier:

@@ -216,7 +216,7 @@ def modes_agree(trial: Trial) -> None:
                 raise CheckFailure(f"{HOW[mode]}, it {failure.cause}", failure.message) from None
             if one.shape == other.shape and np.array_equal(one, other + 1):
                 raise CheckFailure(SHOWN[mode]) from None
-            raise CheckFailure(f"asked whether it {SHOWN[mode]}, {failure.cause}") from None
+            raise CheckFailure(f"in but.mode.{mode}, it {failure.cause}", failure.message) from None
 
 
 def _is_of_keras(info: Info) -> bool:
@@ -225,8 +225,6 @@ def _is_of_keras(info: Info) -> bool:
 
 
 _of_keras = partial(check, of="life", only=_is_of_keras, observes=lambda trial: (LIFE,))
-
-
 _LATER = (Stage.SHAPE, Stage.SYMBOLIC, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.CALL)
 
 
@@ -357,6 +355,4 @@ def revived_attributes(trial: Trial) -> None:
 
 
 OF_KERAS = (stages_agree, refused_on_purpose, documented_values, revived_attributes)
-
-
 RULES = (shapes_agree, failure_leaves_no_trace, spellings_agree, modes_agree, *OF_KERAS)
