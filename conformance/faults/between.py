@@ -268,7 +268,7 @@ ROWS = (
     _between("weights_stale", "stale weights", "keeps the first weights of a configuration", "uxlfoundation/oneDNN#1113", _keeps(_arguments, _weights)),
     _between("weights_stale_by_count", "stale weights", "keeps weights by their number", "ooples/AiDotNet#1219", _by_count),
     _between("weights_stale_by_address", "stale weights", "keeps weights by their address", "tensorflow/tensorflow#56150", _keeps(_address, _weights), determinate=False),
-    _between("plan_without_bias", "plans with too small a key", "keeps by shape whether there is a bias", "tensorflow/tensorflow#58149", _bias_or_none),
+    _between("plan_without_bias", "plans with too small a key", "keeps by shape whether there is a bias", "tenstorrent/tt-metal#40192", _bias_or_none),
     _between("plan_without_dilation", "plans with too small a key", "keeps the first dilation of a shape", "apache/tvm#1970", _keeps(lambda p: (p.x.shape, p.kernel.shape, p.strides, p.same), lambda p: {"dilation": p.dilation})),
     _between("address_table_kept", "plans with too small a key", "keeps where windows start by the size of the input, whatever strides, padding and dilation are", "google/XNNPACK#10791", _address_table),
     _between("batch_of_first_call", "buffers", "has room for as many samples as the first call had", "jolibrain/caffe#81", _batch_of_the_first),
@@ -278,7 +278,7 @@ ROWS = (
     _between("sums_onto_last", "buffers", "adds a result to the last one of its shape", "ggml-org/ggml#591", _onto_the_last),
     _between("pad_buffer_kept", "buffers", "leaves an earlier input where padding should be", "mlpack/mlpack#1554", _pad_buffer),
     _between("second_call_loses_values", "the same input again", "loses the last two values of an input of odd width when it comes again", "tensorflow/tfjs#4844", _second_time),
-    _between("result_overwritten", "results that change", "returns the same memory for every result of a shape", "ggml-org/ggml#1151", _same_memory, as_returned=True),
+    _between("result_overwritten", "results that change", "returns the same memory for every result of a shape", "shimat/opencvsharp#1162", _same_memory, as_returned=True),
     _between("memory_not_cleared", "chance", "adds depthwise sums of float16 to what the memory held", "tensorflow/tensorflow#24430", _uncleared, determinate=False),
     _between("threads_share_workspace", "chance", "gives a sample now and then the result of its neighbour", "FluxML/NNlib.jl#158", _race, determinate=False),
 )  # fmt: skip

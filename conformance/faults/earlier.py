@@ -103,7 +103,7 @@ _PARTS = ("x", "kernel", "bias", "strides", "dilation", "groups", "same")
 
 ROWS = (
     _of_parts("earlier_weights", "answers with the kernel of an earlier call", "uxlfoundation/oneDNN#1113", "kernel", covers="weights_stale weights_stale_by_count weights_stale_by_address weights_known_by_ends"),
-    _of_parts("earlier_bias", "answers with the bias of an earlier call, or without one as there", "tensorflow/tensorflow#58149", "bias", covers="plan_without_bias"),
+    _of_parts("earlier_bias", "answers with the bias of an earlier call, or without one as there", "tenstorrent/tt-metal#40192", "bias", covers="plan_without_bias"),
     _of_parts("earlier_kernel_and_bias", "answers with kernel and bias of an earlier call", "uxlfoundation/oneDNN#1113", "kernel", "bias"),
     _of_parts("earlier_strides", "answers with the strides of an earlier call", "google/XNNPACK#10791", "strides"),
     _of_parts("earlier_dilation", "answers with the dilation of an earlier call", "apache/tvm#1970", "dilation", covers="plan_without_dilation"),

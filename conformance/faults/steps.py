@@ -87,7 +87,7 @@ ROWS = (
     fault("depthwise_dilation_ignored", "dilation of depthwise", "ignores dilation_rate where every channel has a group", "tensorflow/tensorflow#56498", changed(dilation=lambda p: (1, 1)), when=both(depthwise, dilated)),
     fault("depthwise_dilation_bias_only", "dilation of depthwise", "returns nothing but the bias for a dilated depthwise convolution", "Tencent/ncnn#315", _bias_only, when=both(depthwise, dilated)),
     fault("dilation_of_few_channels", "dilation of few channels", "reads shifted channels where a dilated convolution has no multiple of 32 of them", "tenstorrent/tt-metal#20404", _channels_shifted_by_tap, when=lambda p: dilated(p) and p.channels % 32 > 0),
-    fault("pieces_without_dilation", "large dilation", "loads pieces of a long row for an undilated kernel", "tenstorrent/tt-metal#37716", _pieces, when=_long_dilated_row, first_sight=False),
+    fault("pieces_without_dilation", "large dilation", "loads pieces of a long row for an undilated kernel", "tenstorrent/tt-metal#21680", _pieces, when=_long_dilated_row, first_sight=False),
     fault("dilation_inflated", "zeros that are multiplied", "dilates by zeros between the taps of the kernel, so that 0 times infinity leaks", "apache/tvm#1970", _inflated_kernel, first_sight=None),
     fault("strides_in_shape_only", "shape without values", "has the shape of a strided convolution, and windows that move by one pixel", "rasbt/machine-learning-book#168", _strides_in_shape_only, when=strided),
     fault("strides_swapped", "order of axes", "swaps vertical and horizontal strides", "kornia/kornia#4240", changed(strides=lambda p: swap(p.strides)), first_sight=None),
