@@ -246,7 +246,7 @@ def stages_agree(trial: Trial) -> None:
     got, variation = life_of(trial), variation_of(trial)
     if variation.stage in (Stage.CONSTRUCT, Stage.GLOBAL, Stage.THEN):
         start = Stage.THEN if variation.stage is Stage.THEN else Stage.CONSTRUCT
-        for stage in _judged_later(variation):
+        for stage in _judged_later(trial):
             if isinstance(got[start], list) and (error := _raised(got[stage])):
                 raise CheckFailure(
                     f"{_SAID[stage]} refuses {given_words(variation)} that was accepted",
@@ -266,14 +266,20 @@ def stages_agree(trial: Trial) -> None:
                 )
 
 
-def _judged_later(variation: Variation) -> list[Stage]:
+def _judged_later(trial: Trial) -> list[Stage]:
     """The stages that have nothing left to find out of what is varied."""
+    variation, wanted = variation_of(trial), trial.wanted_life
     if variation.stage is Stage.THEN:
         return [Stage.CALL]
     later = [stage for stage in _LATER if stage not in variation.differs]
     is_for_a_shape = variation.argument.endswith("_initializer")
     is_count = variation.argument == "groups" and isinstance(variation.value(), int)
-    if is_for_a_shape or is_count:  # which only build knows
+    # Read in another layout, the shape of the input may be one that no layer takes.
+    is_layout = variation.argument == "data_format" or variation.stage is Stage.GLOBAL
+    has_no_place = is_layout and any(
+        _raised(wanted[stage]) for stage in (Stage.SHAPE, Stage.BUILD) if stage in wanted
+    )
+    if is_for_a_shape or is_count or has_no_place:  # which only build knows
         later = [stage for stage in later if stage in (Stage.CONFIG, Stage.REVIVE)]
     return later
 

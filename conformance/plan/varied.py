@@ -39,12 +39,16 @@ _WITHOUT_GROUPS = frozenset(
 _TRAINED: dict[str, Any] = dict.fromkeys(
     ("dtype", "activation", "data_format", "groups", "dilation_rate")
 )
+# Their values name axes as channels_last has them.
+_BY_AXES = (Stage.BUILD, Stage.CALL, Stage.THEN)
+
 # Without which a row has nothing to show: a layer as activation has a dtype of its own, only
 # `valid` has inputs that are too small, a second weight is needed to be refused, and TensorFlow
 # refuses channels_first.
 _NEEDED: dict[str, dict[str, Any]] = {
     "activation.layer": {"dtype": None},
     "activation.capped_layer": {"dtype": None},
+    "activation.glu": {"data_format": None},  # halves the last axis, which has to be even
     "activity_regularizer.orthogonal": {"data_format": None},
     "arguments.positional": {"strides": (2, 1), "dilation_rate": None, "padding": "same"},
     **dict.fromkeys(("mode.trained", "mode.trained_through"), _TRAINED),
@@ -112,6 +116,8 @@ def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) 
             drawn["groups"] = None
         elif groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
             drawn["groups"] = groups
+        if row.stage in _BY_AXES and drawn["data_format"] == "channels_first":
+            drawn["data_format"] = None
         drawn |= _NEEDED.get(row.name, {})
         first = drawn["data_format"] == "channels_first"
         n, h, w = rng.randint(1, 3), rng.randint(7, 9), rng.randint(7, 9)

@@ -489,6 +489,16 @@ FAULTS += [
         "stages_agree",
     ),
     (
+        "Orthogonal decomposes a matrix in the dtype of the weight, which TensorFlow",
+        "in1x7x7x4-f2-k3-bfloat16-but.kernel_initializer.orthogonal-integers.1",
+        "refusals",
+    ),
+    (
+        "stateless_call of a layer calls",
+        "in1x7x7x4-f2-k3-mixed_bfloat16-but.mode.stateless-integers.1",
+        "refusals",
+    ),
+    (
         "OrthogonalRegularizer takes",
         "in1x7x7x4-f2-k3-but.activity_regularizer.orthogonal-integers.1",
         "stages_agree",
@@ -669,6 +679,9 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x1x1x1-f1-k1-but.dtype.complex64-integers.0", "refusals"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "PyTorch refuses an array in",
          "in1x2x2x1-f1-k1-but.input.big_endian-integers.0", "refusals"),
+        ("keras-torch", "PyTorch 2.13.0+cpu",
+         "Orthogonal decomposes a matrix in the dtype of the weight, which PyTorch",
+         "in1x7x7x4-f2-k3-float16-but.kernel_initializer.orthogonal-integers.1", "refusals"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "an input without rows",
          "in1x1x1x1-f1-k2-same-but.input.no_rows-integers.0", "refusals"),
         ("keras-openvino", "OpenVINO 2026.4.1", "an input without rows",
@@ -797,6 +810,18 @@ def test_a_shipped_fault_exists_in_real_keras(
     assert found[check].reason.startswith(reason)
     others = {o.status for name, o in found.items() if name != check}
     assert others <= {Status.PASSED, Status.UNEXPECTED_PASS, Status.EXPECTED_FAILURE}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in2x4x8x7-f4-k3x2-valid-g4-cf-but.global.channels_last-integers.55",
+        "in1x9x8x4-f6-k2x3-d1x2-valid-a.relu-but.data_format.channels_first-integers.70",
+    ],
+)
+def test_another_layout_may_leave_a_shape_that_real_keras_refuses(keras_worker: Worker, text: str):
+    found = outcomes(keras_worker, Case.parse(text))
+    assert found["stages_agree"].status is Status.PASSED
 
 
 @pytest.mark.parametrize(
