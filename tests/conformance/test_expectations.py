@@ -669,6 +669,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
         ("keras-jax", "JAX 0.10.2", "an input of another dtype",
          "in1x1x1x1-f1-k1-but.input.objects-integers.0", "refusals"),
+        ("keras-jax", "JAX 0.10.2", "an input that the kernel does not fit gives",
+         "in1x2x1x1-f1-k2x1-but.input.no_rows-integers.0", "refusals"),
         ("keras-jax", "JAX 0.10.2", "a dilation of (2.0, 2.0)",
          "in1x1x1x1-f1-k1-but.dilation_rate.floats-integers.0", "refusals"),
         ("keras-torch", "PyTorch 2.13.0+cpu", "strides and dilations that are floats or booleans",
