@@ -21,6 +21,7 @@ from conformance.faults import explanation, is_of_earlier_calls
 from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.journals.tally import Failure, Failures, Tally, kind_of, size_of
 from conformance.plan import Asked, Example, smallest
+from conformance.plan.beside import beside, with_one_of
 from conformance.plan.following import following, nearer, plainer
 from conformance.plan.growing import grown
 from conformance.plan.shrinking import fewest
@@ -37,6 +38,8 @@ _DOUBTS = {
 }
 UNEXPECTED = "passes although a strict entry expects it to fail"
 OTHER_CASES = 40  # which pass, that a name is held against
+MADE_LIKE = 12  # of them that a number of one that raises is tried in
+RAISES = "raises "  # how the cause of what raises begins
 FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
 ALIKE_PROCESSES = 2  # that are asked it where the calls are like those of an earlier finding
 MOST_KNOWN = 2  # sequences that a finding is tried after
@@ -330,6 +333,8 @@ class Explainer:
             return None
         if check.compares_calls or len(cases) > 1:
             return self._diagnosis_of_calls(cases, group, check, first, alike=alike)
+        if like.cause.startswith(RAISES):
+            return None if first else self._refusal(cases[0], group, like)
         every = {str(f.outcome.case): f.outcome.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
         found = self._child.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
@@ -337,6 +342,21 @@ class Explainer:
             return found
         more = spread(others[: len(others) // 2], CASES_FOR_PAIRS)
         return self._child.diagnose((*cases, *more), pairs=True)
+
+    def _refusal(self, least: Case, group: Failures, like: Outcome) -> str | None:
+        """The known refusal of what raises: in `group`, and near the smallest case of it."""
+        may_ask = Asked.of(self.tally.info).may_ask
+        passing = sorted(
+            (c for c, checks in self.tally.passed if like.check in checks), key=size_of
+        )
+        passing = list(spread(passing, OTHER_CASES))
+        asked = (*beside(least), *with_one_of(least, spread(passing, MADE_LIKE)))
+        near = tuple(case for case in dict.fromkeys(asked) if may_ask(case))
+        found = list(zip(near, self._outcomes(near, like.check), strict=True))
+        raised = [least, *spread([f.outcome.case for f in group.sample], OTHER_CASES)]
+        raised += [c for c, o in found if o is not None and kind_of(o) == kind_of(like)]
+        passed = [c for c, o in found if o is not None and o.status is Status.PASSED]
+        return self._child.diagnose_refusal(raised, [*passed, *passing] if passed else [])
 
     def _diagnosis_of_calls(
         self,

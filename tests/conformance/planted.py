@@ -488,6 +488,12 @@ def slow_and_wrong(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     return right(x, kernel, bias, **given) + np.asarray(1, x.dtype)
 
 
+def refuses_strides_above_the_kernel(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    if any(s > k for s, k in zip(given["strides"], kernel.shape, strict=False)):
+        raise ValueError("the stride is larger than the kernel")
+    return reference_impl.conv2d(x, kernel, bias, **given)
+
+
 class KeepsItsPlan(reference_impl.Conv2D):
     """Plans are kept by the shape of the kernel and the strides, whatever the dilation is."""
 

@@ -226,6 +226,12 @@ def test_few_failures_name_no_fault_that_passes_elsewhere():
     assert cause.when == {"groups": "> 1", "dilation": "h != w"}
 
 
+def test_a_known_refusal_is_named_by_what_it_refuses():
+    (cause,) = measured("refuses_strides_above_the_kernel", examples=40).causes
+    assert cause.diagnosis == "stride_above_kernel_refused"
+    assert sentence(cause) == "it refuses strides above the kernel size"
+
+
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
     (result,) = swapped.report.implementations
     failing = sum(finding.count for finding in result.findings)

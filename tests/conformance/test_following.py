@@ -1,4 +1,4 @@
-"""Sequences like a known one: what differs is what was to differ."""
+"""Sequences like a known one, and cases beside one: what differs is what was to differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from conformance.case import Case, format_sequence, parse_sequence
 from conformance.differing import differing, parts, with_parts
+from conformance.plan.beside import beside, with_one_of
 from conformance.plan.following import following, nearer, plainer
 
 DILATION = "in1x6x6x2-f2-k2-d3x1-integers.4+in1x6x6x2-f2-k2-integers.4"
@@ -78,3 +79,25 @@ def test_one_difference_after_the_other_is_tried_alone():
     assert [differing(one) for one in nearer(known)] == [{"dtype"}, {"padding"}, {"seed"}]
     assert {one[-1] for one in nearer(known)} == {known[-1]}
     assert not nearer(parse_sequence(DILATION))
+
+
+def test_beside_a_case_stand_those_with_a_number_more_or_less():
+    found = list(map(str, beside(Case.parse("in1x1x1x9-f1-k1-integers.0"))))
+    for channels in (8, 10, 11, 18):
+        assert f"in1x1x1x{channels}-f1-k1-integers.0" in found
+    assert "in0x1x1x9-f1-k1-integers.0" in found
+    assert "in1x1x1x9-f1-k1-integers.0" not in found
+
+
+def test_a_case_is_tried_with_each_number_of_another():
+    one, other = (Case.parse(f"in{n}-integers.0") for n in ("0x4x4x9-f1-k1", "2x6x6x3-f4-k2-s2"))
+    found = list(map(str, with_one_of(one, [other])))
+    assert "in0x6x6x3-f4-k2-s2-integers.0" in found
+    assert "in2x6x6x9-f4-k2-s2-integers.0" in found
+    assert "in2x6x6x3-f4-k1-s2-integers.0" in found
+
+
+def test_beside_a_case_both_axes_are_changed_together_too():
+    found = list(map(str, beside(Case.parse("in1x5x5x1-f1-k1-s2-integers.0"))))
+    assert "in1x6x6x1-f1-k2-s2-integers.0" in found
+    assert "in1x3x3x1-f1-k1-s1-integers.0" in found
