@@ -234,21 +234,30 @@ class Explainer:
         else:
             return None
 
-        return self._alone(self._shrunk_afresh(cases, like), like)
+        return self._least_afresh(cases, like)
 
-    def _shrunk_afresh(self, cases: Example, like: Outcome) -> Example:
-        """The smallest of what fails as `cases` do, each tried in a fresh process."""
-        costly = self.tally.info.costly_calls
-        asked = Asked.of(self.tally.info)
+    def _least_afresh(self, cases: Example, like: Outcome) -> tuple[Example, Outcome | None]:
+        """The smallest of what fails as `cases` do, each tried in a fresh process, and how."""
+        costly, asked = self.tally.info.costly_calls, Asked.of(self.tally.info)
+        tried: dict[Example, Outcome | None] = {}
 
         def fails(example: Example) -> bool:
-            return not self._budget.over and self._fails_afresh(example, like) is not None
+            if example not in tried and not self._budget.over:
+                tried[example] = self._fails_afresh(example, like)
+            return tried.get(example) is not None
 
-        candidates = [*plainer(cases), *nearer(cases)] if len(cases) > 1 else []
-        found = (e for e in candidates if all(map(asked.may_ask, e)) and fails(e))
-        cases = next(found, cases)
-        attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
-        return smallest(cases, fails, asked, attempts)
+        def first(examples: list[Example]) -> Example:
+            return next((e for e in examples if all(map(asked.may_ask, e)) and fails(e)), ())
+
+        small: Example = ()
+        if len(cases) > 1:
+            cases = first(nearer(cases)) or cases
+            small = first(plainer(cases))
+        if not small or not costly:
+            attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
+            small = smallest(small or cases, fails, asked, attempts)
+        least = small[-1:] if fails(small[-1:]) else small
+        return least, tried[least] if fails(least) else None
 
     def _fails_afresh(self, example: Example, like: Outcome) -> Outcome | None:
         """How the last case of `example`, and none before, fails `like` the outcome, afresh."""
@@ -264,17 +273,27 @@ class Explainer:
     def _after_known(self, group: Failures) -> tuple[Example, Outcome] | None:
         """A failure of `group` after calls that differ from it as in a known sequence.
 
-        None if it fails on its own, in a fresh process, or does not fail after them.
+        None if it fails without them, or does not fail after them.
         """
         assert group.least is not None
         for failure in (group.least, first_failure(group)):
             last, like = failure.outcome.case, failure.outcome
-            if self._budget.over or like.foreign_memory or self._fails_afresh((last,), like):
+            if self._budget.over or like.foreign_memory or not self._passes_alone(last, like):
                 return None
             shown = self._after_one(last, like)
             if shown is not None or failure is group.first:
                 return shown
         return None
+
+    def _passes_alone(self, case: Case, like: Outcome) -> bool:
+        """Whether a case passes in the process that has shown others, or else in a fresh one.
+
+        The former was never asked what a finding takes before its own case.
+        """
+        worker = self.confirming if like.status is Status.FAILED else None
+        if worker is not None and self._matches(worker, (case,), like)[-1] is None:
+            return True
+        return self._fails_afresh((case,), like) is None
 
     def _after_one(self, last: Case, like: Outcome) -> tuple[Example, Outcome] | None:
         """`last` after calls that differ from it as in one of the known sequences; None if fine."""
@@ -302,7 +321,7 @@ class Explainer:
             few = fewest(group.earlier, fails)
         if not few:
             return None
-        return self._alone(self._shrunk_afresh((*few, *last), like), like)
+        return self._least_afresh((*few, *last), like)
 
     def _fails_after(self, earlier: Example, last: Example, like: Outcome, until: float) -> bool:
         """Whether `last` fails in a fresh process that was asked `earlier` in time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from conformance.case import Case
 from conformance.differing import differing, parts, with_parts
@@ -47,15 +48,24 @@ def nearer(known: Example) -> list[Example]:
 def _apart(one: Case, last: Case, base: Case) -> Case:
     """A case that differs from `base` as `one` does from `last`."""
     there, here, own = parts(one), parts(last), parts(base)
-    changes = {
-        name: there[name] if there[name] != own[name] else here[name]
-        for name in differing((one, last))
-    }
+    changes = {name: _beyond(own[name], there[name], here[name]) for name in differing((one, last))}
     if "seed" in changes:
         changes["seed"] = base.seed + 1
         if last.weights is None:  # they come with the seed
             changes["weights"] = None
     return _valid(base, changes)
+
+
+def _beyond(own: Any, there: Any, here: Any) -> Any:
+    """What differs from `own` as `there` does from `here`; a number by one, lest nothing fits."""
+    if isinstance(own, tuple):
+        return tuple(
+            value if other == this else _beyond(value, other, this)
+            for value, other, this in zip(own, there, here, strict=True)
+        )
+    if isinstance(own, int) and isinstance(there, int) and not isinstance(own, bool):
+        return own + 1 if there > here or own <= 1 else own - 1
+    return there if there != own else here
 
 
 def _valid(case: Case, changes: dict[str, object]) -> Case:

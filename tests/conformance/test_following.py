@@ -11,6 +11,7 @@ from conformance.plan.following import following, nearer, plainer
 
 DILATION = "in1x6x6x2-f2-k2-d3x1-integers.4+in1x6x6x2-f2-k2-integers.4"
 VALUES = "in1x6x6x2-f2-k2-integers.4+in1x6x6x2-f2-k2-normal.5"
+SMALLER, LARGER = "in3x6x6x2-f2-k2", "in4x6x6x2-f2-k2"
 SEVERAL = "in1x6x6x2-f2-k2-float64-integers.1+in1x6x6x2-f2-k2-same-integers.2"
 
 
@@ -40,11 +41,15 @@ def test_a_case_with_no_part_changed_is_the_same():
 @pytest.mark.parametrize(
     ("known", "case", "earlier"),
     [
-        (DILATION, "in1x9x9x4-f2-k3-s2-integers.9", "in1x9x9x4-f2-k3-s2-d3x1-integers.9"),
-        # It has that dilation itself.
-        (DILATION, "in1x9x9x4-f2-k3-d3x1-integers.9", "in1x9x9x4-f2-k3-d1-integers.9"),
+        (DILATION, "in1x9x9x4-f2-k3-s2-integers.9", "in1x9x9x4-f2-k3-s2-d2x1-integers.9"),
+        (DILATION, "in1x9x9x4-f2-k3-d3x1-integers.9", "in1x9x9x4-f2-k3-d4x1-integers.9"),
+        (
+            f"{SMALLER}-float16-integers.0+{LARGER}-integers.0",
+            f"{LARGER}-integers.9",
+            f"{SMALLER}-float16-integers.9",
+        ),
         # A larger input, for the kernel to fit.
-        (DILATION, "in1x3x3x4-f2-k3-integers.9", "in1x7x3x4-f2-k3-d3x1-integers.9"),
+        (DILATION, "in1x3x3x4-f2-k3-integers.9", "in1x5x3x4-f2-k3-d2x1-integers.9"),
         (VALUES, "in1x9x9x4-f2-k3-w.6-special.9", "in1x9x9x4-f2-k3-integers.10"),
     ],
 )
@@ -57,7 +62,7 @@ def test_a_case_follows_one_that_differs_in_the_same(known: str, case: str, earl
 def test_the_life_of_a_layer_follows_a_plain_call_or_else_a_life():
     case = "in1x9x9x4-f2-k3-but.input.float16-integers.9"
     found = following(parse_sequence(DILATION), Case.parse(case))
-    earlier = "in1x9x9x4-f2-k3-d3x1{}-integers.9"
+    earlier = "in1x9x9x4-f2-k3-d2x1{}-integers.9"
     assert list(map(format_sequence, found)) == [
         f"{earlier.format('')}+{case}",
         f"{earlier.format('-but.input.float16')}+{case}",
