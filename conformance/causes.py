@@ -1,7 +1,8 @@
 """Findings that have one cause: what a person is told, and the order in which it is told.
 
-Findings of one implementation belong together if one fault explains them, if one condition tells
-where they fail, or if they fail on the same of the cases on which both of their checks were made.
+Findings of one implementation belong together if one fault explains them, if they fail only after
+calls that differ in the same from their own, if one condition tells where they fail, or if they
+fail on the same of the cases on which both of their checks were made.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Protocol
 
 from conformance.axes import DATA_FORMATS, PADDINGS
 from conformance.capabilities import FLUSHES, INTENDED
-from conformance.case import Case
+from conformance.case import Case, CaseError, parse_sequence
 from conformance.condition import in_words, parse
+from conformance.differing import differing
 from conformance.results import Cause, Finding, ImplementationResult, Status
 from reference_impl.dtypes import FLOATS
 
@@ -24,6 +26,8 @@ SHAPES = ("compute_output_shape", "output_shape", "output_dtype")
 VALUES = ("exact_values", "bounded_values", "special_values", "function_values", "gradient_values")
 # What comes of what stands before it.
 STATES = ("unchanged_inputs", "own_memory", "repeated_call", "batch_independence")
+# Whose values tell what of an earlier call shows.
+_NAMED = ("output_shape", *VALUES[:3], *STATES[1:])
 # Of values that few people pass, and of how they are refused.
 _ODD = ("refusals", "stages_agree", "refused_on_purpose", "documented_values")
 _AT_USE = re.compile(r"(a call|a first call|build|set_weights) ")
@@ -101,10 +105,13 @@ def as_well(together: int, apart: int, failing: int) -> bool:
 def beyond_chance(findings: Sequence[Finding]) -> list[Finding]:
     """The findings, those of few cases without a name where no fault explains most others.
 
-    With so many faults to choose from, one explains a case or two whatever is wrong.
+    With so many faults to choose from, one explains a case or two whatever is wrong. What could not
+    be shown again was held against no fault, so it speaks against none.
     """
     counts: Counter[str | None] = Counter()
     for finding in findings:
+        if finding.diagnosis is None and finding.doubt:
+            continue
         if finding.status is Status.FAILED and finding.check in (*SHAPES, *VALUES):
             counts[finding.diagnosis] += finding.count
     return [
@@ -212,6 +219,8 @@ def _belongs(
         return one.status is first.status and one.cause == first.cause
     if one.diagnosis is not None and one.diagnosis == first.diagnosis:
         return True
+    if _after_alike(one, [findings[n] for n in group]):
+        return True
     if one.diagnosis is not None and (one.count >= FEW or first.count < FEW):
         return False  # a fault that explains a case or two may do so by chance
     return any(
@@ -220,6 +229,22 @@ def _belongs(
         or _within(one, failing[number], findings[n], failing[n])
         for n in group
     )
+
+
+def _after_alike(one: Finding, group: Sequence[Finding]) -> bool:
+    """Whether it fails only after a call that differs in the same from its own as those do.
+
+    What could be named has the same name, or no more than they; nothing of it was seen only once.
+    """
+    if not all(f.takes_earlier_calls and not f.doubt for f in (one, *group)):
+        return False
+    if len({f.diagnosis for f in (one, *group) if f.check in _NAMED}) > 1:
+        return False
+    try:
+        ways = {differing(parse_sequence(f.minimal_case)) for f in (one, *group)}
+    except CaseError:  # a file from elsewhere
+        return False
+    return len(ways) == 1
 
 
 def _same_condition(one: Finding, other: Finding) -> bool:
@@ -266,11 +291,14 @@ def _passing(members: Sequence[Finding]) -> dict[str, int]:
 
 
 def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
-    places = sorted(group, key=lambda n: (rank(findings[n]), -findings[n].count, n))
+    places = sorted(
+        group, key=lambda n: (rank(findings[n]), bool(findings[n].doubt), -findings[n].count, n)
+    )
     members = [findings[n] for n in places]
     first = members[0]
     explained = [f for f in members if f.diagnosis is not None]
-    most = 2 * sum(f.count for f in explained) >= max(f.count for f in members)
+    could_be = [f for f in members if f.check in _NAMED or not f.takes_earlier_calls]
+    most = 2 * sum(f.count for f in explained) >= max(f.count for f in could_be or members)
     diagnosed = explained[0] if explained and most else None
     leading = diagnosed or first
     if diagnosed is None and any(f.when != first.when for f in members):

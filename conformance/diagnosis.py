@@ -15,13 +15,14 @@ from conformance.checks.trial import CheckFailure, Trial
 from conformance.criteria import SumsOf, error_ratio, expected_of
 from conformance.data import SPECIAL_KINDS
 from conformance.errors import Crashed, Unsupported
-from conformance.faults import ALONG_ONE, FAULTS, Fault, both, named
+from conformance.faults import ALONG_ONE, FAULTS, REFUSING, Fault, both, named
 from conformance.faults.problem import Reals
 from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
 
 DIAGNOSED_CASES, CASES_FOR_PAIRS = 5, 16  # that a name is held against, the smallest beside them
 ENOUGH_FOR_AN_AXIS = 3  # failing trials
+ENOUGH_REFUSED = 3  # trials
 MOST_IN_PAIRS = 8  # faults
 Foretold = Literal["correct", "wrong", "nothing"]
 T = TypeVar("T")
@@ -63,6 +64,22 @@ def diagnose(
         found = [name for name, fault in ALONG_ONE.items() if _explains_all(fault, failing)]
     if not found and pairs:
         found = _pairs(failing)
+    return found[0] if len(found) == 1 else None
+
+
+def diagnose_refusal(raised: Sequence[Trial], passed: Sequence[Trial]) -> str | None:
+    """Name of the known refusal of all that `raised` and of nothing that `passed`, None if none is.
+
+    No answers are needed. Some that passed should be as near to what raised as can be.
+    """
+    if len(raised) < ENOUGH_REFUSED or not passed:
+        return None
+    found = [
+        name
+        for name in REFUSING
+        if all(FAULTS[name].strikes(trial.case, trial.data) for trial in raised)
+        and not any(FAULTS[name].strikes(trial.case, trial.data) for trial in passed)
+    ]
     return found[0] if len(found) == 1 else None
 
 
@@ -152,7 +169,7 @@ def agrees(trial: Trial, value: Reals, sums_of: SumsOf = kept_sums) -> bool | No
     if got.shape != value.shape:
         return False
     right = trial.expected
-    compared = np.ones(got.shape, bool)
+    compared = ~(np.isnan(value) & np.isnan(got.astype(np.float64)))
     if trial.case.data in SPECIAL_KINDS:
         same = sorts(value) == sorts(got)
         if got.shape != right.value.shape:

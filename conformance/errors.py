@@ -31,6 +31,10 @@ class UsageError(Exception):
     """What the caller asked for cannot be done; says which value, and what is allowed."""
 
 
+class CannotImportError(UsageError, ImportError):
+    """What the caller asked for, or the engine that it needs, cannot be imported."""
+
+
 def describe(error: BaseException) -> str:
     """Type and first line of the message."""
     line = first_line(error)

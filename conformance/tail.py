@@ -43,6 +43,11 @@ class Tail:
         with self._lock:
             return bytes(self._kept[max(0, len(self._kept) - max(self.size - start, 0)) :])
 
+    def size_by_now(self) -> int:
+        """`size` with all that has been written by now."""
+        self._drain()
+        return self.size
+
     def close(self, seconds: float = 1.0) -> None:
         """Wait until it has ended; who still holds the other end is not waited for longer."""
         self._thread.join(seconds)

@@ -16,10 +16,13 @@ from conformance.checks.shapes import output_shape
 from conformance.checks.values import bounded_values, exact_values
 from conformance.condition import greatest, parse
 from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, spread
+from conformance.differing import differing
 from conformance.faults import explanation, is_of_earlier_calls
 from conformance.journals.outcomes import Outcome, outcomes_of
 from conformance.journals.tally import Failure, Failures, Tally, kind_of, size_of
 from conformance.plan import Asked, Example, smallest
+from conformance.plan.beside import beside, with_one_of
+from conformance.plan.following import following, nearer, plainer
 from conformance.plan.growing import grown
 from conformance.plan.shrinking import fewest
 from conformance.processes.limits import Budget
@@ -35,7 +38,11 @@ _DOUBTS = {
 }
 UNEXPECTED = "passes although a strict entry expects it to fail"
 OTHER_CASES = 40  # which pass, that a name is held against
+MADE_LIKE = 12  # of them that a number of one that raises is tried in
+RAISES = "raises "  # how the cause of what raises begins
 FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
+ALIKE_PROCESSES = 2  # that are asked it where the calls are like those of an earlier finding
+MOST_KNOWN = 2  # sequences that a finding is tried after
 
 # Where each attempt takes a fresh process.
 FRESH_ATTEMPTS, COSTLY_FRESH_ATTEMPTS = 40, 4
@@ -68,7 +75,7 @@ class Explainer:
         was_shared: whether the last finding was shown by one that had.
         was_left: whether it was left before it could shrink what it is given.
         names: what of earlier calls has explained findings.
-        takes: cases of other examples that findings take before their own.
+        takes: sequences that fail in a fresh process, and of which the last case alone does not.
         seconds_for_earlier: that are left for what does not fail alone in a fresh process.
     """
 
@@ -91,7 +98,10 @@ class Explainer:
         outcome, shown = first.outcome, group.least.outcome
         cases: Example = (shown.case,)
         doubt: Literal["", "chance", "time"] = "time" if self.was_left else ""
-        if attempts:
+        known = self._after_known(group) if attempts and self.takes else None
+        if known is not None:
+            cases, shown = known
+        elif attempts:
             shrunk = smallest(
                 first.before,
                 lambda example: not self._budget.over and bool(self._failing(example, outcome)),
@@ -106,15 +116,16 @@ class Explainer:
                 cases, again = self._confirmed(cases, outcome)
                 began = time.monotonic()
                 until = began + self.seconds_for_earlier
-                for other in (self._after_known, self._from_afresh, self._after_others):
+                for other in (self._from_afresh, self._after_others):
                     if again is None and time.monotonic() < until and not self._budget.over:
                         cases, again = other(group, until) or (cases, again)
                 self.seconds_for_earlier -= time.monotonic() - began
+                self._keep(cases if again else ())
                 shown = again or shown
                 doubt = "" if again else "time" if self._budget.over else "chance"
         shows = self.team is not None and not doubt
         evidence = self._evidence(cases, outcome) if shows else None
-        diagnosis = self.diagnosis(cases, group, outcome) if shows else None
+        diagnosis = self.diagnosis(cases, group, outcome, alike=bool(known)) if shows else None
         larger_case, larger = self._larger(cases, outcome) if shows and attempts else ("", None)
         return Finding(
             check=outcome.check,
@@ -223,29 +234,77 @@ class Explainer:
         else:
             return None
 
-        return self._alone(self._shrunk_afresh(cases, like), like)
+        return self._least_afresh(cases, like)
 
-    def _shrunk_afresh(self, cases: Example, like: Outcome) -> Example:
-        """The smallest of what fails as `cases` do, each tried in a fresh process."""
+    def _least_afresh(self, cases: Example, like: Outcome) -> tuple[Example, Outcome | None]:
+        """The smallest of what fails as `cases` do, each tried in a fresh process, and how."""
+        costly, asked = self.tally.info.costly_calls, Asked.of(self.tally.info)
+        tried: dict[Example, Outcome | None] = {}
 
         def fails(example: Example) -> bool:
-            if self._budget.over:
-                return False
-            self._child.restart()
-            return self._first(example, like) == len(example)
+            if example not in tried and not self._budget.over:
+                tried[example] = self._fails_afresh(example, like)
+            return tried.get(example) is not None
 
-        attempts = COSTLY_FRESH_ATTEMPTS if self.tally.info.costly_calls else FRESH_ATTEMPTS
-        if self.takes:  # which are small already
-            attempts //= 2
-        return smallest(cases, fails, Asked.of(self.tally.info), attempts)
+        def first(examples: list[Example]) -> Example:
+            return next((e for e in examples if all(map(asked.may_ask, e)) and fails(e)), ())
 
-    def _after_known(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:
-        """As `_after_others`, after the cases that another finding takes."""
-        failure = first_failure(group)
-        last, like = (failure.outcome.case,), failure.outcome
-        known = (few for few in self.takes if self._fails_after(few, last, like, until))
-        few = next(known, ())
-        return self._alone(self._shrunk_afresh((*few, *last), like), like) if few else None
+        small: Example = ()
+        if len(cases) > 1:
+            cases = first(nearer(cases)) or cases
+            small = first(plainer(cases))
+        if not small or not costly:
+            attempts = COSTLY_FRESH_ATTEMPTS if costly else FRESH_ATTEMPTS
+            small = smallest(small or cases, fails, asked, attempts)
+        least = small[-1:] if fails(small[-1:]) else small
+        return least, tried[least] if fails(least) else None
+
+    def _fails_afresh(self, example: Example, like: Outcome) -> Outcome | None:
+        """How the last case of `example`, and none before, fails `like` the outcome, afresh."""
+        self._child.restart()
+        *before, last = self._matches(self._child, example, like)
+        return None if any(before) else last
+
+    def _keep(self, cases: Example) -> None:
+        """Keep a sequence that has failed, unless another one shows as much."""
+        if len(cases) > 1 and differing(cases) not in map(differing, self.takes):
+            self.takes.append(cases)
+
+    def _after_known(self, group: Failures) -> tuple[Example, Outcome] | None:
+        """A failure of `group` after calls that differ from it as in a known sequence.
+
+        None if it fails without them, or does not fail after them.
+        """
+        assert group.least is not None
+        for failure in (group.least, first_failure(group)):
+            last, like = failure.outcome.case, failure.outcome
+            if self._budget.over or like.foreign_memory or not self._passes_alone(last, like):
+                return None
+            shown = self._after_one(last, like)
+            if shown is not None or failure is group.first:
+                return shown
+        return None
+
+    def _passes_alone(self, case: Case, like: Outcome) -> bool:
+        """Whether a case passes in the process that has shown others, or else in a fresh one.
+
+        The former was never asked what a finding takes before its own case.
+        """
+        worker = self.confirming if like.status is Status.FAILED else None
+        if worker is not None and self._matches(worker, (case,), like)[-1] is None:
+            return True
+        return self._fails_afresh((case,), like) is None
+
+    def _after_one(self, last: Case, like: Outcome) -> tuple[Example, Outcome] | None:
+        """`last` after calls that differ from it as in one of the known sequences; None if fine."""
+        may_ask = Asked.of(self.tally.info).may_ask
+        for example in (e for known in self.takes[:MOST_KNOWN] for e in following(known, last)):
+            if not all(map(may_ask, example)) or self._budget.over:
+                continue
+            shown = self._fails_afresh(example, like)
+            if shown is not None:
+                return example, shown
+        return None
 
     def _after_others(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:
         """The smallest of what fails in a fresh process after few of the cases before the first
@@ -262,9 +321,7 @@ class Explainer:
             few = fewest(group.earlier, fails)
         if not few:
             return None
-        shrunk = self._shrunk_afresh((*few, *last), like)
-        self.takes.append(shrunk[:-1])
-        return self._alone(shrunk, like)
+        return self._least_afresh((*few, *last), like)
 
     def _fails_after(self, earlier: Example, last: Example, like: Outcome, until: float) -> bool:
         """Whether `last` fails in a fresh process that was asked `earlier` in time."""
@@ -276,18 +333,27 @@ class Explainer:
         return self._matches(self._child, last, like)[-1] is not None
 
     def diagnosis(
-        self, cases: Example, group: Failures, like: Outcome, first: tuple[str, ...] = ()
+        self,
+        cases: Example,
+        group: Failures,
+        like: Outcome,
+        first: tuple[str, ...] = (),
+        *,
+        alike: bool = False,
     ) -> str | None:
         """The known fault behind the smallest case and some more of its group.
 
-        Those called `first` are tried before others.
+        Those called `first` are tried before others. Where the case takes calls `alike` those of
+        a known sequence, only what explains earlier findings is tried, on that sequence.
         """
         check = CHECKS[like.check]
         diagnosed = check.diagnosed or check.compares_calls
         if not diagnosed or like.status is not Status.FAILED or self._budget.over:
             return None
         if check.compares_calls or len(cases) > 1:
-            return self._diagnosis_of_calls(cases, group, check, first)
+            return self._diagnosis_of_calls(cases, group, check, first, alike=alike)
+        if like.cause.startswith(RAISES):
+            return None if first else self._refusal(cases[0], group, like)
         every = {str(f.outcome.case): f.outcome.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
         found = self._child.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
@@ -296,8 +362,29 @@ class Explainer:
         more = spread(others[: len(others) // 2], CASES_FOR_PAIRS)
         return self._child.diagnose((*cases, *more), pairs=True)
 
+    def _refusal(self, least: Case, group: Failures, like: Outcome) -> str | None:
+        """The known refusal of what raises: in `group`, and near the smallest case of it."""
+        may_ask = Asked.of(self.tally.info).may_ask
+        passing = sorted(
+            (c for c, checks in self.tally.passed if like.check in checks), key=size_of
+        )
+        passing = list(spread(passing, OTHER_CASES))
+        asked = (*beside(least), *with_one_of(least, spread(passing, MADE_LIKE)))
+        near = tuple(case for case in dict.fromkeys(asked) if may_ask(case))
+        found = list(zip(near, self._outcomes(near, like.check), strict=True))
+        raised = [least, *spread([f.outcome.case for f in group.sample], OTHER_CASES)]
+        raised += [c for c, o in found if o is not None and kind_of(o) == kind_of(like)]
+        passed = [c for c, o in found if o is not None and o.status is Status.PASSED]
+        return self._child.diagnose_refusal(raised, [*passed, *passing] if passed else [])
+
     def _diagnosis_of_calls(
-        self, cases: Example, group: Failures, check: Check, first: tuple[str, ...]
+        self,
+        cases: Example,
+        group: Failures,
+        check: Check,
+        first: tuple[str, ...],
+        *,
+        alike: bool,
     ) -> str | None:
         """What of earlier calls shows in the smallest cases and in some more of their group.
 
@@ -305,12 +392,13 @@ class Explainer:
         """
         sample = sorted(group.sample, key=lambda f: size_of(f.outcome.case))
         others = [f.before for f in sample if len(f.before) > 1 or check.compares_calls]
+        others = [] if alike else others
         tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES))
-        few = tried[:FEW_PROCESSES]
+        few = tried[: ALIKE_PROCESSES if alike else FEW_PROCESSES]
         asked = (check.name if check.compares_calls else output_shape.name,)
         known = first or tuple(self.names)
         found = self._child.diagnose_calls(few, asked, known) if known else None
-        if found is None and not first:
+        if found is None and not first and not (known and alike):
             most = few if self.tally.info.costly_calls else tried
             found = self._child.diagnose_calls(most, asked)
             self.names += [] if found is None else [found]

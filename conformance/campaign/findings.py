@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from conformance.campaign.ending import ENDING
-from conformance.campaign.explaining import Explainer, first_failure
+from conformance.campaign.explaining import RAISES, Explainer, first_failure
 from conformance.campaign.trying import Team
 from conformance.capabilities import HALF_SUMS
 from conformance.case import parse_sequence
@@ -156,7 +156,7 @@ def _agreed(
         better = tuple(common[: common.index(own)] if own in common else common)
         cases = parse_sequence(finding.minimal_case)
         name = better and explainer.diagnosis(cases, group, first_failure(group).outcome, better)
-        if not name and finding.cause.startswith("raises "):
+        if not name and finding.cause.startswith(RAISES):
             name = explainer.raises_of(group, better)
         if name:
             finding = replace(finding, diagnosis=name, explanation=explanation(name))

@@ -22,6 +22,8 @@ FAULTS: dict[str, Fault] = {
     row.name: row for row in sorted(_ROWS, key=lambda row: (row.when is None, row.between_calls))
 }
 
+REFUSING = tuple(name for name, row in FAULTS.items() if row.kind == "refused")
+
 ALONG_ONE: dict[str, Fault] = {
     row.name: row
     for row in along_one(FAULTS[row.name] for row in (*padding.ROWS, *steps.ROWS))
@@ -29,7 +31,7 @@ ALONG_ONE: dict[str, Fault] = {
 }
 
 __all__ = [
-    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "Carried", "Fault", "Problem", "both",
+    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "REFUSING", "Carried", "Fault", "Problem", "both",
     "explanation", "fault", "is_of_earlier_calls", "named", "solve",
 ]  # fmt: skip
 

@@ -211,7 +211,7 @@ class Implementation:
         method = "" if own else "conv2d" if self.kind == "function" else "layer"
         made_by = f"implementation.{method}" if method else ""
         if not target:
-            return Reproducer(imports=_given(self.name), made_by=made_by)
+            return Reproducer(defines=_given(self.name), made_by=made_by)
         case = ("from conformance.case import Case", "from conformance.data import arrays")
         return Reproducer(
             imports=(
@@ -246,8 +246,8 @@ class _Bare(Implementation):
         module, _, attribute = target.partition(":")
         if attribute:
             first = attribute.partition(".")[0]
-            here = ("import sys", "", 'sys.path.insert(0, "")  # what lies in this folder')
-            return Reproducer(imports=(*here, f"from {module} import {first}"), made_by=attribute)
+            here = 'sys.path.insert(0, "")  # what lies in this folder'
+            return Reproducer(imports=(here, f"from {module} import {first}"), made_by=attribute)
         plain = super().reproducer(target)
         return plain if target else replace(plain, made_by="implementation")
 

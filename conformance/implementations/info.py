@@ -15,7 +15,8 @@ class Reproducer:
     """How the script of a finding brings in what is measured.
 
     Attributes:
-        imports: its first lines.
+        imports: its first lines, where an ImportError says that there is nothing to be tested.
+        defines: its next ones.
         made_by: the expression of the function, or of what makes the layer; empty where only
             ``implementation.prepare`` knows.
         called: the expression that is called with x, where ``layer`` is the layer.
@@ -23,6 +24,7 @@ class Reproducer:
     """
 
     imports: tuple[str, ...] = ()
+    defines: tuple[str, ...] = ()
     made_by: str = "implementation"
     called: str = "layer"
     array: str = "np.asarray"
@@ -97,6 +99,7 @@ class Info:
                 "modes": tuple(map(str, given["modes"])),
                 "reproducer": Reproducer(
                     imports=tuple(map(str, made["imports"])),
+                    defines=tuple(map(str, made["defines"])),
                     made_by=str(made["made_by"]),
                     called=str(made["called"]),
                     array=str(made["array"]),

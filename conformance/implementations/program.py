@@ -98,7 +98,7 @@ class ProgramImplementation(Implementation):
     def reproducer(self, target: str) -> Reproducer:
         """A function that sends one case to the program, in the records of FORMAT.md."""
         return Reproducer(
-            imports=tuple(_STANDALONE.replace("COMMAND", repr(self._command)).splitlines()),
+            defines=tuple(_STANDALONE.replace("COMMAND", repr(self._command)).splitlines()),
             made_by="conv2d",
         )
 

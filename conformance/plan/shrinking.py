@@ -123,7 +123,7 @@ class _Shrinking:
         return len(self.best) > 1 and any(map(self._try, singly))
 
     def _plain(self) -> None:
-        if self._change(_all_plain):
+        if self._change(plain):
             return
         for change in _spellings():
             self._change(change)
@@ -136,8 +136,8 @@ class _Shrinking:
 
     def _numbers(self) -> None:
         """Every number down to the least that still fails, equal ones together first."""
-        for names in _NUMBERS:
-            current = max(_read(case, name) for case in self.best for name in names)
+        for names in NUMBERS:
+            current = max(number_of(case, name) for case in self.best for name in names)
             least = _LEAST.get(names[0], 1)
             if current <= least or self._change(_sized(names, least)):
                 continue
@@ -168,7 +168,8 @@ def _setting(field: str, value: Any) -> Change:
     return change
 
 
-def _all_plain(case: Case) -> Case:
+def plain(case: Case) -> Case:
+    """`case` with nothing given that need not be, values aside."""
     for change in _spellings():
         case = change(case)
     for field, values in _PLAIN.items():
@@ -195,20 +196,20 @@ def _spellings() -> Iterator[Change]:
         )
 
     def valid(case: Case) -> Case:
-        numbers = {name: _read(case, name) for name in _FIELDS}
-        return _made(replace(case, padding=None), numbers)
+        numbers = {name: number_of(case, name) for name in FIELDS}
+        return with_numbers(replace(case, padding=None), numbers)
 
     yield shortest
     yield valid
 
 
 # Sizes are those of the output: they stay when a kernel shrinks.
-_FIELDS = (
+FIELDS = (
     "batch", "output_h", "output_w", "groups", "depth", "filters_of_group", "kernel_h", "kernel_w",
     "strides_h", "strides_w", "dilation_h", "dilation_w", "rest_h", "rest_w",
 )  # fmt: skip
 _LEAST = {"rest_h": 0, "rest_w": 0}
-_NUMBERS: tuple[tuple[str, ...], ...] = (
+NUMBERS: tuple[tuple[str, ...], ...] = (
     ("batch",),
     ("output_h", "output_w"), ("output_h",), ("output_w",),
     ("dilation_h", "dilation_w"), ("dilation_h",), ("dilation_w",),
@@ -219,7 +220,8 @@ _NUMBERS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 
 
-def _read(case: Case, name: str) -> int:
+def number_of(case: Case, name: str) -> int:
+    """One of the `FIELDS` of a case."""
     g = case.geometry
     stem, _, axis = name.rpartition("_")
     n = "hw".find(axis) if stem else -1
@@ -242,15 +244,15 @@ def _sized(names: Sequence[str], value: int) -> Change:
     """The change that brings some numbers down to `value`."""
 
     def change(case: Case) -> Case:
-        numbers = {name: _read(case, name) for name in _FIELDS}
+        numbers = {name: number_of(case, name) for name in FIELDS}
         if all(numbers[name] <= value for name in names):
             return case
-        return _made(case, numbers | {name: min(numbers[name], value) for name in names})
+        return with_numbers(case, numbers | {name: min(numbers[name], value) for name in names})
 
     return change
 
 
-def _made(case: Case, numbers: dict[str, int]) -> Case:
+def with_numbers(case: Case, numbers: dict[str, int]) -> Case:
     """`case` with these numbers."""
     first = case.data_format == "channels_first"
     pairs = {

@@ -17,13 +17,14 @@ import numpy as np
 
 from conformance.calls import Call
 from conformance.checks import Judgement, Trial, calls_for, judge, question_for
-from conformance.diagnosis import Foretold, diagnose, foretold
+from conformance.diagnosis import Foretold, diagnose, diagnose_refusal, foretold
 from conformance.evidence import explain
 from conformance.observing.observation import EnvelopeError, TroubleError, read
 from conformance.processes.messages import (
     Ask,
     Diagnose,
     DiagnoseCalls,
+    DiagnoseRefusal,
     Explain,
     Foreign,
     Foretell,
@@ -71,6 +72,12 @@ class Bench:
             return diagnose_calls(processes, request.first)
         if isinstance(request, Foretell):
             return [foretold(request.fault, Trial(one.case, one.info)) for one in request.cases]
+        if isinstance(request, DiagnoseRefusal):
+            raised, passed = (
+                [Trial(one.case, one.info) for one in some]
+                for some in (request.raised, request.passed)
+            )
+            return diagnose_refusal(raised, passed)
         assert isinstance(request, Diagnose)
         trials = [self._observed(*one) for one in request.answers]
         return diagnose(trials, request.first, pairs=request.pairs)

@@ -93,6 +93,14 @@ class Diagnose:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnoseRefusal:
+    """Request: the name of the known refusal of what raised and of nothing that passed, or None."""
+
+    raised: tuple[Trying, ...]
+    passed: tuple[Trying, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnoseCalls:
     """Request: the name of what explains all wrong answers of several processes, or None."""
 

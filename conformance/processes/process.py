@@ -74,6 +74,7 @@ class ObserverProcess:
         self.aborted = False
         self._process: Child | None = None
         self._said: Tail | None = None
+        self._said_before = 0  # bytes that the child wrote until it was ready
         self._deadline, self._late = math.inf, False
         self._memory: psutil.Process | None = None
         self._grown_from = self._before_case = 0
@@ -94,6 +95,7 @@ class ObserverProcess:
         if self.aborted:
             raise UsageError(f"{self.name!r} was stopped")
         self._ready = False
+        self._said_before = 0
         first = self._begun()
         if isinstance(first, Lost) and first.status is Status.CRASHED and not self.aborted:
             first = self._begun()  # something else may have ended it
@@ -103,6 +105,8 @@ class ObserverProcess:
         entries = self.target.expected_failures
         self.info = replace(info, expected_failures=entries) if entries else info
         self._grown_from = self._used()
+        assert self._said is not None
+        self._said_before = self._said.size_by_now()
         self._ready = True
         return self.info
 
@@ -182,8 +186,15 @@ class ObserverProcess:
         return False
 
     def printed(self) -> list[str]:
-        """The last lines that the child wrote to stdout and stderr."""
-        said = b"" if self._said is None else self._said.last()
+        """The last lines that the child wrote to stdout and stderr since it was ready.
+
+        What is written before is about the set-up: engines tell there of the machine.
+        """
+        return self._lines(self._said_before)
+
+    def _lines(self, start: int) -> list[str]:
+        """The last lines of what the child wrote from byte `start` on."""
+        said = b"" if self._said is None else self._said.last(start)
         return said.decode(errors="replace").splitlines()[-MOST_LINES:]
 
     def stop(self) -> None:
@@ -325,7 +336,7 @@ class ObserverProcess:
 
     def _last_words(self) -> tuple[str, str]:
         """What Python said of its end, and the last line before that; each may be empty."""
-        lines = [line.strip() for line in self.printed() if line.strip()]
+        lines = [line.strip() for line in self._lines(0) if line.strip()]
         fatal = [n for n, line in enumerate(lines) if line.startswith("Fatal Python error")]
         # Below the line of Python stands where it happened, not why.
         before = lines[: fatal[-1]] if fatal else lines

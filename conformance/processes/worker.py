@@ -18,6 +18,7 @@ from conformance.processes.messages import (
     Ask,
     Diagnose,
     DiagnoseCalls,
+    DiagnoseRefusal,
     Explain,
     Foreign,
     Foretell,
@@ -164,6 +165,13 @@ class Worker:
             if len(processes[-1]) < len(cases):
                 return None
         reply = self._judges.request(sequences[0][0], DiagnoseCalls(tuple(processes), first))
+        return reply if isinstance(reply, str) else None
+
+    def diagnose_refusal(self, raised: Sequence[Case], passed: Sequence[Case]) -> str | None:
+        """As `diagnosis.diagnose_refusal`."""
+        info = self.start()
+        some, others = (tuple(Trying(info, c) for c in cases) for cases in (raised, passed))
+        reply = self._judges.request(raised[0], DiagnoseRefusal(some, others))
         return reply if isinstance(reply, str) else None
 
     def foretold(self, fault: str, cases: Sequence[Case]) -> list[Foretold]:

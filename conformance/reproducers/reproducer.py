@@ -1,8 +1,8 @@
 """A script for each finding: it fails today and passes once the implementation is fixed.
 
-It holds the arrays, makes the calls, and ends in an assertion; its exit code is 1 or 0, as
-``git bisect run`` wants it. It needs this suite only where what is measured does, or where the
-arrays are too large to be written down.
+It holds the arrays, makes the calls, and ends in an assertion; its exit code is 1 or 0, or 125
+where what is measured cannot be imported, as ``git bisect run`` wants it. It needs this suite only
+where what is measured does, or where the arrays are too large to be written down.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from conformance.special import Sort
 from reference_impl import bias_gradient, input_gradient, kernel_gradient
 from reference_impl.dtypes import as_dtype
 
+UNTESTED = 125  # the exit code by which git bisect skips a commit
 GIVEN_TIME = 20  # seconds, after which a call does not return
 _MADE = (Kind.OUTPUT, Kind.OTHER, Kind.AGAIN, Kind.SAMPLE)
 
@@ -75,7 +76,7 @@ def _heading(shown: Shown, info: Info) -> str:
     promise = (
         "# It was not reproduced in a fresh process, so this may end with exit code 0."
         if shown.doubtful
-        else "# Exit code 1 as long as it fails, 0 once it is fixed."
+        else "# Exit code 1 as long as it fails, 0 once it is fixed, 125 if it cannot be imported."
     )
     return "\n".join([*lines, promise, ""])
 
@@ -85,7 +86,22 @@ def _in_a_process(body: str, shown: Shown) -> str:
     if shown.message.startswith("takes more than"):
         body = _LESS_MEMORY + body
     quoted = f"r'''\n{body}'''" if "'''" not in body else repr(body)
-    return _PROCESS.format(body=quoted, seconds=GIVEN_TIME)
+    return _PROCESS.format(body=quoted, seconds=GIVEN_TIME, untested=UNTESTED)
+
+
+def imported(lines: Sequence[str]) -> list[str]:
+    """Lines that import what is measured, or end the script as one that cannot be tested."""
+    if not lines:
+        return []
+    return [
+        "import sys",
+        "",
+        "try:",
+        *(f"    {line}" if line else "" for line in lines),
+        "except ImportError as error:",
+        '    print(f"It cannot be tested, for it cannot be imported: {error}", file=sys.stderr)',
+        f"    sys.exit({UNTESTED})",
+    ]
 
 
 _PROCESS = """\
@@ -97,6 +113,8 @@ try:
     code = subprocess.run([sys.executable, "-c", CALL], timeout={seconds}).returncode
 except subprocess.TimeoutExpired:
     sys.exit("does not return within {seconds} s")
+if code == {untested}:  # it cannot be imported
+    sys.exit(code)
 assert code == 0, f"the process ends with exit code {{code}}"
 """
 
@@ -112,7 +130,8 @@ resource.setrlimit(resource.RLIMIT_DATA, (4 * 2**30, most))
 
 def _by_replay(shown: Shown, info: Info) -> str:
     """The arrays are too large for a script: the suite makes them again."""
-    return "\n".join([*_replayed(shown, info), ""])
+    lines = [*imported(info.reproducer.imports), *_replayed(shown, info), ""]
+    return "\n".join(lines)
 
 
 def _replayed(shown: Shown, info: Info) -> list[str]:
@@ -147,7 +166,7 @@ class _Script:
         else:
             lines += [*self._given(last, previous), *self._judged(last)]
         made = self.info.reproducer
-        head = [*self.literals.imports, *made.imports, ""]
+        head = [*self.literals.imports, *imported(made.imports), *made.defines, ""]
         helpers = [line for helper in self.literals.helpers for line in ("", helper)]
         return "\n".join([*head, *helpers, *lines, ""])
 

@@ -13,14 +13,23 @@ import numpy as np
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, calls_for, judge, question_for
 from conformance.checks.shapes import output_shape
-from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, diagnose, spread
+from conformance.diagnosis import (
+    CASES_FOR_PAIRS,
+    DIAGNOSED_CASES,
+    diagnose,
+    diagnose_refusal,
+    spread,
+)
 from conformance.observing.observe import observe
 from conformance.plan import Asked, Example, plan
+from conformance.plan.beside import beside, with_one_of
 from conformance.plan.shrinking import fewest
 from conformance.results import BAD
 from conformance.sequences import diagnose_calls, to_be_tried
 from conformance.targets import wrap
 
+MADE_LIKE = 12  # cases that a number of one that raises is tried in
+RAISES = "raises "  # how the cause of what raises begins
 FURTHER = 60  # configurations after the first that fails, to name a cause from
 ENOUGH = 20  # failing cases
 
@@ -53,7 +62,7 @@ def first_catch(make: Make, seed: int, *, named: bool = True) -> Catch | None:
             continue
         following = islice(planned, number + 1, None) if named else ()
         earlier = tuple(before.case for before in planned[:number])
-        diagnosis = _diagnosis(make, target, one, failed.check, following, earlier)
+        diagnosis = _diagnosis(make, target, one, failed, following, earlier)
         return Catch(one.at, failed.check, failed.cause, diagnosis)
     return None
 
@@ -104,19 +113,25 @@ def _diagnosis(
     make: Make,
     target: Any,
     first: _Planned,
-    check: str,
+    failed: Judgement,
     following: Iterable[_Planned],
     earlier: Example,
 ) -> str | None:
     """As a campaign names a cause: from the smallest case that fails, and from some more.
 
-    Where they do not all fail alone, in a process of their own, or where `check` compares calls,
+    Where they do not all fail alone, in a process of their own, or where a check compares calls,
     it is named by several calls: those of an example, or if they do not fail either, by the few
     that it takes of all `earlier` ones.
     """
+    check = failed.check
     failing = [first] if _fails(first.case, target, check) else []
+    passing = list(earlier)
     for number, (_, some) in enumerate(groupby(following, lambda one: one.at)):
-        failing += [one for one in some if _fails(one.case, target, check)]
+        for one in some:
+            if _fails(one.case, target, check):
+                failing.append(one)
+            else:
+                passing.append(one.case)
         if len(failing) >= ENOUGH or number >= FURTHER:
             break
     failing.sort(key=lambda one: _size(one.case))
@@ -129,10 +144,33 @@ def _diagnosis(
             few = fewest(earlier, lambda cases: _fails_after(make, cases, first.case, check))
             sequences = [(*few, first.case), *sequences]
         return _diagnosis_of_calls(make, sequences, asked)
+    if failed.cause.startswith(RAISES):
+        return _refusal(make(), [one.case for one in failing], passing, failed)
     with np.errstate(all="ignore"):
         trials = [tried(one.case, make(), (output_shape.name,)) for one in chosen]
         more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:CASES_FOR_PAIRS]]
         return diagnose(trials) or diagnose(more, pairs=True)
+
+
+def _refusal(
+    target: Any, failing: Sequence[Case], passing: Sequence[Case], like: Judgement
+) -> str | None:
+    """By what raises and what passes, near the smallest case of all that fail too."""
+    passing = sorted((case for case in passing if case.but is None), key=_size)
+    asked = [*beside(failing[0]), *with_one_of(failing[0], spread(passing, MADE_LIKE))]
+    near = list(filter(Asked().may_ask, dict.fromkeys(asked)))
+    raises = [_is_among(like, _failures(case, target)) for case in near]
+    raised = [*failing, *(case for case, does in zip(near, raises, strict=True) if does)]
+    passed = [case for case in near if next(_failures(case, target), None) is None]
+    info = wrap("tried", target).info()
+    some, others = (
+        [Trial(case, info) for case in cases] for cases in (raised, [*passed, *passing])
+    )
+    return diagnose_refusal(some, others) if passed else None
+
+
+def _is_among(like: Judgement, failures: Iterable[Judgement]) -> bool:
+    return any((one.check, one.cause) == (like.check, like.cause) for one in failures)
 
 
 def _diagnosis_of_calls(

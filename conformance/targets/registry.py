@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.adapters.keras_modes import MODES
-from conformance.errors import UsageError, describe
+from conformance.errors import CannotImportError, UsageError, describe
 from conformance.implementations.base import Implementation, LayerImplementation
 from conformance.implementations.program import PROGRAM, ProgramImplementation
 from conformance.implementations.recorded import VECTORS, RecordedOutputs
@@ -119,7 +119,7 @@ def refuse_unknown(name: str) -> None:
     if name in ADAPTERS:
         adapter = adapter_of(name)
         if missing := adapter.missing():
-            raise UsageError(
+            raise CannotImportError(
                 f"{name} needs {' and '.join(missing)}, which is not installed; "
                 f"{adapter.remedy()} brings it"
             )
@@ -148,13 +148,14 @@ def _import(path: str, name: str) -> Any:
         target: Any = importlib.import_module(module_name)
     except UsageError:
         raise
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise UsageError(
+    except ImportError as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and (module_name == missing or module_name.startswith(missing + ".")):
+            raise CannotImportError(
                 f"cannot import module {module_name!r} of {name!r}: there is no module "
-                f"{error.name!r} here or among the installed packages"
+                f"{missing!r} here or among the installed packages"
             ) from None
-        raise UsageError(f"importing {module_name!r} failed: {describe(error)}") from None
+        raise CannotImportError(f"importing {module_name!r} failed: {describe(error)}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
         raise UsageError(f"importing {module_name!r} failed: {describe(error)}") from None
     for part in attribute.split("."):
@@ -162,6 +163,8 @@ def _import(path: str, name: str) -> Any:
             public = [n for n in dir(target) if not n.startswith("_")]
             close = difflib.get_close_matches(part, public, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise UsageError(f"{name!r}: {module_name!r} has no attribute {attribute!r}{hint}")
+            raise CannotImportError(
+                f"{name!r}: {module_name!r} has no attribute {attribute!r}{hint}"
+            )
         target = getattr(target, part)
     return target

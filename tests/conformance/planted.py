@@ -486,3 +486,27 @@ def hangs(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
 def slow_and_wrong(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     time.sleep(0.05)
     return right(x, kernel, bias, **given) + np.asarray(1, x.dtype)
+
+
+def refuses_strides_above_the_kernel(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    if any(s > k for s, k in zip(given["strides"], kernel.shape, strict=False)):
+        raise ValueError("the stride is larger than the kernel")
+    return reference_impl.conv2d(x, kernel, bias, **given)
+
+
+class KeepsItsPlan(reference_impl.Conv2D):
+    """Plans are kept by the shape of the kernel and the strides, whatever the dilation is."""
+
+    _plans: dict[Any, Any] = {}  # noqa: RUF012 - it is shared, which is the bug
+
+    def __call__(self, inputs: Any, *given: Any, **named: Any) -> Any:
+        if not self.built:
+            self.build(np.shape(inputs))
+        own = self.dilation_rate
+        shape = tuple(np.shape(self.kernel))
+        key = shape, self.strides, self.padding, self.data_format, self.groups
+        self.dilation_rate = self._plans.setdefault(key, own)
+        try:
+            return super().__call__(inputs, *given, **named)
+        finally:
+            self.dilation_rate = own

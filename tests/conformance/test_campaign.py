@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign import findings, run
+from conformance.campaign import explaining, findings, run
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.capabilities import HALF_SUMS
 from conformance.case import Case, parse_sequence
 from conformance.causes import sentence
 from conformance.checks import concerning
+from conformance.differing import differing
 from conformance.errors import UsageError
 from conformance.expectations import load
 from conformance.plan import Asked, plan
@@ -157,6 +158,48 @@ def test_what_takes_a_call_of_an_earlier_example_is_shown_after_it():
         assert finding.takes_earlier_calls
 
 
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many fresh processes each finding took, by check."""
+    taken: dict[str, int] = {}
+    numbers = count(1)
+    restart, explain = Worker.restart, explaining.Explainer.finding
+    latest = [0]
+
+    def counted(worker: Worker) -> None:
+        latest[0] = next(numbers)
+        restart(worker)
+
+    def explained(explainer: Any, group: Any, attempts: int) -> Finding:
+        before = latest[0]
+        found = explain(explainer, group, attempts)
+        taken[found.check] = latest[0] - before
+        return found
+
+    monkeypatch.setattr(Worker, "restart", counted)
+    monkeypatch.setattr(explaining.Explainer, "finding", explained)
+    return taken
+
+
+def test_a_plan_that_is_kept_too_long_is_one_cause(
+    started: dict[str, int], monkeypatch: pytest.MonkeyPatch
+):
+    """Whichever check it shows in; what fails on its own is another one."""
+    monkeypatch.setattr(explaining, "FRESH_ATTEMPTS", 4)
+    checks = ("exact_values", "shapes_agree", "failure_leaves_no_trace", "refusals")
+    result = measured("KeepsItsPlan", examples=60, checks=checks)
+    kept, alone = result.causes
+    found = [result.findings[n] for n in kept.findings]
+    assert kept.diagnosis == "earlier_dilation"
+    assert {finding.check for finding in found} == {*checks[:3]}
+    for finding in found:
+        assert finding.doubt == ""
+        assert differing(parse_sequence(finding.minimal_case)) == {"dilation_rate"}
+    assert [result.findings[n].check for n in alone.findings] == ["refusals"]
+    for check in checks[1:3]:  # after a call or a life; none is looked for
+        assert started[check] <= 2
+
+
 def test_sums_in_16_bits_are_no_cause_where_exact_data_fail():
     result = measured("bias_of_float32_alone", examples=60)
     causes = {(finding.check, finding.cause) for finding in result.findings}
@@ -184,6 +227,12 @@ def test_few_failures_name_no_fault_that_passes_elsewhere():
     assert cause.count < findings.ENOUGH_FOR_PART
     assert (cause.diagnosis, cause.narrower) == (None, False)
     assert cause.when == {"groups": "> 1", "dilation": "h != w"}
+
+
+def test_a_known_refusal_is_named_by_what_it_refuses():
+    (cause,) = measured("refuses_strides_above_the_kernel", examples=40).causes
+    assert cause.diagnosis == "stride_above_kernel_refused"
+    assert sentence(cause) == "it refuses strides above the kernel size"
 
 
 def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):

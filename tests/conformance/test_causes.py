@@ -163,6 +163,18 @@ def test_a_name_of_a_twentieth_of_the_unnamed_failures_is_chance_as_well():
         assert last.diagnosis == name
 
 
+def test_what_was_not_shown_again_speaks_against_no_name():
+    named = finding(diagnosis="bias_ignored", explanation="It ignores the bias.", count=2)
+    *_, last = beyond_chance([finding("bounded_values", doubt="chance"), named])
+    assert last.diagnosis == "bias_ignored"
+
+
+def test_what_was_shown_again_leads_what_was_not():
+    found = [finding("bounded_values", doubt="chance"), finding("exact_values", count=1)]
+    (cause,) = grouped([replace(f, when={"groups": "> 1"}) for f in found])
+    assert cause.findings == [1, 0]
+
+
 def test_a_cause_without_a_condition_passes_where_any_of_its_checks_does():
     found = [
         finding("bounded_values", diagnosis="earlier_kernel", also_passing=3),
@@ -170,6 +182,53 @@ def test_a_cause_without_a_condition_passes_where_any_of_its_checks_does():
     ]
     (cause,) = grouped(found)
     assert cause.also_passing == 203
+
+
+def after(check: str, part: str, **changes: Any) -> Finding:
+    """What fails after a call that differs from its own in `part`, as in a case string."""
+    last = "in1x6x6x2-f2-k2{}-integers.0"
+    sequence = f"{last.format(part)}+{last.format('')}"
+    return finding(check, minimal_case=sequence, **({"cause": check} | changes))
+
+
+DILATED = "earlier_dilation"
+
+
+def test_what_takes_calls_that_differ_in_the_same_has_one_cause_and_its_name():
+    found = [
+        after("exact_values", "-d2", diagnosis=DILATED, count=1, explanation="It keeps it."),
+        after("shapes_agree", "-d2x3", count=21),
+        after("varied_output", "-d1x2", count=15),
+    ]
+    (cause,) = grouped(found)
+    assert cause.findings == [0, 1, 2]
+    assert (cause.diagnosis, cause.what) == (DILATED, "it keeps it")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        after("varied_output", "-s2"),
+        after("varied_output", "-d2-s2"),
+        after("varied_output", "-d2", doubt="chance"),
+        finding("varied_output", cause="on its own"),
+        # Its values could have told the same, and did not.
+        after("bounded_values", "-d2"),
+        after("bounded_values", "-d2", diagnosis="earlier_strides"),
+    ],
+)
+def test_what_was_not_shown_to_take_the_same_calls_has_a_cause_of_its_own(other: Finding):
+    first = after("exact_values", "-d2", diagnosis=DILATED)
+    assert sorted(map(sorted, parts([first, other]))) == [[0], [1]]
+
+
+def test_two_names_are_not_joined_by_what_takes_the_calls_of_both():
+    found = [
+        after("exact_values", "-d2", diagnosis=DILATED),
+        after("special_values", "-d2", diagnosis="earlier_sums"),
+        after("varied_output", "-d2", count=2),
+    ]
+    assert not any({0, 1} <= {*cause} for cause in parts(found))
 
 
 def test_expected_failures_are_grouped_by_their_reason_and_stand_last():

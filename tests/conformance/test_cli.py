@@ -363,6 +363,23 @@ def test_the_last_line_is_the_first_replay_command(command: Command):
 MENDED = "from reference_impl import conv2d\n"
 
 
+def test_replay_shows_what_is_printed_when_it_is_called_not_while_it_is_set_up(
+    command: Command, tmp_path: Path
+):
+    (tmp_path / "talks.py").write_text(
+        "import os\n"
+        "os.write(2, b'I0000 port.cc: custom operations are on\\n')\n"
+        "from reference_impl import conv2d as plain\n"
+        "def conv2d(*given, **named):\n"
+        "    print('now it computes')\n"
+        "    return plain(*given, **named)\n",
+        "utf-8",
+    )
+    done = command("replay", "in1x4x4x1-f1-k3-integers.0", "--impl", "talks:conv2d")
+    assert "  | now it computes" in done.out
+    assert "port.cc" not in done.out + done.errors
+
+
 def test_a_whole_run_is_replayed_finding_by_finding(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -19,13 +19,14 @@ from conformance.campaign import findings, run
 from conformance.case import Case
 from conformance.causes import members, shown, unexpected
 from conformance.checks import CHECKS
-from conformance.implementations.info import Info
+from conformance.implementations.info import Info, Reproducer
 from conformance.processes.limits import Limits
 from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Finding, ImplementationResult, Report, Status
 from conformance.targets import Target, resolve
 from conformance.variations import VARIATIONS
 
+FAILED = Status.FAILED
 ALONE = {
     "exact_values": "exact_values",
     "bounded_values": "bounded_values",
@@ -177,6 +178,62 @@ def test_foreign_words_stay_in_comments():
     compile(source, "reproducer.py", "exec")
     assert "\nprint('out')" not in source
     assert "\nraise SystemExit" not in source
+
+
+ONE = (Case.parse("in1x1x1x1-f1-k1-integers.0"),)
+UNTESTED = {
+    "a function": ("planted:off_by_one", Shown(cases=ONE, check="exact_values", status=FAILED)),
+    "a layer": ("wrong_layers:KeepsWeights", Shown(cases=ONE, check="exact_values", status=FAILED)),
+    "by the suite": ("planted:ClaimsGroups", Shown(cases=ONE, check="output_shape", status=FAILED)),
+    "a crash": ("planted:leaves", Shown(cases=ONE, check="output_shape", status=Status.CRASHED)),
+    "a replay": (
+        "planted:off_by_one",
+        Shown(
+            cases=(Case.parse("in1x200x200x8-f8-k3-normal.0"),),
+            check="bounded_values",
+            status=FAILED,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNTESTED)
+def test_what_cannot_be_imported_cannot_be_tested_and_git_bisect_skips_it(
+    tmp_path: Path, kind: str
+):
+    name, what = UNTESTED[kind]
+    source = script(what, resolve(name).info(name))
+    assert executed(source).returncode != 125
+    module = tmp_path / f"{name.partition(':')[0]}.py"
+    module.write_text("import an_engine_that_is_not_here\n", "utf-8")
+    lost = executed(source, tmp_path)
+    assert lost.returncode == 125, source + lost.stderr
+    (told,) = lost.stderr.splitlines()
+    assert told.startswith("It cannot be tested, for it cannot be imported: ")
+    assert "an_engine_that_is_not_here" in told
+
+
+def test_an_engine_that_cannot_be_imported_cannot_be_tested(tmp_path: Path):
+    info = Info(
+        name="keras-tensorflow",
+        kind="layer",
+        reproducer=Reproducer(imports=("import keras",), made_by="keras.layers.Conv2D"),
+    )
+    source = script(Shown(cases=ONE, check="exact_values", status=FAILED), info)
+    (tmp_path / "keras.py").write_text("raise ImportError('no backend')\n", "utf-8")
+    lost = executed(source, tmp_path)
+    assert (lost.returncode, lost.stderr.count("\n")) == (125, 1), lost.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["raise ValueError('a bug')\n", "def off_by_one(*_, **__):\n    import not_there\n"],
+)
+def test_what_fails_otherwise_is_bad_for_git_bisect(tmp_path: Path, content: str):
+    name, what = UNTESTED["a function"]
+    source = script(what, resolve(name).info(name))
+    (tmp_path / "planted.py").write_text(content, "utf-8")
+    assert executed(source, tmp_path).returncode == 1
 
 
 def test_what_has_no_name_says_so():

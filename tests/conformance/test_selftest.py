@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from conformance.case import Case
 from conformance.cli import app
-from conformance.faults import COVERED, FAULTS
+from conformance.faults import COVERED, FAULTS, Fault, Problem, fault, solve
+from conformance.faults.makers import refuses as refuse
 from conformance.plan import Asked, plan
 from conformance.selftest import Outcome, Row, document, line, running, summary
 from conformance.selftest.apart import alike
@@ -32,6 +36,12 @@ SAMPLE = (
     "rows_as_long_as_columns",
     "inputs_bfloat16",
 )
+
+
+def gives_nan(problem: Problem) -> Any:
+    return np.full_like(solve(problem), np.nan)
+
+
 BETWEEN = [name for name, row in FAULTS.items() if row.between_calls]
 
 
@@ -41,6 +51,60 @@ def test_a_fault_is_caught_early_and_named(name: str):
     assert caught is not None
     assert caught.at <= 60
     assert caught.diagnosis == name
+
+
+def refuses(when: Callable[[Problem], bool]) -> Fault:
+    """A fault that raises where `when` holds."""
+    return fault("refuses", "refused", "refuses", "no/where#1", refuse("no"), when=when)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stride_above_kernel_refused",
+        "nine_channels_refused",
+        "empty_batch_refused",
+        "transform_overflows",
+    ],
+)
+def test_what_leaves_no_number_is_named_by_where_it_does(name: str):
+    caught = first_catch(FAULTS[name].function, seed=1)
+    assert caught is not None
+    assert caught.diagnosis == name
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        lambda p: p.channels >= 9,
+        lambda p: p.channels in (9, 11, 13),
+        lambda p: p.channels == 9 and p.groups == 1 and p.window != (1, 1),
+        lambda p: any(s > k for _, _, s, k in p.sizes) and p.filters > 1,
+        lambda p: any(s > 1 for _, _, s, _ in p.sizes),
+        lambda p: any(s >= k for _, _, s, k in p.sizes),
+        lambda p: len(p.x) < 2,
+        lambda p: len(p.x) == 0 and p.bias is None,
+    ],
+)
+def test_a_refusal_of_more_or_less_than_a_known_one_is_not_named(when: Callable[[Problem], bool]):
+    caught = first_catch(refuses(when).function, seed=1)
+    assert caught is not None
+    assert caught.cause == "raises ValueError: no"
+    assert caught.diagnosis is None
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        lambda p: p.dtype == "float16" and p.window == (3, 3),
+        lambda p: float(np.abs(p.x).max(initial=0)) > 655,
+    ],
+)
+def test_nan_where_a_known_overflow_would_not_be_is_not_named(when: Callable[[Problem], bool]):
+    row = fault("nan", "range", "gives NaN", "no/where#1", gives_nan, when=when)
+    caught = first_catch(row.function, seed=1)
+    assert caught is not None
+    assert caught.diagnosis is None
 
 
 @pytest.mark.parametrize("name", BETWEEN)
