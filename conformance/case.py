@@ -84,14 +84,22 @@ class Case:
     weights: int | None = None
     data: str = "integers"
     seed: int = 0
+    # What is computed once; cases that differ in weights, data and seed alone may share it.
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
-        if "text" not in self._kept:
-            values = ((axis, getattr(self, axis.field)) for axis in AXES)
+        head, data = self.alike
+        weights = "" if self.weights is None else f"-w.{self.weights}"
+        return f"{head}{weights}-{data}.{self.seed}"
+
+    @property
+    def alike(self) -> tuple[str, str]:
+        """Equal for cases that differ in their seeds alone."""
+        if "head" not in self._kept:
+            values = ((axis, getattr(self, axis.field)) for axis in AXES if axis.field not in _LAST)
             tokens = [axis.write(value) for axis, value in values if value is not None]
-            self._kept["text"] = "-".join(tokens) + f".{self.seed}"
-        return str(self._kept["text"])
+            self._kept["head"] = "-".join(tokens)
+        return self._kept["head"], self.data
 
     @classmethod
     def parse(cls, text: str) -> Case:
@@ -101,23 +109,24 @@ class Case:
             CaseError: a token is unknown, doubled, missing, or its value is not allowed, or the
                 case is too large to be tried.
         """
-        values: dict[str, Any] = {}
-        for token in text.strip().split("-"):
-            name, value = _read_token(token, text)
-            if name in values:
-                raise CaseError(
-                    f"case {_shown(text)}: token {_shown(token)} gives {name} a second time"
-                )
-            values[name] = value
-        for axis in AXES:
-            if axis.example and axis.field not in values:
-                raise CaseError(
-                    f"case {_shown(text)}: {axis.field} is missing; it needs {axis.example}"
-                )
-        values["data"], values["seed"] = values["data"]
-        case = cls(**values)
-        _refuse_impossible(case, text)
-        _refuse_huge(case, text)
+        head, _, last = text.strip().rpartition("-")
+        before, _, given = head.rpartition("-")
+        weights, data = _TOKENS["weights"].fullmatch(given), _TOKENS["data"].fullmatch(last)
+        if data is None:
+            return _read(text)
+        try:
+            like = _like(before if weights else head)
+        except CaseError:
+            return _read(text)  # it tells of the whole text
+        if weights and like.weights is not None:
+            return _read(text)
+        return like._with(int(weights[1]) if weights else like.weights, data[1], int(data[2]))
+
+    def _with(self, weights: int | None, data: str, seed: int) -> Case:
+        """The same with other data."""
+        given = {name: getattr(self, name) for name in _BEFORE_DATA}
+        case = Case(**given, weights=weights, data=data, seed=seed)
+        object.__setattr__(case, "_kept", self._kept)
         return case
 
     @property
@@ -219,10 +228,40 @@ def _shown(text: str) -> str:
     return f"{text!r}" if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}..."
 
 
+_LAST = ("weights", "data")  # the axes of the last tokens, of which nearly every one is new
+_BEFORE_DATA = tuple(axis.field for axis in AXES if axis.field not in _LAST)
 _SEED = r"\.([0-9]{1,19})"
 _TOKENS = {
     axis.field: re.compile(axis.pattern + (_SEED if axis.field == "data" else "")) for axis in AXES
 }
+
+
+@lru_cache(maxsize=5_000)
+def _like(head: str) -> Case:
+    """A case of which the tokens before the last ones are `head`."""
+    return _read(f"{head}-integers.0")
+
+
+def _read(text: str) -> Case:
+    """As `Case.parse`, token by token."""
+    values: dict[str, Any] = {}
+    for token in text.strip().split("-"):
+        name, value = _read_token(token, text)
+        if name in values:
+            raise CaseError(
+                f"case {_shown(text)}: token {_shown(token)} gives {name} a second time"
+            )
+        values[name] = value
+    for axis in AXES:
+        if axis.example and axis.field not in values:
+            raise CaseError(
+                f"case {_shown(text)}: {axis.field} is missing; it needs {axis.example}"
+            )
+    values["data"], values["seed"] = values["data"]
+    case = Case(**values)
+    _refuse_impossible(case, text)
+    _refuse_huge(case, text)
+    return case
 
 
 def _read_token(token: str, text: str) -> tuple[str, Any]:
