@@ -89,7 +89,7 @@ class Explainer:
         first = first_failure(group)
         assert group.least is not None
         outcome, shown = first.outcome, group.least.outcome
-        cases: Example = (shown.case,)
+        cases: Example = (group.least.case,)
         doubt: Literal["", "chance", "time"] = "time" if self.was_left else ""
         if attempts:
             shrunk = smallest(
@@ -121,7 +121,7 @@ class Explainer:
             cause=outcome.reason or outcome.cause,
             status=outcome.status,
             count=group.number,
-            first_at=outcome.at,
+            first_at=first.at,
             minimal_case=format_sequence(cases),
             message=(shown.message or UNEXPECTED) + _DOUBTS[doubt],
             diagnosis=diagnosis,
@@ -171,7 +171,7 @@ class Explainer:
         replies = worker.run(cases, self.checks, again=False)
         for case, reply in zip(cases, replies, strict=True):
             outcomes = outcomes_of(
-                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+                reply, case, self.tally.info, self.team.expectations, self.checks
             )
             found.append(next((o for o in outcomes if kind_of(o) == kind_of(like)), None))
         return found
@@ -242,7 +242,7 @@ class Explainer:
     def _after_known(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:
         """As `_after_others`, after the cases that another finding takes."""
         failure = first_failure(group)
-        last, like = (failure.outcome.case,), failure.outcome
+        last, like = (failure.case,), failure.outcome
         known = (few for few in self.takes if self._fails_after(few, last, like, until))
         few = next(known, ())
         return self._alone(self._shrunk_afresh((*few, *last), like), like) if few else None
@@ -252,7 +252,7 @@ class Explainer:
         failure there was; None if it does not fail after all of them either, which is chance.
         """
         failure = first_failure(group)
-        last, like = (failure.outcome.case,), failure.outcome
+        last, like = (failure.case,), failure.outcome
 
         def fails(earlier: Example) -> bool:
             return self._fails_after(earlier, last, like, until)
@@ -288,7 +288,7 @@ class Explainer:
             return None
         if check.compares_calls or len(cases) > 1:
             return self._diagnosis_of_calls(cases, group, check, first)
-        every = {str(f.outcome.case): f.outcome.case for f in group.sample}
+        every = {str(f.case): f.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
         found = self._child.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
         if found or first:
@@ -303,7 +303,7 @@ class Explainer:
 
         What explains an earlier finding is tried on few of them.
         """
-        sample = sorted(group.sample, key=lambda f: size_of(f.outcome.case))
+        sample = sorted(group.sample, key=lambda f: size_of(f.case))
         others = [f.before for f in sample if len(f.before) > 1 or check.compares_calls]
         tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES))
         few = tried[:FEW_PROCESSES]
@@ -339,7 +339,7 @@ class Explainer:
         """The one of `names` whose fault leaves no result wherever `group` raises."""
         if self._budget.over:
             return None
-        some = spread([f.outcome.case for f in group.sample], DIAGNOSED_CASES)
+        some = spread([f.case for f in group.sample], DIAGNOSED_CASES)
         given = {name: self._child.foretold(name, some) for name in names}
         return next((name for name in names if {*given[name]} == {"nothing"}), None)
 
@@ -372,6 +372,6 @@ class Explainer:
             cases, self._child.run(cases, self.checks, again=False), strict=True
         ):
             outcomes = outcomes_of(
-                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+                reply, case, self.tally.info, self.team.expectations, self.checks
             )
             yield next((o for o in outcomes if o.check == check), None)

@@ -6,20 +6,17 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.journals import journal
 from conformance.journals.tally import PROBE_CHECK, PROBES, WORST_FIRST
 from conformance.plan.classes import CLASSES, classes_of
+from conformance.plan.factors import row_of
 from conformance.results import Listed, Listing, Report, Status
 
 MOST_LISTED = 20_000  # rows; some more are a second in a browser, and a megabyte
 _SETTINGS = ("seed", "examples", "profile", "max_time")
-_NUMBERS = {
-    kind: {name: number for number, name in enumerate(classes)} for kind, classes in CLASSES.items()
-}
 
 
 def listing(
@@ -116,7 +113,5 @@ def _kept(rows: list[Listed], most: int) -> list[Listed]:
 
 
 def _levels(case: str) -> tuple[int | None, ...]:
-    found: dict[str, Any] = classes_of(Case.parse(case))
-    return tuple(
-        numbers[found[kind]] if kind in found else None for kind, numbers in _NUMBERS.items()
-    )
+    parsed = Case.parse(case)
+    return tuple(n if n >= 0 else None for n in classes_of(parsed, row_of(parsed)))
