@@ -19,7 +19,8 @@ import math
 import re
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, NoReturn
 
 from conformance.axes import AXES, AsList, Written, pair_of
 from conformance.refusals import REFUSALS
@@ -96,9 +97,8 @@ class Case:
     def alike(self) -> tuple[str, str]:
         """Equal for cases that differ in their seeds alone."""
         if "head" not in self._kept:
-            values = ((axis, getattr(self, axis.field)) for axis in AXES if axis.field not in _LAST)
-            tokens = [axis.write(value) for axis, value in values if value is not None]
-            self._kept["head"] = "-".join(tokens)
+            values = zip(_WRITTEN, _before_data(self), strict=True)
+            self._kept["head"] = "-".join([write(v) for write, v in values if v is not None])
         return self._kept["head"], self.data
 
     @classmethod
@@ -115,18 +115,14 @@ class Case:
         if data is None:
             return _read(text)
         try:
-            like = _like(before if weights else head)
+            like, values = _begun(before if weights else head)
         except CaseError:
             return _read(text)  # it tells of the whole text
-        if weights and like.weights is not None:
+        if like.weights is not None:
             return _read(text)
-        return like._with(int(weights[1]) if weights else like.weights, data[1], int(data[2]))
-
-    def _with(self, weights: int | None, data: str, seed: int) -> Case:
-        """The same with other data."""
-        given = {name: getattr(self, name) for name in _BEFORE_DATA}
-        case = Case(**given, weights=weights, data=data, seed=seed)
-        object.__setattr__(case, "_kept", self._kept)
+        number = int(weights[1]) if weights else None
+        case = cls(**values, weights=number, data=data[1], seed=int(data[2]))
+        object.__setattr__(case, "_kept", like._kept)
         return case
 
     @property
@@ -141,8 +137,9 @@ class Case:
         Raises:
             ValueError: the configuration is not a valid Conv2D.
         """
-        if "geometry" not in self._kept:
-            self._kept["geometry"] = Geometry.of(
+        geometry: Geometry | None = self._kept.get("geometry")
+        if geometry is None:
+            geometry = self._kept["geometry"] = Geometry.of(
                 self.input_shape,
                 self.kernel_shape,
                 strides=pair_of(self.strides),
@@ -151,7 +148,6 @@ class Case:
                 dilation_rate=pair_of(self.dilation_rate),
                 groups=self.groups or 1,
             )
-        geometry: Geometry = self._kept["geometry"]
         return geometry
 
     @property
@@ -228,8 +224,11 @@ def _shown(text: str) -> str:
     return f"{text!r}" if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}..."
 
 
-_LAST = ("weights", "data")  # the axes of the last tokens, of which nearly every one is new
-_BEFORE_DATA = tuple(axis.field for axis in AXES if axis.field not in _LAST)
+# The axes whose tokens come before the last ones, of which nearly every one is new.
+_BEFORE = tuple(axis for axis in AXES if axis.field not in ("weights", "data"))
+_BEFORE_DATA, _WRITTEN = [axis.field for axis in _BEFORE], [axis.write for axis in _BEFORE]
+_NEEDED = tuple(axis for axis in AXES if axis.example)
+_before_data = attrgetter(*_BEFORE_DATA)
 _SEED = r"\.([0-9]{1,19})"
 _TOKENS = {
     axis.field: re.compile(axis.pattern + (_SEED if axis.field == "data" else "")) for axis in AXES
@@ -237,23 +236,25 @@ _TOKENS = {
 
 
 @lru_cache(maxsize=5_000)
-def _like(head: str) -> Case:
-    """A case of which the tokens before the last ones are `head`."""
-    return _read(f"{head}-integers.0")
+def _begun(head: str) -> tuple[Case, dict[str, Any]]:
+    """A case whose tokens before the last ones are `head`, and what these say."""
+    case = _read(f"{head}-integers.0")
+    values = zip(_BEFORE_DATA, _before_data(case), strict=True)
+    return case, {name: value for name, value in values if value is not None}
 
 
 def _read(text: str) -> Case:
     """As `Case.parse`, token by token."""
     values: dict[str, Any] = {}
     for token in text.strip().split("-"):
-        name, value = _read_token(token, text)
+        name, value = _token(token) or _refuse_token(token, text)
         if name in values:
             raise CaseError(
                 f"case {_shown(text)}: token {_shown(token)} gives {name} a second time"
             )
         values[name] = value
-    for axis in AXES:
-        if axis.example and axis.field not in values:
+    for axis in _NEEDED:
+        if axis.field not in values:
             raise CaseError(
                 f"case {_shown(text)}: {axis.field} is missing; it needs {axis.example}"
             )
@@ -264,10 +265,7 @@ def _read(text: str) -> Case:
     return case
 
 
-def _read_token(token: str, text: str) -> tuple[str, Any]:
-    found = _token(token)
-    if found is not None:
-        return found
+def _refuse_token(token: str, text: str) -> NoReturn:
     raise CaseError(
         f"case {_shown(text)}: cannot read token {_shown(token)}; "
         "tokens look like in2x8x9x3 f16 k3x2 s2 d1x2 "

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import compress
 
 import numpy as np
-from numpy.typing import NDArray
 
 from conformance.axes import AXES, VARIED
 from conformance.case import Case
@@ -34,9 +32,7 @@ class Counted:
         self._cases: list[Case] = []  # one of each kind that waits
         self._times: dict[tuple[tuple[str, str], Status, bool], int] = {}  # of each kind
         self._answered, self._declined = Met(), Met()
-        self._covered: dict[str, Counter[tuple[str, Status]]] = {
-            name: Counter() for name in COVERED
-        }
+        self._covered: dict[tuple[str, Status], Counter[str]] = defaultdict(Counter)
         self._classes = np.zeros((len(_STATUSES), len(_NAMES)), np.intp)
 
     def add(self, case: Case, status: Status, *, declined: bool) -> None:
@@ -66,11 +62,10 @@ class Counted:
     def coverage(self) -> dict[str, dict[str, dict[str, int]]]:
         """Argument to value to status to number of cases."""
         self._settle()
-        found: dict[str, dict[str, dict[str, int]]] = {}
-        for name, counts in self._covered.items():
-            values = found[name] = defaultdict(dict)
-            for (value, status), number in counts.items():
-                values[value][str(status)] = number
+        found: dict[str, dict[str, dict[str, int]]] = {name: defaultdict(dict) for name in COVERED}
+        for (name, status), counts in self._covered.items():
+            for value, number in counts.items():
+                found[name][value][str(status)] = number
         return found
 
     @property
@@ -85,35 +80,32 @@ class Counted:
 
     def _settle(self) -> None:
         """Look up what waits."""
-        cases, kinds = self._cases, self._times
-        if not cases:
-            return
+        waiting = zip(self._cases, self._times.items(), strict=True)
+        together: dict[tuple[Status, bool, bool], list[tuple[Case, int]]] = defaultdict(list)
+        for case, ((_, status, declined), number) in waiting:
+            together[status, declined, case.asks == "life"].append((case, number))
         self._cases, self._times = [], {}
-        rows, statuses = [row_of(case) for case in cases], [status for _, status, _ in kinds]
-        times = np.array(list(kinds.values()), np.intp)
-        self._add_classes(cases, rows, statuses, times)
-        plain = [case.asks != "life" for case in cases]
-        declined = [declined for _, _, declined in kinds]
-        for met, wanted in ((self._answered, False), (self._declined, True)):
-            chosen = [n for n, d in enumerate(declined) if plain[n] and d is wanted]
-            some = np.array([rows[n] for n in chosen], np.intp)
-            met.add([cases[n] for n in chosen], some, times[chosen])
-        every = list(zip(cases, statuses, kinds.values(), strict=True))
-        others = list(compress(every, plain))
-        for name, counts in self._covered.items():
-            shown = COVERED[name]
-            for case, status, number in every if name == VARIED else others:
-                counts[shown(case), status] += number
+        for (status, declined, is_life), some in together.items():
+            cases, times = [case for case, _ in some], [number for _, number in some]
+            rows = [row_of(case) for case in cases]
+            self._add_classes(cases, rows, status, times)
+            self._add_values(cases, status, times, (VARIED,) if is_life else tuple(COVERED))
+            if not is_life:
+                met = self._declined if declined else self._answered
+                met.add(cases, np.array(rows, np.intp), np.array(times, np.intp))
 
     def _add_classes(
-        self,
-        cases: Sequence[Case],
-        rows: Sequence[Row],
-        statuses: Sequence[Status],
-        times: NDArray[np.intp],
+        self, cases: Sequence[Case], rows: Sequence[Row], status: Status, times: Sequence[int]
     ) -> None:
         classes = np.array(list(map(classes_of, cases, rows)), np.intp)
-        numbers = np.array([_STATUSES.index(status) for status in statuses], np.intp)
-        which, kind = np.nonzero(classes >= 0)
-        where = numbers[which], _STARTS[kind] + classes[which, kind]
-        np.add.at(self._classes, where, times[which])
+        which, kinds = np.nonzero(classes >= 0)
+        where = _STARTS[kinds] + classes[which, kinds]
+        np.add.at(self._classes[_STATUSES.index(status)], where, np.array(times, np.intp)[which])
+
+    def _add_values(
+        self, cases: Sequence[Case], status: Status, times: Sequence[int], names: Sequence[str]
+    ) -> None:
+        for name in names:
+            shown, counts = COVERED[name], self._covered[name, status]
+            for case, number in zip(cases, times, strict=True):
+                counts[shown(case)] += number

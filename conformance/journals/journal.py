@@ -16,7 +16,7 @@ import threading
 from array import array
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -407,19 +407,20 @@ def _written(outcome: Outcome) -> dict[str, Any]:
 def _read(verdicts: str, ratios: bytes | None) -> list[Outcome]:
     parsed = _parsed(verdicts)
     if not ratios:
-        return [outcome for _, outcome in parsed]
+        return [outcome for *_, outcome in parsed]
     numbers = iter(array("d", ratios))
     return [
-        replace(outcome, ratio=next(numbers)) if has_ratio else outcome
-        for has_ratio, outcome in parsed
+        Outcome(**kept, ratio=next(numbers)) if has_ratio else outcome
+        for has_ratio, kept, outcome in parsed
     ]
 
 
 @lru_cache(maxsize=1000)
-def _parsed(verdicts: str) -> list[tuple[bool, Outcome]]:
-    """Of each outcome whether it has a ratio, and the rest."""
+def _parsed(verdicts: str) -> list[tuple[bool, dict[str, Any], Outcome]]:
+    """Of each outcome whether it has a ratio, the rest, and what it is without one."""
     found = []
     for given in json.loads(verdicts):
         has_ratio = given.pop("ratio", False)
-        found.append((has_ratio, Outcome(**{**given, "status": Status(given["status"])})))
+        kept = {**given, "status": Status(given["status"])}
+        found.append((has_ratio, kept, Outcome(**kept)))
     return found

@@ -99,7 +99,8 @@ def steps_level(pair: Pair) -> str:
 def _padding(case: Case) -> str:
     if case.geometry.padding == "valid":
         return "valid"
-    return _parity(*(sum(around) for around in case.geometry.pads))
+    (top, bottom), (left, right) = case.geometry.pads
+    return _parity(top + bottom, left + right)
 
 
 def _parity(height: int, width: int) -> str:
