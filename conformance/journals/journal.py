@@ -327,7 +327,7 @@ def told(folder: Path) -> Iterator[tuple[str, str, str, list[dict[str, Any]]]]:
             f"JOIN verdicts told ON told.id = verdicts{_IN_ORDER}"
         )
         for implementation, part, case, outcomes in rows:
-            yield implementation, part, case, json.loads(outcomes)
+            yield implementation, part, case, _loaded(outcomes)
 
 
 def _opened(folder: Path) -> sqlite3.Connection:
@@ -424,3 +424,8 @@ def _parsed(verdicts: str) -> list[tuple[bool, dict[str, Any], Outcome]]:
         kept = {**given, "status": Status(given["status"])}
         found.append((has_ratio, kept, Outcome(**kept)))
     return found
+
+
+@lru_cache(maxsize=1000)
+def _loaded(verdicts: str) -> list[dict[str, Any]]:
+    return list(json.loads(verdicts))
