@@ -407,7 +407,7 @@ def _written(outcome: Outcome) -> dict[str, Any]:
 def _read(verdicts: str, ratios: bytes | None) -> list[Outcome]:
     parsed = _parsed(verdicts)
     if not ratios:
-        return [outcome for *_, outcome in parsed]
+        return [outcome for _, _, outcome in parsed]
     numbers = iter(array("d", ratios))
     return [
         Outcome(**kept, ratio=next(numbers)) if has_ratio else outcome
