@@ -19,7 +19,8 @@ import math
 import re
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, NoReturn
 
 from conformance.axes import AXES, AsList, Written, pair_of
 from conformance.refusals import REFUSALS
@@ -84,14 +85,21 @@ class Case:
     weights: int | None = None
     data: str = "integers"
     seed: int = 0
+    # What is computed once; cases that differ in weights, data and seed alone may share it.
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
-        if "text" not in self._kept:
-            values = ((axis, getattr(self, axis.field)) for axis in AXES)
-            tokens = [axis.write(value) for axis, value in values if value is not None]
-            self._kept["text"] = "-".join(tokens) + f".{self.seed}"
-        return str(self._kept["text"])
+        head, data = self.alike
+        weights = "" if self.weights is None else f"-w.{self.weights}"
+        return f"{head}{weights}-{data}.{self.seed}"
+
+    @property
+    def alike(self) -> tuple[str, str]:
+        """Equal for cases that differ in their seeds alone."""
+        if "head" not in self._kept:
+            values = zip(_WRITTEN, _before_data(self), strict=True)
+            self._kept["head"] = "-".join([write(v) for write, v in values if v is not None])
+        return self._kept["head"], self.data
 
     @classmethod
     def parse(cls, text: str) -> Case:
@@ -101,23 +109,20 @@ class Case:
             CaseError: a token is unknown, doubled, missing, or its value is not allowed, or the
                 case is too large to be tried.
         """
-        values: dict[str, Any] = {}
-        for token in text.strip().split("-"):
-            name, value = _read_token(token, text)
-            if name in values:
-                raise CaseError(
-                    f"case {_shown(text)}: token {_shown(token)} gives {name} a second time"
-                )
-            values[name] = value
-        for axis in AXES:
-            if axis.example and axis.field not in values:
-                raise CaseError(
-                    f"case {_shown(text)}: {axis.field} is missing; it needs {axis.example}"
-                )
-        values["data"], values["seed"] = values["data"]
-        case = cls(**values)
-        _refuse_impossible(case, text)
-        _refuse_huge(case, text)
+        head, _, last = text.strip().rpartition("-")
+        before, _, given = head.rpartition("-")
+        weights, data = _TOKENS["weights"].fullmatch(given), _TOKENS["data"].fullmatch(last)
+        if data is None:
+            return _read(text)
+        try:
+            like, values = _begun(before if weights else head)
+        except CaseError:
+            return _read(text)  # it tells of the whole text
+        if like.weights is not None:
+            return _read(text)
+        number = int(weights[1]) if weights else None
+        case = cls(**values, weights=number, data=data[1], seed=int(data[2]))
+        object.__setattr__(case, "_kept", like._kept)
         return case
 
     @property
@@ -132,8 +137,9 @@ class Case:
         Raises:
             ValueError: the configuration is not a valid Conv2D.
         """
-        if "geometry" not in self._kept:
-            self._kept["geometry"] = Geometry.of(
+        geometry: Geometry | None = self._kept.get("geometry")
+        if geometry is None:
+            geometry = self._kept["geometry"] = Geometry.of(
                 self.input_shape,
                 self.kernel_shape,
                 strides=pair_of(self.strides),
@@ -142,7 +148,6 @@ class Case:
                 dilation_rate=pair_of(self.dilation_rate),
                 groups=self.groups or 1,
             )
-        geometry: Geometry = self._kept["geometry"]
         return geometry
 
     @property
@@ -219,16 +224,48 @@ def _shown(text: str) -> str:
     return f"{text!r}" if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]!r}..."
 
 
+# The axes whose tokens come before the last ones, of which nearly every one is new.
+_BEFORE = tuple(axis for axis in AXES if axis.field not in ("weights", "data"))
+_BEFORE_DATA, _WRITTEN = [axis.field for axis in _BEFORE], [axis.write for axis in _BEFORE]
+_NEEDED = tuple(axis for axis in AXES if axis.example)
+_before_data = attrgetter(*_BEFORE_DATA)
 _SEED = r"\.([0-9]{1,19})"
 _TOKENS = {
     axis.field: re.compile(axis.pattern + (_SEED if axis.field == "data" else "")) for axis in AXES
 }
 
 
-def _read_token(token: str, text: str) -> tuple[str, Any]:
-    found = _token(token)
-    if found is not None:
-        return found
+@lru_cache(maxsize=5_000)
+def _begun(head: str) -> tuple[Case, dict[str, Any]]:
+    """A case whose tokens before the last ones are `head`, and what these say."""
+    case = _read(f"{head}-integers.0")
+    values = zip(_BEFORE_DATA, _before_data(case), strict=True)
+    return case, {name: value for name, value in values if value is not None}
+
+
+def _read(text: str) -> Case:
+    """As `Case.parse`, token by token."""
+    values: dict[str, Any] = {}
+    for token in text.strip().split("-"):
+        name, value = _token(token) or _refuse_token(token, text)
+        if name in values:
+            raise CaseError(
+                f"case {_shown(text)}: token {_shown(token)} gives {name} a second time"
+            )
+        values[name] = value
+    for axis in _NEEDED:
+        if axis.field not in values:
+            raise CaseError(
+                f"case {_shown(text)}: {axis.field} is missing; it needs {axis.example}"
+            )
+    values["data"], values["seed"] = values["data"]
+    case = Case(**values)
+    _refuse_impossible(case, text)
+    _refuse_huge(case, text)
+    return case
+
+
+def _refuse_token(token: str, text: str) -> NoReturn:
     raise CaseError(
         f"case {_shown(text)}: cannot read token {_shown(token)}; "
         "tokens look like in2x8x9x3 f16 k3x2 s2 d1x2 "
@@ -261,8 +298,8 @@ def _refuse_huge(case: Case, text: str) -> None:
 
 @lru_cache(maxsize=10_000)
 def _token(token: str) -> tuple[str, Any] | None:
-    """Field and value of a token; the data first, of which nearly every one is new."""
-    for axis in reversed(AXES):
+    """Field and value of a token; the input first, of which most differ."""
+    for axis in AXES:
         match = _TOKENS[axis.field].fullmatch(token)
         if match:
             value = axis.read(match[1])

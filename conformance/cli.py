@@ -352,7 +352,7 @@ def replay(
         asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")
-            for outcome in outcomes_of(reply, 1, one, info, expectations):
+            for outcome in outcomes_of(reply, one, info, expectations):
                 text = outcome.message or outcome.cause or outcome.reason
                 say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD or outcome.strict

@@ -88,7 +88,7 @@ def _again(worker: Worker, info: Info, finding: Finding) -> tuple[Now, str]:
         worker.restart()  # it depends on what was called before
     cases = tuple(adapt((case,), asked)[0] for case in cases)
     *_, reply = worker.run(cases)
-    outcomes = outcomes_of(reply, 0, cases[-1], info, ())
+    outcomes = outcomes_of(reply, cases[-1], info, ())
     return _judged(outcomes, finding.check)
 
 

@@ -96,7 +96,7 @@ class Explainer:
         first = first_failure(group)
         assert group.least is not None
         outcome, shown = first.outcome, group.least.outcome
-        cases: Example = (shown.case,)
+        cases: Example = (group.least.case,)
         doubt: Literal["", "chance", "time"] = "time" if self.was_left else ""
         known = self._after_known(group) if attempts and self.takes else None
         if known is not None:
@@ -132,7 +132,7 @@ class Explainer:
             cause=outcome.reason or outcome.cause,
             status=outcome.status,
             count=group.number,
-            first_at=outcome.at,
+            first_at=first.at,
             minimal_case=format_sequence(cases),
             message=(shown.message or UNEXPECTED) + _DOUBTS[doubt],
             diagnosis=diagnosis,
@@ -182,7 +182,7 @@ class Explainer:
         replies = worker.run(cases, self.checks, again=False)
         for case, reply in zip(cases, replies, strict=True):
             outcomes = outcomes_of(
-                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+                reply, case, self.tally.info, self.team.expectations, self.checks
             )
             found.append(next((o for o in outcomes if kind_of(o) == kind_of(like)), None))
         return found
@@ -277,7 +277,7 @@ class Explainer:
         """
         assert group.least is not None
         for failure in (group.least, first_failure(group)):
-            last, like = failure.outcome.case, failure.outcome
+            last, like = failure.case, failure.outcome
             if self._budget.over or like.foreign_memory or not self._passes_alone(last, like):
                 return None
             shown = self._after_one(last, like)
@@ -311,7 +311,7 @@ class Explainer:
         failure there was; None if it does not fail after all of them either, which is chance.
         """
         failure = first_failure(group)
-        last, like = (failure.outcome.case,), failure.outcome
+        last, like = (failure.case,), failure.outcome
 
         def fails(earlier: Example) -> bool:
             return self._fails_after(earlier, last, like, until)
@@ -354,7 +354,7 @@ class Explainer:
             return self._diagnosis_of_calls(cases, group, check, first, alike=alike)
         if like.cause.startswith(RAISES):
             return None if first else self._refusal(cases[0], group, like)
-        every = {str(f.outcome.case): f.outcome.case for f in group.sample}
+        every = {str(f.case): f.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
         found = self._child.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
         if found or first:
@@ -372,7 +372,7 @@ class Explainer:
         asked = (*beside(least), *with_one_of(least, spread(passing, MADE_LIKE)))
         near = tuple(case for case in dict.fromkeys(asked) if may_ask(case))
         found = list(zip(near, self._outcomes(near, like.check), strict=True))
-        raised = [least, *spread([f.outcome.case for f in group.sample], OTHER_CASES)]
+        raised = [least, *spread([f.case for f in group.sample], OTHER_CASES)]
         raised += [c for c, o in found if o is not None and kind_of(o) == kind_of(like)]
         passed = [c for c, o in found if o is not None and o.status is Status.PASSED]
         return self._child.diagnose_refusal(raised, [*passed, *passing] if passed else [])
@@ -390,7 +390,7 @@ class Explainer:
 
         What explains an earlier finding is tried on few of them.
         """
-        sample = sorted(group.sample, key=lambda f: size_of(f.outcome.case))
+        sample = sorted(group.sample, key=lambda f: size_of(f.case))
         others = [f.before for f in sample if len(f.before) > 1 or check.compares_calls]
         others = [] if alike else others
         tried = to_be_tried(cases, spread(others, DIAGNOSED_CASES))
@@ -427,7 +427,7 @@ class Explainer:
         """The one of `names` whose fault leaves no result wherever `group` raises."""
         if self._budget.over:
             return None
-        some = spread([f.outcome.case for f in group.sample], DIAGNOSED_CASES)
+        some = spread([f.case for f in group.sample], DIAGNOSED_CASES)
         given = {name: self._child.foretold(name, some) for name in names}
         return next((name for name in names if {*given[name]} == {"nothing"}), None)
 
@@ -460,6 +460,6 @@ class Explainer:
             cases, self._child.run(cases, self.checks, again=False), strict=True
         ):
             outcomes = outcomes_of(
-                reply, 0, case, self.tally.info, self.team.expectations, self.checks
+                reply, case, self.tally.info, self.team.expectations, self.checks
             )
             yield next((o for o in outcomes if o.check == check), None)

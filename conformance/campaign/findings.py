@@ -248,7 +248,7 @@ def _joined(
 
 
 def _failing(finding: Finding, group: Failures, tally: Tally) -> Failing:
-    cases = {str(f.outcome.case): f.outcome.case for f in group.sample}
+    cases = {str(f.case): f.case for f in group.sample}
     last = parse_sequence(finding.minimal_case)[-1]
     cases[str(last)] = last
     lost = finding.status in (Status.CRASHED, Status.TIMED_OUT)

@@ -128,7 +128,7 @@ def _joined(parts: Sequence[_Part], name: str, *, strict: bool) -> Implementatio
     tally, findings, stops = Tally(info), [], []
     for part in parts:
         for decided in part.journal.examples(name):
-            tally.add_example(decided.planned, decided.outcomes, decided.configurations)
+            tally.add_example(decided)
         record = part.journal.ended(name)
         if record is None:
             stops.append(f"shard {part.shard} was not finished")

@@ -190,26 +190,26 @@ def _passing(tally: Tally) -> dict[str, int]:
 def _plan(tally: Tally) -> dict[str, Any]:
     """What of the plan was met; a case of which anything is unsupported does not count."""
     asked, sample = Asked.of(tally.info), sorted(tally.unsupported, key=str)
-    met = coverage(tally.answered, asked, tally.declined, sample)
+    met = coverage(tally.counted.answered, asked, tally.counted.declined, sample)
     return {"parts": dict(tally.parts), **met}
 
 
 def _coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
     return {
         argument: {value: dict(sorted(c.items())) for value, c in sorted(v.items(), key=_natural)}
-        for argument, v in tally.coverage.items()
+        for argument, v in tally.counted.coverage.items()
         if _FIELDS[argument] not in NOT_SEEN[tally.info.kind]
     }
 
 
 def _classes(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
     """Classes of cases that it could be asked for, those without a case too."""
-    asked = classes_for(Asked.of(tally.info))
+    asked, met = classes_for(Asked.of(tally.info)), tally.counted.classes
     found = {
         kind: {
-            name: dict(sorted(tally.classes.get((kind, name), {}).items()))
+            name: dict(sorted(met.get((kind, name), {}).items()))
             for name in names
-            if name in asked.get(kind, ()) or (kind, name) in tally.classes
+            if name in asked.get(kind, ()) or (kind, name) in met
         }
         for kind, names in CLASSES.items()
     }

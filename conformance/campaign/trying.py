@@ -197,16 +197,15 @@ class Trying(ABC, Generic[T]):
         """What a run that was ended has decided; the last case of each example is told."""
         for decided in journal.examples(self.team.name):
             planned = decided.planned
-            for outcomes in decided.outcomes if planned.part != CORPUS else ():
+            for _, outcomes in decided.each if planned.part != CORPUS else ():
                 self._count(outcomes)
-            self.tally.add_example(planned, decided.outcomes, decided.configurations)
-            yield Tried(planned, planned.at, planned.example, decided.outcomes[-1])
+            self.tally.add_example(decided)
+            yield Tried(planned, planned.at, planned.example, decided.each[-1][1])
 
     def tried(self, message: Answered) -> Tried:
         case: Case = message.before[-1]
         outcomes = outcomes_of(
             message.reply,
-            message.at,
             case,
             self.tally.info,
             self.team.expectations,
@@ -215,7 +214,7 @@ class Trying(ABC, Generic[T]):
         planned = message.planned
         tried = Tried(planned, message.at, message.before, outcomes)
         self.tally.add(
-            *(planned.part, message.before, outcomes),
+            *(planned.part, message.at, message.before, outcomes),
             is_last=tried.is_last,
             earlier=message.earlier,
         )

@@ -91,13 +91,16 @@ class Decided:
 
     Attributes:
         planned: the example.
-        configurations: how many it has.
-        outcomes: what came of each case.
+        each: number of the configuration of each case, and what came of it.
     """
 
     planned: Planned
-    configurations: int
-    outcomes: list[list[Outcome]]
+    each: list[tuple[int, list[Outcome]]]
+
+    @property
+    def configurations(self) -> int:
+        """How many it has."""
+        return self.each[-1][0] - self.each[0][0] + 1
 
 
 class Journal:
@@ -324,7 +327,7 @@ def told(folder: Path) -> Iterator[tuple[str, str, str, list[dict[str, Any]]]]:
             f"JOIN verdicts told ON told.id = verdicts{_IN_ORDER}"
         )
         for implementation, part, case, outcomes in rows:
-            yield implementation, part, case, json.loads(outcomes)
+            yield implementation, part, case, _loaded(outcomes)
 
 
 def _opened(folder: Path) -> sqlite3.Connection:
@@ -381,40 +384,48 @@ def _entries(db: sqlite3.Connection, name: str | None = None) -> Iterator[Entry]
     rows = db.execute(_ROWS + chosen + _IN_ORDER, () if name is None else (name,))
     for who, part, number, position, at, size, text, verdicts, ratios, seconds in rows:
         case = Case.parse(text)
-        outcomes = None if verdicts is None else _read(verdicts, ratios, case, at)
+        outcomes = None if verdicts is None else _read(verdicts, ratios)
         yield Entry(who, part, at, position, case, outcomes, number, size, seconds)
 
 
 def _examples(db: sqlite3.Connection, name: str) -> Iterator[Decided]:
     for (part, number), rows in groupby(_entries(db, name), key=lambda e: (e.part, e.number)):
         entries = list(rows)
-        outcomes = [entry.outcomes for entry in entries if entry.outcomes is not None]
-        if len(outcomes) == entries[0].size:
-            first, last = entries[0].at, entries[-1].at
-            planned = Planned(part, first, tuple(entry.case for entry in entries), number)
-            yield Decided(planned, last - first + 1, outcomes)
+        each = [(entry.at, entry.outcomes) for entry in entries if entry.outcomes is not None]
+        if len(each) == entries[0].size:
+            cases = tuple([entry.case for entry in entries])
+            yield Decided(Planned(part, entries[0].at, cases, number), each)
 
 
 def _written(outcome: Outcome) -> dict[str, Any]:
-    """All but the number of the ratio, the case and where that stands."""
+    """All but the number of the ratio."""
     found = {name: getattr(outcome, name) for name in _KEPT}
     found["ratio"] = outcome.ratio is not None
     return {name: value for name, value in found.items() if value}
 
 
-def _read(verdicts: str, ratios: bytes | None, case: Case, at: int) -> list[Outcome]:
-    numbers = iter(array("d", ratios or b""))
+def _read(verdicts: str, ratios: bytes | None) -> list[Outcome]:
+    parsed = _parsed(verdicts)
+    if not ratios:
+        return [outcome for _, _, outcome in parsed]
+    numbers = iter(array("d", ratios))
     return [
-        Outcome(case=case, at=at, ratio=next(numbers) if has_ratio else None, **kept)
-        for has_ratio, kept in _parsed(verdicts)
+        Outcome(**kept, ratio=next(numbers)) if has_ratio else outcome
+        for has_ratio, kept, outcome in parsed
     ]
 
 
 @lru_cache(maxsize=1000)
-def _parsed(verdicts: str) -> list[tuple[bool, dict[str, Any]]]:
-    """Of each outcome whether it has a ratio, and the rest."""
+def _parsed(verdicts: str) -> list[tuple[bool, dict[str, Any], Outcome]]:
+    """Of each outcome whether it has a ratio, the rest, and what it is without one."""
     found = []
     for given in json.loads(verdicts):
         has_ratio = given.pop("ratio", False)
-        found.append((has_ratio, {**given, "status": Status(given["status"])}))
+        kept = {**given, "status": Status(given["status"])}
+        found.append((has_ratio, kept, Outcome(**kept)))
     return found
+
+
+@lru_cache(maxsize=1000)
+def _loaded(verdicts: str) -> list[dict[str, Any]]:
+    return list(json.loads(verdicts))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
+from itertools import count
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from conformance.case import Case
 from conformance.errors import UsageError
 from conformance.journals import journal
 from conformance.journals.tally import PROBE_CHECK, PROBES, WORST_FIRST
 from conformance.plan.classes import CLASSES, classes_of
+from conformance.plan.factors import row_of
 from conformance.results import Listed, Listing, Report, Status
 
 MOST_LISTED = 20_000  # rows; some more are a second in a browser, and a megabyte
 _SETTINGS = ("seed", "examples", "profile", "max_time")
-_NUMBERS = {
-    kind: {name: number for number, name in enumerate(classes)} for kind, classes in CLASSES.items()
-}
 
 
 def listing(
@@ -35,22 +35,25 @@ def listing(
         folders: where the journals of each run are: one, those of its shards, or none.
     """
     rows: list[Listed] = []
+    of = 0
     told: set[str] = set()
     for parts, names in zip(folders, _names(report), strict=False):
         try:
-            found = [row for folder in parts for row in _rows(folder, names)]
+            every = (row for folder in parts for row in _rows(folder, names))
+            found, number = _kept(every, most)
         except (UsageError, sqlite3.Error, OSError, ValueError, KeyError):
             continue
         if parts:
             rows += found
+            of += number
             told.update(names.values())
     measured = [result.name for result in (*report.implementations, *report.witnesses)]
     if not told:
         return None
-    kept = _kept(rows, most)
+    kept, _ = _kept(rows, most)
     return Listing(
         rows=kept,
-        of=len(rows),
+        of=of,
         classes=CLASSES,
         levels={case: _levels(case) for case in dict.fromkeys(row.case for row in kept)},
         without=[name for name in measured if name not in told],
@@ -103,20 +106,19 @@ def _rows(folder: Path, names: Mapping[str, str]) -> Iterator[Listed]:
             )
 
 
-def _kept(rows: list[Listed], most: int) -> list[Listed]:
-    if len(rows) <= most:
-        return rows
+def _kept(rows: Iterable[Listed], most: int) -> tuple[list[Listed], int]:
+    """At most so many of them, of how many; no more than that are held."""
 
-    def order(number: int) -> tuple[int, int, int]:
-        row = rows[number]
+    def order(numbered: tuple[Listed, int]) -> tuple[int, int, int]:
+        row, number = numbered
         key = f"{row.implementation} {row.case}".encode("utf-8", "replace")
         return WORST_FIRST.index(row.status), zlib.crc32(key), number
 
-    return [rows[number] for number in sorted(sorted(range(len(rows)), key=order)[:most])]
+    numbers = count()
+    kept = nsmallest(most, zip(rows, numbers, strict=False), key=order)
+    return [row for row, _ in sorted(kept, key=itemgetter(1))], next(numbers)
 
 
 def _levels(case: str) -> tuple[int | None, ...]:
-    found: dict[str, Any] = classes_of(Case.parse(case))
-    return tuple(
-        numbers[found[kind]] if kind in found else None for kind, numbers in _NUMBERS.items()
-    )
+    parsed = Case.parse(case)
+    return tuple(n if n >= 0 else None for n in classes_of(parsed, row_of(parsed)))

@@ -1,4 +1,4 @@
-"""What became of one check on one case, expected failures marked as such."""
+"""What became of one check on a case, expected failures marked as such."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ FIRST_CALL = output_shape.name  # it reads the first call, and so meets a crash
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One check on one case.
+    """One check on a case.
 
     Attributes:
         check: name of the check.
-        case: the case.
-        at: number of the configuration, 1 for the first one tried, 0 for a probe.
         status: the verdict.
         cause: one sentence without the numbers of the case; outcomes with the same check and cause
             belong to one finding. Empty when passed.
@@ -44,8 +42,6 @@ class Outcome:
     """
 
     check: str
-    case: Case
-    at: int
     status: Status
     cause: str = ""
     message: str = ""
@@ -61,7 +57,6 @@ class Outcome:
 
 def outcomes_of(
     reply: Reply,
-    at: int,
     case: Case,
     info: Info,
     expectations: Sequence[Expectation],
@@ -74,18 +69,16 @@ def outcomes_of(
     asked = checks[0] if len(checks) == 1 else FIRST_CALL
     lost = str(reply.status) if isinstance(reply, Lost) else ""
     return [
-        replace(_outcome(judgement, at, case, info, expectations), lost=lost)
+        replace(_outcome(judgement, case, info, expectations), lost=lost)
         for judgement in _judgements(reply, asked)
     ]
 
 
 def _outcome(
-    judgement: Judgement, at: int, case: Case, info: Info, expectations: Sequence[Expectation]
+    judgement: Judgement, case: Case, info: Info, expectations: Sequence[Expectation]
 ) -> Outcome:
     outcome = Outcome(
         check=judgement.check,
-        case=case,
-        at=at,
         status=judgement.status,
         cause=judgement.cause,
         message=judgement.message,

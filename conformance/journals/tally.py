@@ -14,16 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from conformance.axes import AXES, VARIED
 from conformance.capabilities import probes, wording
 from conformance.case import Case, format_sequence
 from conformance.checks import CHECKS
 from conformance.checks.claims import claimed_capability
 from conformance.implementations.info import Info
+from conformance.journals.counted import Counted
+from conformance.journals.journal import Decided
 from conformance.journals.outcomes import Outcome
-from conformance.plan import CORPUS, VARIATIONS, Example, Planned
-from conformance.plan.classes import classes_of
-from conformance.plan.coverage import Met
+from conformance.plan import CORPUS, VARIATIONS, Example
 from conformance.results import BAD, Capability, Status
 
 MOST_KEPT = 20_000
@@ -31,7 +30,6 @@ PROBES = "probes"  # what comes before the plan
 T = TypeVar("T")
 PROBE_CHECK = claimed_capability.name
 ORDER = {name: number for number, name in enumerate(CHECKS)}
-COVERED = {name: shown for axis in AXES for name, shown in axis.covered.items()}
 WORST_FIRST = (
     Status.HARNESS_ERROR,
     Status.CRASHED,
@@ -51,17 +49,23 @@ class Failure:
 
     Attributes:
         outcome: what failed.
+        at: number of its configuration, 1 for the first one tried, 0 for a probe.
         before: the cases of its example up to and with its own.
     """
 
     outcome: Outcome
+    at: int
     before: Example
+
+    @property
+    def case(self) -> Case:
+        """The case that has failed."""
+        return self.before[-1]
 
     @property
     def place(self) -> tuple[int, int, int, str]:
         """Orders failures as they stand in the plan."""
-        outcome = self.outcome
-        return outcome.at, len(self.before), ORDER[outcome.check], str(outcome.case)
+        return self.at, len(self.before), ORDER[self.outcome.check], str(self.case)
 
 
 class Sample(Generic[T]):
@@ -96,13 +100,11 @@ class Tally:
         strict: whether an unexpected pass fails the run.
         failures: what findings are made from: a sample, and the first and smallest of each kind.
         passed: cases with the checks that passed on them, a sample.
-        answered: what was met by the cases that got an answer.
-        declined: the same of cases of which anything was unsupported, and `unsupported` a sample.
+        unsupported: cases of which anything was unsupported, a sample.
         refused: reason to number of cases and shortest case.
         passes: reason to unexpected passes.
         entries: entry of expected failures to status to what it met.
-        coverage: argument to value to status to number of cases.
-        classes: kind and class, as in `plan.classes`, to status to number of cases.
+        counted: cases by what they are, and what they have met.
         ratios: error over bound, by dtype.
         seen: what is not judged, and what became of it, to number of cases.
         replayed: examples of the corpus with the worst status of their last case.
@@ -123,18 +125,11 @@ class Tally:
     strict: bool = False
     failures: dict[str, Failures] = field(default_factory=dict)
     passed: Sample[tuple[Case, frozenset[str]]] = field(default_factory=Sample)
-    answered: Met = field(default_factory=Met)
-    declined: Met = field(default_factory=Met)
     unsupported: Sample[Case] = field(default_factory=Sample)
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     passes: Counter[str] = field(default_factory=Counter)
     entries: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    coverage: dict[str, dict[str, Counter[str]]] = field(
-        default_factory=lambda: {name: defaultdict(Counter) for name in COVERED}
-    )
-    classes: dict[tuple[str, str], Counter[str]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
+    counted: Counted = field(default_factory=Counted)
     ratios: dict[str, array[float]] = field(default_factory=dict)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     replayed: dict[str, str] = field(default_factory=dict)
@@ -150,42 +145,38 @@ class Tally:
     def add(
         self,
         part: str,
+        at: int,
         before: Example,
         outcomes: Sequence[Outcome],
         *,
         is_last: bool = True,
         earlier: Example = (),
     ) -> None:
-        """Add what became of the last case of `before`; whether it is the last of its example.
+        """Add what became of the last case of `before`, which is of the configuration `at`.
 
-        `earlier` are the cases that its process was asked before, if that is known.
+        `is_last` is whether it is the last of its example; `earlier` are the cases that its process
+        was asked before, if that is known.
         """
         case = before[-1]
         if part == PROBES:
             self._probes[case] = list(outcomes)
             return
         self.cases += 1
-        self._count(before, outcomes, earlier)
+        self._count(at, before, outcomes, earlier)
         statuses = {outcome.status for outcome in outcomes}
-        worst = str(min(statuses, key=WORST_FIRST.index, default=Status.PASSED))
+        worst = min(statuses, key=WORST_FIRST.index, default=Status.PASSED)
         if part == CORPUS:
             if is_last:
-                self.replayed[format_sequence(before)] = worst
+                self.replayed[format_sequence(before)] = str(worst)
             return
-        for found in classes_of(case).items():
-            self.classes[found][worst] += 1
+        declined = Status.UNSUPPORTED in statuses
+        self.counted.add(case, worst, declined=declined)
         if case.asks == "life":
-            self.coverage[VARIED][COVERED[VARIED](case)][worst] += 1
             return
-        for argument, values in self.coverage.items():
-            values[COVERED[argument](case)][worst] += 1
         text = str(case)
-        if Status.UNSUPPORTED in statuses:
-            self.declined.add(case)
+        if declined:
             self.unsupported.add(text, case)
-        else:
-            self.answered.add(case)
-        passed = frozenset(o.check for o in outcomes if o.status is Status.PASSED)
+        passed = frozenset([o.check for o in outcomes if o.status is Status.PASSED])
         if passed:
             self.passed.add(text, (case, passed))
 
@@ -195,14 +186,12 @@ class Tally:
             self.configurations += 0 if part in (CORPUS, VARIATIONS) else configurations
             self.parts[part] += configurations
 
-    def add_example(
-        self, planned: Planned, outcomes: Sequence[Sequence[Outcome]], configurations: int
-    ) -> None:
+    def add_example(self, decided: Decided) -> None:
         """Add what became of the cases of an example."""
-        for number, one in enumerate(outcomes, start=1):
-            is_last = number == len(outcomes)
-            self.add(planned.part, planned.example[:number], one, is_last=is_last)
-        self.finished(planned.part, configurations)
+        part, example = decided.planned.part, decided.planned.example
+        for number, (at, outcomes) in enumerate(decided.each, start=1):
+            self.add(part, at, example[:number], outcomes, is_last=number == len(example))
+        self.finished(part, decided.configurations)
 
     def settle(self) -> None:
         """Judge the probes, once nothing more is added.
@@ -239,33 +228,39 @@ class Tally:
             claims = [o for o in found if o.check == PROBE_CHECK]
             others = [o for o in found if o.check != PROBE_CHECK]
             if nothing_else:
-                self._count((case,), others)
+                self._count(0, (case,), others)
             elif not failed and not any(o.status in BAD for o in claims):
                 bad = [o for o in others if o.status in BAD][:1]
                 claims = [_broken_claim(o) for o in bad] or claims
-            self._count((case,), claims)
+            self._count(0, (case,), claims)
             if any(o.status is Status.PASSED for o in claims):
                 self.passed.add(str(case), (case, frozenset({PROBE_CHECK})))
 
-    def _count(self, before: Example, outcomes: Iterable[Outcome], earlier: Example = ()) -> None:
+    def _count(
+        self, at: int, before: Example, outcomes: Iterable[Outcome], earlier: Example = ()
+    ) -> None:
         case = before[-1]
         reasons = set()
         for outcome in outcomes:
-            self.counts[outcome.check, outcome.status] += 1
-            if outcome.entry:
-                self.entries[outcome.entry][str(outcome.status)] += 1
-            if outcome.status is Status.UNSUPPORTED:
-                reasons.add(outcome.cause)
-            elif outcome.status is Status.FLAKY:
-                self.flaky[outcome.cause] += 1
-            elif outcome.status is Status.UNEXPECTED_PASS and not outcome.strict:
-                self.passes[outcome.reason] += 1
-            self.seen.update(outcome.seen.items())
+            status = outcome.status
+            self.counts[outcome.check, status] += 1
             if outcome.ratio is not None:
                 self.ratios.setdefault(case.compute_dtype, array("d")).append(outcome.ratio)
-            if outcome.status in BAD or outcome.status is Status.EXPECTED_FAILURE or outcome.strict:
+            if outcome.seen:
+                self.seen.update(outcome.seen.items())
+            if status is Status.PASSED:
+                continue
+            if outcome.entry:
+                self.entries[outcome.entry][str(status)] += 1
+            if status is Status.UNSUPPORTED:
+                reasons.add(outcome.cause)
+            elif status is Status.FLAKY:
+                self.flaky[outcome.cause] += 1
+            elif status is Status.UNEXPECTED_PASS and not outcome.strict:
+                self.passes[outcome.reason] += 1
+            if status in BAD or status is Status.EXPECTED_FAILURE or outcome.strict:
                 self.strict |= outcome.strict
-                failure = Failure(outcome, before)
+                failure = Failure(outcome, at, before)
                 self.failures.setdefault(kind_of(outcome), Failures()).add(failure, earlier)
         for reason in reasons:
             number, example = self.refused.get(reason, (0, str(case)))
@@ -288,7 +283,7 @@ class Failures:
 
     def add(self, failure: Failure, earlier: Example = ()) -> None:
         """Add one, and the cases that its process was asked before."""
-        self.sample.add(str(failure.outcome.case), failure)
+        self.sample.add(str(failure.case), failure)
         if self.first is None or failure.place < self.first.place:
             self.first, self.earlier = failure, earlier
         if self.least is None or _size(failure) < _size(self.least):
@@ -327,7 +322,7 @@ def size_of(case: Case) -> tuple[int, int, str]:
 
 
 def _size(failure: Failure) -> tuple[tuple[int, int, str], tuple[int, int, int, str]]:
-    return size_of(failure.outcome.case), failure.place
+    return size_of(failure.case), failure.place
 
 
 def _broken_claim(outcome: Outcome) -> Outcome:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from conformance.axes import VARIED
 from conformance.case import Case
 from conformance.plan.asking import Asked
 from conformance.plan.coverage import popular_layers
-from conformance.plan.factors import FACTORS, groups_level
-from conformance.plan.popular import POPULAR
+from conformance.plan.factors import FACTORS, Row
+from conformance.plan.popular import POPULAR, popular_number
 from conformance.refusals import REFUSALS
 from conformance.variations import VARIATIONS
 
@@ -23,22 +21,21 @@ CLASSES: dict[str, tuple[str, ...]] = {
     REFUSED_CALL: tuple(REFUSALS),
     VARIED: tuple(dict.fromkeys(row.argument for row in VARIATIONS.values())),
 }
+_NEITHER = (-1,) * (1 + len(FACTORS))  # what is no popular layer, and of no level
 
 
-def classes_of(case: Case) -> dict[str, str]:
-    """The class of `case` of each kind of which it has one.
+def classes_of(case: Case, row: Row) -> tuple[int, ...]:
+    """The number of the class of `case`, which has the levels `row`, of each kind; -1 for none.
 
     A case with something varied, or that must be refused, is told by that alone.
     """
+    if case.asks == "values":
+        return popular_number(case), *row, -1, -1
+    name = (case.but or "").partition(".")[0]
+    refused, varied = CLASSES[REFUSED_CALL], CLASSES[VARIED]
     if case.asks == "life":
-        return {VARIED: (case.but or "").partition(".")[0]}
-    if case.asks == "refusal":
-        return {REFUSED_CALL: case.but or ""}
-    g = case.geometry
-    layer = g.kernel_size, g.strides, g.dilation_rate, g.padding, groups_level(case)
-    found = {POPULAR_LAYER: _popular()[layer]} if layer in _popular() else {}
-    levels = ((factor.name, factor.of(case)) for factor in FACTORS)
-    return found | {name: level for name, level in levels if level is not None}
+        return *_NEITHER, -1, varied.index(name)
+    return *_NEITHER, refused.index(name), -1
 
 
 def classes_for(asked: Asked) -> dict[str, tuple[str, ...]]:
@@ -49,11 +46,3 @@ def classes_for(asked: Asked) -> dict[str, tuple[str, ...]]:
         for f in sorted(claims.counted)
     }
     return {POPULAR_LAYER: tuple(map(str, popular_layers(claims))), **levels}
-
-
-@cache
-def _popular() -> dict[tuple[object, ...], str]:
-    return {
-        (one.kernel_size, one.strides, one.dilation_rate, one.padding, one.groups): str(one)
-        for one in POPULAR
-    }

@@ -81,9 +81,11 @@ class Tuples:
 
     def numbers(self, levels: NDArray[np.intp], groups: NDArray[np.intp]) -> NDArray[np.intp]:
         """The tuples of some `groups` of factors in rows of levels; `size` where one is missing."""
-        chosen = levels[..., self.groups[groups]]
-        found = (chosen * self.steps[groups]).sum(axis=-1) + self.starts[groups]
-        return np.where((chosen < 0).any(axis=-1), self.size, found)
+        known = np.where(levels < 0, -self.size - 1, levels)  # it outweighs the others
+        found = self.starts[groups]
+        for factors, steps in zip(self.groups[groups].T, self.steps[groups].T, strict=True):
+            found = found + known[..., factors] * steps
+        return np.where(found < 0, self.size, found)
 
     def possible(self, claims: Claims) -> NDArray[np.bool_]:
         """Which of them may occur."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from conformance.case import Case
 from conformance.plan.asking import Asked
 from conformance.plan.cover import Claims, possible, tuples_of
-from conformance.plan.factors import FACTORS, SIZES, row_of
-from conformance.plan.popular import POPULAR, Popular
+from conformance.plan.factors import FACTORS, SIZES, rows_of
+from conformance.plan.popular import POPULAR, Popular, popular_number
 
 MOST_REFUSED = 3  # levels that are named
-_AT_ONCE = 1000  # cases that are added together
+_AT_ONCE = 1000  # cases whose tuples are looked up together
 LARGEST: dict[str, Callable[[Case], int]] = {
     "batch": lambda c: c.geometry.batch,
     "input": lambda c: max(c.geometry.size),
@@ -34,60 +34,32 @@ LARGEST: dict[str, Callable[[Case], int]] = {
 class Met:
     """What cases have met so far; it does not grow with their number."""
 
-    def __init__(self, cases: Iterable[Case] = ()) -> None:
-        self._waiting: list[Case] = []
+    def __init__(self, cases: Sequence[Case] = ()) -> None:
         self._tuples = {n: np.zeros(tuples_of(n).size + 1, np.bool_) for n in (2, 3)}
-        # The last column is for cases without a level.
-        self._levels = np.zeros((len(FACTORS), max(SIZES) + 1), np.intp)
-        self._popular: set[Popular] = set()
-        self._largest = dict.fromkeys(LARGEST, 0)
-        for case in cases:
-            self.add(case)
+        # How many cases had each level; the last column is for those without one.
+        self.levels = np.zeros((len(FACTORS), max(SIZES) + 1), np.intp)
+        self.popular: set[Popular] = set()
+        self.largest = dict.fromkeys(LARGEST, 0)
+        self.add(cases, rows_of(cases), np.ones(len(cases), np.intp))
 
-    def add(self, case: Case) -> None:
-        """Add one."""
-        self._waiting.append(case)
-        if len(self._waiting) == _AT_ONCE:
-            self._settle()
+    def add(self, cases: Sequence[Case], rows: NDArray[np.intp], times: NDArray[np.intp]) -> None:
+        """Add cases that have the levels `rows`, each so many times."""
+        if not cases:
+            return
+        for start in range(0, len(cases), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            for strength, met in self._tuples.items():
+                tuples = tuples_of(strength)
+                met[tuples.numbers(some, np.arange(len(tuples.groups)))] = True
+        np.add.at(self.levels, (np.arange(len(FACTORS)), rows), times[:, None])
+        self.popular |= {POPULAR[number] for number in set(map(popular_number, cases)) - {-1}}
+        for name, size in LARGEST.items():
+            self.largest[name] = max(self.largest[name], *map(size, cases))
 
     def tuples(self, claims: Claims, strength: int) -> dict[str, int]:
         """How many pairs or triples were met, of how many that are claimed."""
-        self._settle()
         may = possible(claims, strength)
         return {"met": int((self._tuples[strength] & may).sum()), "of": int(may.sum())}
-
-    @property
-    def levels(self) -> NDArray[np.intp]:
-        """How many cases had each level of each factor."""
-        self._settle()
-        return self._levels
-
-    @property
-    def popular(self) -> set[Popular]:
-        """The popular layers among them."""
-        self._settle()
-        return self._popular
-
-    @property
-    def largest(self) -> dict[str, int]:
-        """The largest sizes."""
-        self._settle()
-        return self._largest
-
-    def _settle(self) -> None:
-        cases, self._waiting = self._waiting, []
-        if not cases:
-            return
-        rows = _rows(cases)
-        for strength, met in self._tuples.items():
-            tuples = tuples_of(strength)
-            met[tuples.numbers(rows, np.arange(len(tuples.groups)))] = True
-        for f in range(len(FACTORS)):
-            np.add.at(self._levels[f], rows[:, f], 1)
-        new = (layer for layer in POPULAR if layer not in self._popular)
-        self._popular |= {layer for layer in new if any(map(layer.met_by, cases))}
-        for name, size in LARGEST.items():
-            self._largest[name] = max(self._largest[name], *map(size, cases))
 
 
 def coverage(
@@ -124,12 +96,6 @@ def coverage(
     }
 
 
-def _rows(cases: Collection[Case]) -> NDArray[np.intp]:
-    """The level of every factor, -1 where a case has none."""
-    levels = [[-1 if n is None else n for n in row_of(case)] for case in cases]
-    return np.array(levels, np.intp).reshape(-1, len(FACTORS))
-
-
 def _refused(
     answered: Met, refused: Met, sample: Collection[Case], claims: Claims
 ) -> list[dict[str, Any]]:
@@ -143,7 +109,7 @@ def _refused(
     """
     known = [(f, n) for f in sorted(claims.counted) for n in claims.levels[f]]
     found: list[dict[str, Any]] = []
-    left = _rows(sample)
+    left = rows_of(sample)
     while len(left) and len(found) < MOST_REFUSED:
         tried = []
         for f, n in known:

@@ -8,7 +8,7 @@ recounts. No three joint factors have more than 300 combinations of levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -54,8 +54,9 @@ BIAS_MEMORY: dict[str, Values] = {
 }
 
 
-def _level_of(value: object, levels: dict[str, Values]) -> str | None:
-    return next((name for name, values in levels.items() if value in values), None)
+def _level_of(field: str, levels: dict[str, Values]) -> Callable[[Case], str | None]:
+    names = {value: name for name, values in levels.items() for value in values}
+    return lambda case: names.get(getattr(case, field))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,8 @@ def steps_level(pair: Pair) -> str:
 def _padding(case: Case) -> str:
     if case.geometry.padding == "valid":
         return "valid"
-    return _parity(*(sum(around) for around in case.geometry.pads))
+    (top, bottom), (left, right) = case.geometry.pads
+    return _parity(top + bottom, left + right)
 
 
 def _parity(height: int, width: int) -> str:
@@ -171,16 +173,16 @@ DEFAULTS: dict[str, Any] = {
 
 
 def _defaults(case: Case) -> str | None:
-    at_default = [getattr(case, name) for name, value in DEFAULTS.items() if _is(case, name, value)]
-    passed = [value is not None for value in at_default]
-    if all(passed):
-        return "passed" if passed else None
-    return None if any(passed) else "left out"
+    given = [getattr(case, name) for name in DEFAULTS]
+    left_out = None in given
+    passed = any(map(_is, given, DEFAULTS.values()))
+    if left_out == passed:
+        return None
+    return "left out" if left_out else "passed"
 
 
-def _is(case: Case, name: str, value: Any) -> bool:
-    given = getattr(case, name)
-    return given is None or (given.lower() if isinstance(given, str) else given) == value
+def _is(given: Any, value: Any) -> bool:
+    return bool((given.lower() if isinstance(given, str) else given) == value)
 
 
 def _pairs(*pairs: Pair) -> tuple[Pair, ...]:
@@ -306,7 +308,7 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         name="data",
         levels=DATA,
-        of=lambda case: _level_of(case.data, DATA),
+        of=_level_of("data", DATA),
         joint=False,
     ),
     Factor(
@@ -319,20 +321,20 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         name="memory of the input",
         levels=INPUT_MEMORY,
-        of=lambda case: _level_of(case.view, INPUT_MEMORY),
+        of=_level_of("view", INPUT_MEMORY),
         joint=False,
     ),
     Factor(
         name="memory of the kernel",
         levels=KERNEL_MEMORY,
-        of=lambda case: _level_of(case.kernel_view, KERNEL_MEMORY),
+        of=_level_of("kernel_view", KERNEL_MEMORY),
         joint=False,
         only="function",
     ),
     Factor(
         name="memory of the bias",
         levels=BIAS_MEMORY,
-        of=lambda case: _level_of(case.bias_view, BIAS_MEMORY),
+        of=_level_of("bias_view", BIAS_MEMORY),
         joint=False,
         only="function",
     ),
@@ -369,17 +371,20 @@ JOINT = tuple(number for number, factor in enumerate(FACTORS) if factor.joint)
 Row = tuple[int, ...]  # number of the level of each factor
 
 
-def row_of(case: Case) -> tuple[int | None, ...]:
-    """The number of the level that `case` has of each factor, None where it has none."""
-    return tuple(
-        None if (name := factor.of(case)) is None else _numbers(number)[name]
-        for number, factor in enumerate(FACTORS)
-    )
+def row_of(case: Case) -> Row:
+    """The number of the level that `case` has of each factor, -1 where it has none."""
+    return tuple([numbers[of(case)] for of, numbers in _NUMBERED])
 
 
-@cache
-def _numbers(factor: int) -> dict[str, int]:
-    return {name: number for number, name in enumerate(FACTORS[factor].levels)}
+def rows_of(cases: Iterable[Case]) -> NDArray[np.intp]:
+    """The rows of some cases."""
+    return np.array([row_of(case) for case in cases], np.intp).reshape(-1, len(FACTORS))
+
+
+_NUMBERED = [
+    (factor.of, {name: number for number, name in enumerate(factor.levels)} | {None: -1})
+    for factor in FACTORS
+]
 
 
 @dataclass(frozen=True, slots=True)

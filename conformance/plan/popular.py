@@ -36,14 +36,6 @@ class Popular:
             words.append(f"{self.groups} groups" if self.groups in ("few", "many") else self.groups)
         return " ".join(words)
 
-    def met_by(self, case: Case) -> bool:
-        """Whether `case` is such a layer."""
-        g = case.geometry
-        return (
-            (g.kernel_size, g.strides, g.dilation_rate, g.padding)
-            == (self.kernel_size, self.strides, self.dilation_rate, self.padding)
-        ) and groups_level(case) == self.groups
-
     @property
     def paddings(self) -> tuple[str, ...]:
         """The levels of padding that it can have."""
@@ -117,6 +109,19 @@ POPULAR: tuple[Popular, ...] = (
     _layer(3, dilation=18),
     _layer(3, dilation=2, groups="depthwise"),
 )
+
+
+_NUMBERS = {
+    (one.kernel_size, one.strides, one.dilation_rate, one.padding, one.groups): number
+    for number, one in enumerate(POPULAR)
+}
+
+
+def popular_number(case: Case) -> int:
+    """Which of `POPULAR` a case is, -1 for none."""
+    g = case.geometry
+    key = g.kernel_size, g.strides, g.dilation_rate, g.padding, groups_level(case)
+    return _NUMBERS.get(key, -1)
 
 
 # What networks mostly consist of; a later layer differs from them in what few have.

@@ -186,6 +186,8 @@ def test_one_layer_serves_the_cases_that_share_arguments_and_channels(example: E
         ("in1x4x4x1-f1-k3-g0-integers.0", "'g0'"),
         ("in1x4x4x1-f1-k3-k3-integers.0", "'k3'"),
         ("in1x4x4x1-f1-k3-integers.0-normal.1", "'normal.1'"),
+        ("in1x4x4x1-f1-k3-w.1-w.2-integers.0", "'w.2'"),
+        ("w.1-in1x4x4x1-f1-k3-w.2-integers.0", "'w.2'"),
         ("in1x4x4x1-f1-k3-a.rleu-integers.0", "'a.rleu'"),
         ("in1x4x4x1-f1-k3-int8-integers.0", "'int8'"),
         ("in1x4x4x1-f1-k3-view.strange-integers.0", "'view.strange'"),
@@ -212,3 +214,23 @@ def test_what_cannot_be_read_is_refused_in_one_sentence_that_names_it(text: str,
     message = str(caught.value)
     assert "\n" not in message
     assert named in message
+
+
+def test_cases_that_begin_alike_differ_in_their_data_alone():
+    plain = {"input_shape": (1, 4, 4, 1), "filters": 1, "kernel_size": 3}
+    for text, other in {
+        "w.2-integers.0": {"weights": 2},
+        "integers.0": {},
+        "special.7": {"data": "special", "seed": 7},
+    }.items():
+        case = Case.parse(f"in1x4x4x1-f1-k3-{text}")
+        assert case == Case(**plain, **other)
+        assert str(case) == f"in1x4x4x1-f1-k3-{text}"
+        assert case.alike == ("in1x4x4x1-f1-k3", case.data)
+    assert Case.parse("w.3-in1x4x4x1-f1-k3-integers.0") == Case(**plain, weights=3)
+
+
+def test_what_is_refused_is_shown_with_its_own_data():
+    for text in ("in1x4x4x1-f1-k5-integers.0", "in1x4x4x1-f1-k5-w.4-special.77"):
+        with pytest.raises(CaseError, match=f"case '{text}'"):
+            Case.parse(text)

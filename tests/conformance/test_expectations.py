@@ -410,7 +410,7 @@ def test_what_comes_of_foreign_memory_is_told_without_its_values(tmp_path: Path)
         Judgement("repeated_call", Status.PASSED),
         Judgement("output_dtype", Status.FAILED, "returns float64 for float16"),
     ]
-    found = outcomes_of(reply, 1, CASE, MYLIB, known)
+    found = outcomes_of(reply, CASE, MYLIB, known)
     expected = Status.EXPECTED_FAILURE
     assert [o.status for o in found] == [Status.PASSED, expected, expected, Status.FAILED]
     assert found[1].message == found[2].message
@@ -421,10 +421,10 @@ def test_what_comes_of_foreign_memory_is_told_without_its_values(tmp_path: Path)
 def test_a_crash_by_foreign_memory_is_expected(tmp_path: Path, status: Status):
     known = entries(tmp_path, READS)
     reply = [Judgement("output_shape", status, "ends the process")]
-    (found,) = outcomes_of(reply, 1, CASE, MYLIB, known)
+    (found,) = outcomes_of(reply, CASE, MYLIB, known)
     assert found.status is Status.EXPECTED_FAILURE
     elsewhere = Case.parse("in1x3x3x1-f1-k3-integers.0")
-    assert outcomes_of(reply, 1, elsewhere, MYLIB, known)[0].status is status
+    assert outcomes_of(reply, elsewhere, MYLIB, known)[0].status is status
 
 
 def test_equal_runs_give_equal_records_though_memory_differs(tmp_path: Path):
@@ -611,7 +611,7 @@ FAULTS += [
 def outcomes(keras_worker: Worker, case: Case) -> dict[str, Outcome]:
     subject = keras_worker.start()
     (reply,) = keras_worker.run((case,))
-    return {o.check: o for o in outcomes_of(reply, 1, case, subject, shipped())}
+    return {o.check: o for o in outcomes_of(reply, case, subject, shipped())}
 
 
 # The same for other implementations and versions: name, version, reason, case, check.
@@ -848,6 +848,6 @@ def test_a_pass_where_a_failure_is_expected_is_told(tmp_path: Path):
         Judgement("output_shape", Status.PASSED),
         Judgement("output_dtype", Status.FAILED, "cause"),
     ]
-    found: list[Any] = outcomes_of(reply, 1, CASE, subject, [entry(tmp_path)])
+    found: list[Any] = outcomes_of(reply, CASE, subject, [entry(tmp_path)])
     assert [o.status for o in found] == [Status.UNEXPECTED_PASS, Status.PASSED, Status.FAILED]
     assert [o.reason for o in found] == ["known", "", ""]

@@ -64,7 +64,7 @@ def test_the_stacked_examples_give_the_values_of_keras(keras: Any):
 def statuses(worker: Worker, text: str) -> dict[str, tuple[Status, str]]:
     case, subject = Case.parse(text), worker.start()
     (reply,) = worker.run((case,))
-    return {o.check: (o.status, o.cause) for o in outcomes_of(reply, 1, case, subject, shipped())}
+    return {o.check: (o.status, o.cause) for o in outcomes_of(reply, case, subject, shipped())}
 
 
 def test_channels_first_without_groups_is_unsupported_in_the_words_of_tensorflow(

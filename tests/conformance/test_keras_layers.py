@@ -83,7 +83,7 @@ def test_a_correct_layer_passes_in_every_mode(mode: str, text: str):
 def test_a_known_fault_of_a_mode_exists_in_real_keras(mode: str, text: str, check: str):
     for name in (f"keras-tensorflow-{mode}", f"own_layers:Plain@{mode}"):
         trial = tried(Case.parse(text), measured(name))
-        found = outcomes_of(judge(trial), 1, trial.case, trial.info, shipped())
+        found = outcomes_of(judge(trial), trial.case, trial.info, shipped())
         assert {o.check: o.status for o in found}[check] is Status.EXPECTED_FAILURE
 
 
@@ -151,10 +151,10 @@ def test_known_faults_reach_a_layer_by_what_it_is():
     case = Case.parse("in1x3x3x2-f4-k2-a.sparsemax-normal.2")
     trial = tried(case, implementation)
     assert trial.info.known_as == ("keras-tensorflow",)
-    found = outcomes_of(judge(trial), 1, case, trial.info, shipped())
+    found = outcomes_of(judge(trial), case, trial.info, shipped())
     assert {o.check: o.status for o in found}["bounded_values"] is Status.EXPECTED_FAILURE
     failed = [Judgement("exact_values", Status.FAILED, "wrong")]
-    (wrong,) = outcomes_of(failed, 1, Case.parse(CASES[0]), trial.info, shipped())
+    (wrong,) = outcomes_of(failed, Case.parse(CASES[0]), trial.info, shipped())
     assert wrong.status is Status.FAILED
 
 

@@ -15,6 +15,7 @@ from conformance.merging import merged
 from conformance.plan import Asked, plan
 from conformance.plan.classes import CLASSES, POPULAR_LAYER, classes_for, classes_of
 from conformance.plan.coverage import Met, coverage
+from conformance.plan.factors import row_of
 from conformance.results import Listing, Report, Status
 from conformance.targets import Target
 
@@ -118,21 +119,26 @@ def test_a_run_without_its_journal_is_named(done: tuple[Report, Path], tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+def class_names(case: Case) -> dict[str, str]:
+    numbers = zip(CLASSES.items(), classes_of(case, row_of(case)), strict=True)
+    return {kind: names[number] for (kind, names), number in numbers if number >= 0}
+
+
 @pytest.mark.parametrize("kind", ["function", "layer"])
 def test_every_case_of_a_plan_is_of_known_classes(kind: str):
     asked = Asked(kind, contract=kind == "layer")
     cases = [case for planned in plan(0, asked, limit=200) for case in planned.example]
-    met = {found for case in cases for found in classes_of(case).items()}
+    met = {found for case in cases for found in class_names(case).items()}
     assert all(name in CLASSES[kind] for kind, name in met)
     possible = {(kind, name) for kind, names in classes_for(asked).items() for name in names}
     assert possible - met <= {(POPULAR_LAYER, name) for name in CLASSES[POPULAR_LAYER]}
     plain = [case for case in cases if case.asks == "values"]
-    layers = {classes_of(case).get(POPULAR_LAYER) for case in plain} - {None}
+    layers = {class_names(case).get(POPULAR_LAYER) for case in plain} - {None}
     assert len(layers) == coverage(Met(plain), asked)["popular"]["met"]
 
 
 def test_what_is_varied_is_told_by_that_alone():
     varied = Case.parse("in1x4x4x1-f1-k3-but.strides.zero-integers.1")
-    assert classes_of(varied) == {"varied": "strides"}
+    assert class_names(varied) == {"varied": "strides"}
     refused = Case.parse("in1x4x4x1-f1-k3-but.kernel_exceeds_input-integers.1")
-    assert classes_of(refused) == {"call to refuse": "kernel_exceeds_input"}
+    assert class_names(refused) == {"call to refuse": "kernel_exceeds_input"}

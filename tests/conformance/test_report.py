@@ -24,6 +24,7 @@ from conformance.headline import headline
 from conformance.implementations.info import Info
 from conformance.plan import plan
 from conformance.plan.classes import CLASSES, classes_of
+from conformance.plan.factors import row_of
 from conformance.report import claims, heatmaps, plots, write_html, write_junit
 from conformance.report.markdown import _plain
 from conformance.report.text import (
@@ -438,10 +439,8 @@ class TestAllResults:
         ][:20_000]
         levels = {}
         for case in cases:
-            met = classes_of(case)
-            levels[str(case)] = tuple(
-                names.index(met[kind]) if kind in met else None for kind, names in CLASSES.items()
-            )
+            met = classes_of(case, row_of(case))
+            levels[str(case)] = tuple(n if n >= 0 else None for n in met)
         listing = samples.listing(*rows, of=90_000, classes=CLASSES, levels=levels)
         page = written(samples.compatibility(), tmp_path, listing)
         assert len(self.unpacked(page)["rows"][0]) == 20_000

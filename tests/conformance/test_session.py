@@ -113,7 +113,7 @@ def test_a_tally_of_the_journal_is_that_of_the_run(tmp_path: Path):
     result = measured("off_by_one", folder=tmp_path)
     tally = Tally(resolve("planted:off_by_one").info("planted:off_by_one"))
     for entry in journal.read(tmp_path):
-        tally.add(entry.part, (entry.case,), entry.outcomes or [])
+        tally.add(entry.part, entry.at, (entry.case,), entry.outcomes or [])
     tally.settle()
     assert tally.cases == result.cases
     for (check, status), number in tally.counts.items():
@@ -144,9 +144,7 @@ def test_a_killed_run_leaves_a_journal_that_can_be_read(tmp_path: Path):
 
 
 def test_an_entry_comes_back_as_it_was_written(tmp_path: Path):
-    outcome = Outcome(
-        check="exact_values", case=CASE, at=3, status=Status.FAILED, cause="a \ud800", ratio=2.5
-    )
+    outcome = Outcome(check="exact_values", status=Status.FAILED, cause="a \ud800", ratio=2.5)
     book = Journal(tmp_path)
     number = book.started(Entry("it", "rows", 3, 0, CASE, None))
     assert [e.outcomes for e in book.entries()] == [None]

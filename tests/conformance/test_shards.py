@@ -137,7 +137,7 @@ def test_the_smallest_case_is_the_smallest_of_the_shards(shards: list[Path]):
     tally = Tally(Info(name="planted:off_by_one", kind="function"))
     with closing(journal.Journal(shards[0], resume=True)) as book:
         for one in book.examples("planted:off_by_one"):
-            tally.add_example(one.planned, one.outcomes, one.configurations)
+            tally.add_example(one)
     tally.settle()
     smallest = {f.check: f.minimal_case for f in joined_findings(tally, [large, *found]).findings}
     for check, case in smallest.items():
