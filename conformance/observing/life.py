@@ -213,7 +213,7 @@ class _Life:
         steps = (
             (Stage.CONSTRUCT, self._construct),
             (Stage.BUILD, self._build),
-            (Stage.WEIGHTS, self._weights),
+            (Stage.WEIGHTS, lambda: [self._flags(), self._held(), None]),
             (Stage.ASSIGN, self._assign),
             (Stage.CALL, self._call),
         )

@@ -14,8 +14,8 @@ Row = tuple[str, str] | tuple[str, str, str]
 
 _PAIRS: tuple[Row, ...] = (
     ("tuple", "(2, 2)", "2"),
-    ("list", "[2, 2]", "2"),
     ("uneven", "(2, 1)"),
+    ("list", "[2, 2]", "2"),
     ("uneven_list", "[1, 2]", "(1, 2)"),
     ("numpy_int", "np.int64(2)"),
     ("numpy_ints", "(np.int32(2), np.int64(2))", "2"),
