@@ -55,11 +55,11 @@ def campaign(examples: int | None, seed: int) -> dict[str, float]:
 
 def variations(examples: int | None, seed: int) -> dict[str, float]:
     """CPU seconds of one round of all variations and its report."""
-    from conformance.adapters.keras_modes import MODES
+    from conformance.adapters.keras_tensorflow import KerasTensorFlow
     from conformance.plan import Asked
     from conformance.plan.varied import varied_cases
 
-    asked = Asked(costly_calls=True, contract=True, modes=tuple(MODES))
+    asked = Asked(costly_calls=True, contract=True, modes=KerasTensorFlow.modes)
     return _measured(given=tuple((case,) for case in varied_cases(seed, asked)), seed=seed)
 
 

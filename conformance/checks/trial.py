@@ -96,7 +96,7 @@ class Trial:
         """The numbers of the weights whose first values are not random."""
         first = self.wanted_life[Stage.WEIGHTS][1]
         alike = VARIATIONS[str(self.case.but)].of_keras
-        second = reference_life(self.case, alike=alike)[Stage.WEIGHTS][1]
+        second = reference_life(self.case, alike=alike, brief=True)[Stage.WEIGHTS][1]
         return [n for n, (a, b) in enumerate(zip(first, second, strict=True)) if (a == b).all()]
 
     @property

@@ -45,7 +45,8 @@ IN_ORDER = {
     "activation": None,
     "use_bias": True,
 }
-# Of these a symbolic call is made on the layer that is built: another one costs ten milliseconds.
+# Of these, and of ways to call, a symbolic call is made on the layer that is built: another one
+# costs ten milliseconds.
 GEOMETRIC = frozenset(
     {"filters", "kernel_size", "strides", "dilation_rate", "padding", "data_format", "groups"}
 )
@@ -152,9 +153,10 @@ def live(
         return life.call_alone() if brief else life.answers()
 
 
-def reference_life(case: Case, *, alike: bool = False) -> dict[Stage, Answer]:
+def reference_life(case: Case, *, alike: bool = False, brief: bool = False) -> dict[Stage, Answer]:
     """What the reference shows, by stage."""
-    return dict(zip(LIVED, live(ReferenceLayers(), case, _quietly, alike=alike), strict=True))
+    answers = live(ReferenceLayers(), case, _quietly, alike=alike, brief=brief)
+    return dict(zip(LIVED, answers, strict=True))
 
 
 def _quietly(action: Callable[[], Any]) -> Any:
@@ -188,6 +190,8 @@ class _Life:
         self.ask, self.alike = ask, alike
         # TensorFlow compiles each call of a grouped convolution, which takes a tenth of a second.
         self.spares_calls = layers.costly_calls and case.geometry.groups > 1
+        # Whether the layer of a symbolic call is the one that is built.
+        self.is_built_first = variation.argument in GEOMETRIC or variation.stage is Stage.MODE
         self.made: Any = None
         self.before: Answer = None  # losses before the call
         self.found: dict[Stage, Answer] = dict.fromkeys(LIVED, NOT_MADE)
@@ -195,7 +199,7 @@ class _Life:
     def answers(self) -> list[Answer]:
         if self._at(Stage.CONSTRUCT, self._construct):
             self._at(Stage.SHAPE, self._shape)
-            if self.variation.argument not in GEOMETRIC:
+            if not self.is_built_first:
                 self._at(Stage.SYMBOLIC, lambda: self._symbolic(self._new))
             if self._at(Stage.CONFIG, self._config):
                 self._at(Stage.REVIVE, self._revive)
@@ -209,7 +213,7 @@ class _Life:
         steps = (
             (Stage.CONSTRUCT, self._construct),
             (Stage.BUILD, self._build),
-            (Stage.WEIGHTS, self._weights),
+            (Stage.WEIGHTS, lambda: [self._flags(), self._held(), None]),
             (Stage.ASSIGN, self._assign),
             (Stage.CALL, self._call),
         )
@@ -221,7 +225,7 @@ class _Life:
             self._at(Stage.SYMBOLIC, self._symbolic_input)
             if not self.spares_calls:
                 self._at(Stage.FIRST_CALL, self._first_call)
-        elif self.variation.argument in GEOMETRIC:
+        elif self.is_built_first:
             self._at(Stage.SYMBOLIC, lambda: self._symbolic(lambda: self.made))
         self._at(Stage.WEIGHTS, self._weights)
         if not self._at(Stage.ASSIGN, self._assign):

@@ -20,12 +20,15 @@ _LEVELS: dict[str, tuple[Any, ...]] = {
     "strides": (None, None, 2, (2, 1)),
     "dilation_rate": (None, None, 2, (1, 2)),
     "padding": (None, "valid", "same"),
-    "groups": (None,) * 15 + (2,),  # TensorFlow compiles each grouped call for 100 ms
+    "groups": (None,) * 15 + (2,),
     "activation": (None, None, "relu", "linear"),
-    "use_bias": (None, None, True, False),
+    "use_bias": (None, True, False, False),
     "dtype": (None, None, None, None, "float16", "bfloat16", "float64", "mixed_bfloat16"),
     "data_format": (None,) * 10 + ("channels_last", "channels_first"),
 }
+
+# TensorFlow has XLA compile each grouped call: for 15 ms so, for 50 to 200 ms otherwise.
+_WITH_GROUPS: dict[str, Any] = dict.fromkeys(("dtype", "dilation_rate", "data_format"))
 
 # What a layer does not compute with, or adds after the convolution: never with groups.
 _WITHOUT_GROUPS = frozenset(
@@ -39,6 +42,7 @@ _WITHOUT_GROUPS = frozenset(
 _TRAINED: dict[str, Any] = dict.fromkeys(
     ("dtype", "activation", "data_format", "groups", "dilation_rate")
 )
+
 # Their values name axes as channels_last has them.
 _BY_AXES = (Stage.BUILD, Stage.CALL, Stage.THEN)
 
@@ -56,6 +60,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "mode.any_size": {"padding": "valid", "dilation_rate": None},
     "then.loaded_in_part": {"use_bias": True},
 }
+_OF_A_BIAS = ("bias_initializer", "bias_regularizer", "bias_constraint", "set_weights")
 
 
 def varied_cases(seed: int, asked: Asked) -> Iterator[Case]:
@@ -118,6 +123,11 @@ def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) 
             drawn["groups"] = groups
         if row.stage in _BY_AXES and drawn["data_format"] == "channels_first":
             drawn["data_format"] = None
+        if drawn["groups"] is not None or row.argument == "groups":
+            drawn |= _WITH_GROUPS
+            drawn["kernel_size"] = 2 if drawn["kernel_size"] == 1 else drawn["kernel_size"]
+        if row.argument in _OF_A_BIAS:
+            drawn["use_bias"] = True
         drawn |= _NEEDED.get(row.name, {})
         first = drawn["data_format"] == "channels_first"
         n, h, w = rng.randint(1, 3), rng.randint(7, 9), rng.randint(7, 9)

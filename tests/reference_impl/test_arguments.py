@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -43,81 +42,17 @@ class Plain:
         return {"depth": 2}
 
 
+FUNCTION = {"class_name": "function", "module": "builtins"}
 PAIRS: list[Any] = [
-    *(
-        1,
-        2,
-        3,
-        1_000_000,
-        True,
-        0,
-        -1,
-        False,
-        3.0,
-        2.5,
-        "3",
-        "33",
-        "ab",
-        None,
-        1j,
-        b"\x03\x03",
-        b"\x03",
-    ),
-    *(
-        (3, 3),
-        [3, 3],
-        (3, 2),
-        (True, True),
-        (True, 3),
-        (3,),
-        (3, 3, 3),
-        (),
-        [[3, 3]],
-        (3, 0),
-        (3, -1),
-    ),
-    *((3.0, 3.0), (2.5, 2.5), (3, 3.0), ("3", "3"), (None, 3), (None, None), ((3,), (3,)), (1j, 3)),
-    *((float("nan"), 3), (float("inf"), 3), range(2, 4), {2, 3}, {3}, {3: 1, 2: 1}, (0.5, 3)),
-    *(np.int32(3), np.int64(3), np.array(3), np.array([3, 3]), np.array([3.0, 3.0])),
-    *((np.int64(3), np.int64(3)), (np.int64(3), 3), Indexable(), (Indexable(), 3)),
+    *(1, 3, 1_000_000, (True, 3), (3, 3.0), (0.5, 3), np.array([3.0, 3.0])),
+    *(Indexable(), (Indexable(), 3)),
 ]
-SCALARS: list[Any] = [
-    *(1, 2, 3, 4, 8, 0, -1, True, False, None, 1.0, 2.0, 4.0, 1.5, 4.5, float("nan"), 1j, "2", ""),
-    *((2,), [2], {}, np.int32(4), np.int64(2), np.float32(4.0), np.array(4), np.array([4])),
-    np.array([2, 2]),
-]
-ACTIVATIONS: list[Any] = [
-    *(
-        None,
-        "relu",
-        "linear",
-        "swish",
-        "hard_swish",
-        "silu",
-        "threshold",
-        "RELU",
-        "Relu",
-        "LeakyReLU",
-    ),
-    *("", "nope", 3, 0, True, {}, ["relu"], len, constant, {"class_name": "relu"}),
-    {"class_name": "relu", "config": {}},
-    {"class_name": "function", "config": "gelu", "module": "builtins", "registered_name": "gelu"},
-    {"class_name": "function", "config": "no", "module": "builtins", "registered_name": "no"},
-]
+SCALARS: list[Any] = [1, 8, 1.0, np.float32(4.0)]
 INITIALIZERS: list[Any] = [
-    *(None, "zeros", "Zeros", "zero", "ones", "one", "Ones", "glorot_uniform", "GlorotUniform"),
-    *("glorot_normal", "he_normal", "he_uniform", "lecun_normal", "LecunUniform", "random_normal"),
-    *("normal", "uniform", "RandomUniform", "truncated_normal", "variance_scaling", "orthogonal"),
-    *("OrthogonalInitializer", "identity", "IdentityInitializer", "Initializer", "initializer"),
-    *("constant", "Constant", "ZEROS", "dirac", "", "nope", 3, 0.5, True, [], {}, {"config": {}}),
+    *("dirac", "initializer", "Initializer", "Constant", {}, {"config": {}}),
     *(np.ones((2, 2)), np.float32(3), np.str_("zeros"), constant, Plain()),
-    {"class_name": "Constant", "config": {"value": 2}},
-    {"class_name": "Constant", "config": {"vale": 2}},
-    {"class_name": "Zeros"},
     {"class_name": "Zeros", "config": None},
     {"class_name": "Zeros", "config": {"depth": 2}},
-    {"class_name": "Zeros", "config": 3},
-    {"class_name": "Nope", "config": {}},
     {"class_name": "Nope", "config": {}, "module": None},
     {"class_name": "RandomNormal", "config": {"stddev": 2.0, "seed": 7}},
     {"class_name": "RandomNormal", "config": {"seed": "a"}},
@@ -134,61 +69,28 @@ INITIALIZERS: list[Any] = [
     },
 ]
 REGULARIZERS: list[Any] = [
-    *(
-        None,
-        "l1",
-        "L1",
-        "l2",
-        "L2",
-        "l1l2",
-        "L1L2",
-        "orthogonal_regularizer",
-        "OrthogonalRegularizer",
-    ),
-    *("l1_l2", "nope", "", 0.01, 3, True, [], {}, constant, Plain()),
-    {"class_name": "L2", "config": {"l2": 0.5}},
-    {"class_name": "L1", "config": {"l1": 0.3}},
+    *("orthogonal_regularizer", "OrthogonalRegularizer", {}, constant, Plain()),
     {"class_name": "L1L2", "config": {"l1": None, "l2": 1}},
-    {"class_name": "L2", "config": {"l2": -1}},
-    {"class_name": "L2", "config": {"l2": "a"}},
     {"class_name": "L2", "config": {"l2": float("inf")}},
-    {"class_name": "L2", "config": {"l1": 1}},
     {"class_name": "Nope", "config": {}},
 ]
 CONSTRAINTS: list[Any] = [
-    *(None, "non_neg", "NonNeg", "max_norm", "MaxNorm", "unit_norm", "UnitNorm", "min_max_norm"),
-    *("MinMaxNorm", "Constraint", "nonneg", "nope", "", 3, True, [], constant, Plain()),
+    *("Constraint", constant, Plain()),
     {"class_name": "MaxNorm", "config": {"max_value": 3, "axis": [0, 1, 2]}},
     {"class_name": "MinMaxNorm", "config": {"rate": 0.5}},
 ]
+# What is no row of the variations, all of which are compared with Keras in tests/conformance.
 TABLE: dict[str, list[Any]] = {
     "filters": SCALARS,
     "groups": SCALARS,
     "kernel_size": PAIRS,
     "strides": PAIRS,
     "dilation_rate": PAIRS,
-    "padding": [
-        *(
-            "valid",
-            "same",
-            "VALID",
-            "Same",
-            "sAmE",
-            np.str_("same"),
-            "causal",
-            "full",
-            "",
-            " same",
-            "1",
-        ),
-        *(b"same", None, 0, 1, True, 1.0, {"same"}, (1, 1), [1, 1], ((1, 1), (1, 1)), ["valid"]),
+    "activation": [
+        *("linear", "threshold", len, constant, {"class_name": "relu"}),
+        {**FUNCTION, "config": "gelu", "registered_name": "gelu"},
+        {**FUNCTION, "config": "no", "registered_name": "no"},
     ],
-    "data_format": [
-        *(None, "channels_last", "Channels_Last", np.str_("channels_last"), "CHANNELS_FIRST"),
-        *("channels_first", "NHWC", "", "any", "channels_last ", 0, True, b"channels_last"),
-    ],
-    "activation": ACTIVATIONS,
-    "use_bias": [True, False, None, 0, 1, 2, "no", "", []],
     "kernel_initializer": INITIALIZERS,
     "bias_initializer": INITIALIZERS,
     "kernel_regularizer": REGULARIZERS,
@@ -196,63 +98,24 @@ TABLE: dict[str, list[Any]] = {
     "activity_regularizer": REGULARIZERS,
     "kernel_constraint": CONSTRAINTS,
     "bias_constraint": CONSTRAINTS,
-    "name": ["conv", "", "a b", "ünï", "a/b", 3, True, ("a",)],
-    "trainable": [True, False, None, 0, 1, "x", np.True_],
-    "autocast": [True, False, None, 1, "x"],
     "dtype": [
-        *(None, "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"),
-        *(
-            np.float16,
-            np.float32,
-            np.dtype("float64"),
-            np.dtype(ml_dtypes.bfloat16),
-            float,
-            int,
-            bool,
-        ),
-        *(ml_dtypes.bfloat16, "int32", "bool", "uint8", "complex64", "string", "int", str),
-        *("half", "double", "float", "", "nope", "FLOAT32", "mixed_float64", "uint4"),
-        *("int8", "float8_e4m3fn", 3, 1.5, [], {}, {"a": 1}, object(), np.dtype("float128")),
-        {"class_name": "DTypePolicy", "config": {"name": "mixed_bfloat16"}},
+        *(None, np.float32, np.dtype(ml_dtypes.bfloat16), ml_dtypes.bfloat16, int, bool, str),
+        *("uint8", "int", "float", "nope", "uint4", 1.5, object(), np.dtype("float128")),
     ],
-    "input_shape": [(8, 8, 4), [8, 8, 4], (None, None, 4), (8, 8), 4, None, "x"],
-    "input_dim": [4, None],
-    "lora_rank": [None, 2, 0, 10],
-    "lora_alpha": [None, 4],
-    **{
-        name: [1]
-        for name in (
-            "batch_input_shape",
-            "batch_shape",
-            "weights",
-            "rank",
-            "foo",
-            "data_type",
-            "bias",
-        )
-    },
+    "foo": [1],
 }
 CASES: list[dict[str, Any]] = [
     *({name: value} for name, values in TABLE.items() for value in values),
     *({"strides": s, "dilation_rate": d} for s in (1, 2, (1, 2), (2, 1)) for d in (1, 2, (1, 2))),
     *({"filters": 6, "groups": groups} for groups in (1, 2, 3, 4, 6, 12)),
-    {"lora_rank": 2, "lora_alpha": 3},
     {"input_shape": (4, 4, 1), "input_dim": 3},
     # Several bad arguments at once: the first check decides what is raised.
-    {"padding": None, "kernel_size": 0},
     {"padding": None, "filters": 0},
     {"data_format": "x", "padding": None},
     {"activation": {"class_name": "relu", "config": {}}, "filters": 0},
     {"kernel_initializer": "constant", "activation": "nope"},
     {"foo": 1, "trainable": 1, "filters": "4"},
-    {"groups": None, "filters": 0},
 ]
-# A generator is used up by the first layer, so each layer gets its own.
-MAKERS: list[Callable[[], dict[str, Any]]] = [
-    lambda: {"kernel_size": (size for size in (3, 2))},
-    lambda: {"strides": iter([2, 1])},
-]
-
 ATTRIBUTES = (
     *("filters", "groups", "kernel_size", "strides", "dilation_rate", "padding", "data_format"),
     *("use_bias", "trainable", "autocast", "dtype", "compute_dtype", "variable_dtype", "built"),
@@ -281,11 +144,6 @@ def identifier(kwargs: dict[str, Any]) -> str:
 def test_a_value_is_normalised_or_refused_as_in_keras(keras: Any, kwargs: dict[str, Any]) -> None:
     expected = described(keras.layers.Conv2D, kwargs)
     assert described(Conv2D, kwargs) == expected
-
-
-@pytest.mark.parametrize("make", MAKERS)
-def test_an_iterator_is_taken_as_in_keras(keras: Any, make: Callable[[], dict[str, Any]]) -> None:
-    assert described(Conv2D, make()) == described(keras.layers.Conv2D, make())
 
 
 REFUSALS: list[dict[str, Any]] = [
