@@ -23,6 +23,7 @@ from conformance.sums import kept_sums
 DIAGNOSED_CASES, CASES_FOR_PAIRS = 5, 16  # that a name is held against, the smallest beside them
 ENOUGH_FOR_AN_AXIS = 3  # failing trials
 ENOUGH_REFUSED = 3  # trials
+RAISES = "raises "  # how the cause of what raises begins
 MOST_IN_PAIRS = 8  # faults
 Foretold = Literal["correct", "wrong", "nothing"]
 T = TypeVar("T")

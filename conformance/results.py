@@ -22,6 +22,9 @@ SCHEMA = 1
 KERAS = "keras-tensorflow"  # real Keras, which confirms the reference
 
 
+Doubt = Literal["", "chance", "time"]  # why something was not shown again
+
+
 class Status(StrEnum):
     """The verdict of a check on a case."""
 
@@ -161,7 +164,7 @@ class Finding:
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
-    doubt: Literal["", "chance", "time"] = ""
+    doubt: Doubt = ""
     larger_case: str = ""
     larger: Evidence | None = None
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from conformance.campaign.ending import ENDING
-from conformance.campaign.explaining import RAISES, Explainer, first_failure
+from conformance.campaign.explaining import Explainer
+from conformance.campaign.naming import Naming
+from conformance.campaign.questions import Questions
+from conformance.campaign.showing import Showing, first_failure
 from conformance.campaign.trying import Team
 from conformance.capabilities import HALF_SUMS
 from conformance.case import parse_sequence
@@ -24,6 +27,7 @@ from conformance.causes import (
 )
 from conformance.checks import CHECKS
 from conformance.checks.values import BEYOND, bounded_values, exact_values
+from conformance.diagnosis import RAISES
 from conformance.expectations import Expectation
 from conformance.faults import explanation, is_of_earlier_calls
 from conformance.journals.tally import PROBE_CHECK, Failures, Tally, size_of
@@ -68,7 +72,9 @@ def findings(
     groups = _groups(tally)
     # What calls leave behind in one process shows in what comes after it.
     shared = not any(CHECKS[first_failure(g).outcome.check].compares_calls for g in groups)
-    explainer = Explainer(tally, team, confirming, checks, shared, was_left=team is None)
+    questions = Questions(tally, team, checks)
+    showing, naming = Showing(questions, confirming, shared), Naming(questions)
+    explainer = Explainer(questions, showing, naming, was_left=team is None)
     outcomes = [first_failure(group).outcome for group in groups]
     order = sorted(range(len(groups)), key=lambda number: rank(outcomes[number]))
     shrinks = [o.status in ATTEMPTS and o.check != PROBE_CHECK for o in outcomes]
@@ -84,7 +90,7 @@ def findings(
             with ENDING.may_leave():
                 return explainer.finding(group, attempts)
         except KeyboardInterrupt:
-            explainer.team, explainer.was_left = None, True
+            explainer.leave()
             return explainer.finding(group, 0)
 
     each: dict[int, Finding] = {}
@@ -92,19 +98,19 @@ def findings(
     for number in order:
         progress(len(each) + 1, len(groups))
         each[number] = explain(number)
-        borrowed += [number] if explainer.was_shared and explainer.shared else []
-    for number in borrowed if not explainer.shared else []:
-        if explainer.team is not None:  # what calls leave behind may have shown these, too
+        borrowed += [number] if showing.was_shared and showing.shared else []
+    for number in borrowed if not showing.shared else []:
+        if questions.team is not None:  # what calls leave behind may have shown these, too
             each[number] = explain(number)
     found = [each[number] for number in range(len(groups))]
     try:
         with ENDING.may_leave():
-            found = _agreed(found, groups, explainer)
+            found = _agreed(found, groups, naming)
     except KeyboardInterrupt:
-        explainer.team = None
+        explainer.leave()
     expectations = () if team is None else team.expectations
     told = _with_causes(found, groups, tally, expectations)
-    causes = [replace(cause, narrower=explainer.is_narrower(cause)) for cause in told.causes]
+    causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
     refuted = {n for c in causes if c.narrower and c.count < ENOUGH_FOR_PART for n in c.findings}
     if refuted:
         found = [
@@ -112,8 +118,8 @@ def findings(
             for n, finding in enumerate(told.findings)
         ]
         told = Found(found, made_of([cause.findings for cause in causes], found))
-        causes = [replace(cause, narrower=explainer.is_narrower(cause)) for cause in told.causes]
-    return Found(told.findings, causes, interrupted=explainer.team is not team)
+        causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
+    return Found(told.findings, causes, interrupted=questions.team is not team)
 
 
 def _groups(tally: Tally) -> list[Failures]:
@@ -136,9 +142,7 @@ def _groups(tally: Tally) -> list[Failures]:
     return sorted(groups, key=lambda group: first_failure(group).place)
 
 
-def _agreed(
-    found: Sequence[Finding], groups: Sequence[Failures], explainer: Explainer
-) -> list[Finding]:
+def _agreed(found: Sequence[Finding], groups: Sequence[Failures], naming: Naming) -> list[Finding]:
     """The findings, those of one fault named alike.
 
     Few cases may be explained by several faults. Where one of those that explain most others
@@ -150,14 +154,14 @@ def _agreed(
             names[finding.diagnosis] += finding.count
     agreed = []
     for finding, group in zip(found, groups, strict=True):
-        doubtful = explainer.team is None or finding.doubt
+        doubtful = naming.questions.team is None or finding.doubt
         common = [] if doubtful else [name for name, _ in names.most_common(MOST_NAMES)]
         own = finding.diagnosis
         better = tuple(common[: common.index(own)] if own in common else common)
         cases = parse_sequence(finding.minimal_case)
-        name = better and explainer.diagnosis(cases, group, first_failure(group).outcome, better)
+        name = better and naming.diagnosis(cases, group, first_failure(group).outcome, better)
         if not name and finding.cause.startswith(RAISES):
-            name = explainer.raises_of(group, better)
+            name = naming.raises_of(group, better)
         if name:
             finding = replace(finding, diagnosis=name, explanation=explanation(name))
         agreed.append(finding)
@@ -170,7 +174,8 @@ def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:
     The smallest case of one is the smallest of its smallest cases.
     """
     groups = _groups(tally)
-    unshrunk = Explainer(tally, None, None, ())
+    questions = Questions(tally, None, ())
+    unshrunk = Explainer(questions, Showing(questions, None), Naming(questions))
     found = []
     for group in groups:
         first = unshrunk.finding(group, 0)

@@ -16,11 +16,18 @@ _SMALL = {"batch": 1, "output_h": 5, "output_w": 5, "kernel_h": 2, "kernel_w": 2
 def following(known: Example, case: Case) -> list[Example]:
     """`case` after calls that differ from it in what those of `known` differ in from its last.
 
-    Where the life of a layer is asked for, they are plain calls, or else lives like it.
+    Where the life of a layer is asked for, they are plain calls, or else lives like it. Where what
+    is varied on it is one of the differences, they differ by one and by two: one of these may be
+    the value that it is varied to.
     """
     *before, last = known
     bases = (replace(case, but=None), case) if case.asks == "life" else (case,)
-    found = ((*(_apart(one, last, base) for one in before), case) for base in bases)
+    steps = (1, 2) if (case.but or "").partition(".")[0] in differing(known) else (1,)
+    found = (
+        (*(_apart(one, last, base, step) for one in before), case)
+        for base in bases
+        for step in steps
+    )
     return list(dict.fromkeys(found))
 
 
@@ -45,10 +52,12 @@ def nearer(known: Example) -> list[Example]:
     return [one for one in dict.fromkeys(found) if one[0] != last]
 
 
-def _apart(one: Case, last: Case, base: Case) -> Case:
-    """A case that differs from `base` as `one` does from `last`."""
+def _apart(one: Case, last: Case, base: Case, step: int) -> Case:
+    """A case that differs from `base` as `one` does from `last`; numbers differ by `step`."""
     there, here, own = parts(one), parts(last), parts(base)
-    changes = {name: _beyond(own[name], there[name], here[name]) for name in differing((one, last))}
+    changes = {
+        name: _beyond(own[name], there[name], here[name], step) for name in differing((one, last))
+    }
     if "seed" in changes:
         changes["seed"] = base.seed + 1
         if last.weights is None:  # they come with the seed
@@ -56,15 +65,15 @@ def _apart(one: Case, last: Case, base: Case) -> Case:
     return _valid(base, changes)
 
 
-def _beyond(own: Any, there: Any, here: Any) -> Any:
-    """What differs from `own` as `there` does from `here`; a number by one, lest nothing fits."""
+def _beyond(own: Any, there: Any, here: Any, step: int) -> Any:
+    """What differs from `own` as `there` does from `here`; numbers by little, so that all fits."""
     if isinstance(own, tuple):
         return tuple(
-            value if other == this else _beyond(value, other, this)
+            value if other == this else _beyond(value, other, this, step)
             for value, other, this in zip(own, there, here, strict=True)
         )
     if isinstance(own, int) and isinstance(there, int) and not isinstance(own, bool):
-        return own + 1 if there > here or own <= 1 else own - 1
+        return own + step if there > here or own <= step else own - step
     return there if there != own else here
 
 

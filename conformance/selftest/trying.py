@@ -16,6 +16,7 @@ from conformance.checks.shapes import output_shape
 from conformance.diagnosis import (
     CASES_FOR_PAIRS,
     DIAGNOSED_CASES,
+    RAISES,
     diagnose,
     diagnose_refusal,
     spread,
@@ -29,7 +30,6 @@ from conformance.sequences import diagnose_calls, to_be_tried
 from conformance.targets import wrap
 
 MADE_LIKE = 12  # cases that a number of one that raises is tried in
-RAISES = "raises "  # how the cause of what raises begins
 FURTHER = 60  # configurations after the first that fails, to name a cause from
 ENOUGH = 20  # failing cases
 

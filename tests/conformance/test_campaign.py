@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conformance.campaign import explaining, findings, run
+from conformance.campaign import explaining, findings, run, showing
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.capabilities import HALF_SUMS
 from conformance.case import Case, parse_sequence
@@ -185,7 +185,7 @@ def test_a_plan_that_is_kept_too_long_is_one_cause(
     started: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ):
     """Whichever check it shows in; what fails on its own is another one."""
-    monkeypatch.setattr(explaining, "FRESH_ATTEMPTS", 4)
+    monkeypatch.setattr(showing, "FRESH_ATTEMPTS", 4)
     checks = ("exact_values", "shapes_agree", "failure_leaves_no_trace", "refusals")
     result = measured("KeepsItsPlan", examples=60, checks=checks)
     kept, alone = result.causes

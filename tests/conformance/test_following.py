@@ -69,6 +69,13 @@ def test_the_life_of_a_layer_follows_a_plain_call_or_else_a_life():
     ]
 
 
+def test_a_varied_argument_may_have_the_value_of_a_call_that_differs_by_one():
+    case = "in1x9x9x4-f2-k3-but.dilation_rate.uneven-integers.9"  # (2, 1)
+    found = following(parse_sequence(DILATION), Case.parse(case))
+    earlier = [format_sequence(example[:-1]) for example in found[:2]]
+    assert earlier == ["in1x9x9x4-f2-k3-d2x1-integers.9", "in1x9x9x4-f2-k3-d3x1-integers.9"]
+
+
 def test_the_plainest_sequence_comes_first_and_differs_in_the_same():
     known = parse_sequence(
         "in2x9x9x6-f4-k3x2-s2-d2-same-a.relu-float16-normal.4"
