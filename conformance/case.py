@@ -85,7 +85,7 @@ class Case:
     weights: int | None = None
     data: str = "integers"
     seed: int = 0
-    # What is computed once; cases that differ in weights, data and seed alone may share it.
+    # What is computed once, shared by cases that differ only in weights, data and seed.
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -298,7 +298,7 @@ def _refuse_huge(case: Case, text: str) -> None:
 
 @lru_cache(maxsize=10_000)
 def _token(token: str) -> tuple[str, Any] | None:
-    """Field and value of a token; the input first, of which most differ."""
+    """Field and value of a token."""
     for axis in AXES:
         match = _TOKENS[axis.field].fullmatch(token)
         if match:

@@ -1,8 +1,8 @@
 """Findings that have one cause: what a person is told, and the order in which it is told.
 
 Findings of one implementation belong together if one fault explains them, if they fail only after
-calls that differ in the same from their own, if one condition tells where they fail, or if they
-fail on the same of the cases on which both of their checks were made.
+calls that differ from their own in the same arguments, if one condition tells where they fail, or
+if they fail on the same of the cases on which both of their checks were made.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ SHAPES = ("compute_output_shape", "output_shape", "output_dtype")
 VALUES = ("exact_values", "bounded_values", "special_values", "function_values", "gradient_values")
 # What comes of what stands before it.
 STATES = ("unchanged_inputs", "own_memory", "repeated_call", "batch_independence")
-# Whose values tell what of an earlier call shows.
-_NAMED = ("output_shape", *VALUES[:3], *STATES[1:])
+# Whose failures can be named by what an earlier call has left.
+_NAMED = (
+    *("output_shape", "exact_values", "bounded_values", "special_values"),
+    *("own_memory", "repeated_call", "batch_independence"),
+)
 # Of values that few people pass, and of how they are refused.
 _ODD = ("refusals", "stages_agree", "refused_on_purpose", "documented_values")
 _AT_USE = re.compile(r"(a call|a first call|build|set_weights) ")
@@ -232,9 +235,9 @@ def _belongs(
 
 
 def _after_alike(one: Finding, group: Sequence[Finding]) -> bool:
-    """Whether it fails only after a call that differs in the same from its own as those do.
+    """Whether it fails only after a call that differs from its own in what theirs differ in.
 
-    What could be named has the same name, or no more than they; nothing of it was seen only once.
+    Those that can be named have the same name, or none has one. All were shown again.
     """
     if not all(f.takes_earlier_calls and not f.doubt for f in (one, *group)):
         return False
@@ -244,7 +247,7 @@ def _after_alike(one: Finding, group: Sequence[Finding]) -> bool:
         ways = {differing(parse_sequence(f.minimal_case)) for f in (one, *group)}
     except CaseError:  # a file from elsewhere
         return False
-    return len(ways) == 1
+    return len(ways) == 1 and frozenset() not in ways
 
 
 def _same_condition(one: Finding, other: Finding) -> bool:

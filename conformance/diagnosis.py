@@ -21,6 +21,7 @@ from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
 
 DIAGNOSED_CASES, CASES_FOR_PAIRS = 5, 16  # that a name is held against, the smallest beside them
+OTHER_CASES = 40  # which pass, or only raise, that a name is held against
 ENOUGH_FOR_AN_AXIS = 3  # failing trials
 ENOUGH_REFUSED = 3  # trials
 RAISES = "raises "  # how the cause of what raises begins
@@ -71,7 +72,7 @@ def diagnose(
 def diagnose_refusal(raised: Sequence[Trial], passed: Sequence[Trial]) -> str | None:
     """Name of the known refusal of all that `raised` and of nothing that `passed`, None if none is.
 
-    No answers are needed. Some that passed should be as near to what raised as can be.
+    No answers are needed. Some of those that passed should be close to those that raised.
     """
     if len(raised) < ENOUGH_REFUSED or not passed:
         return None

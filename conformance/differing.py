@@ -13,7 +13,7 @@ _PAIRS = ("kernel_size", "strides", "dilation_rate")
 
 
 def parts(case: Case) -> dict[str, Any]:
-    """What a call is made of: sizes, arguments, and what its values are drawn from."""
+    """What a call is made of: sizes, arguments, memory, and what its values are drawn from."""
     g = case.geometry
     return {
         **dict(zip(_SIZES, (g.batch, *g.size, g.channels), strict=True)),
@@ -22,6 +22,9 @@ def parts(case: Case) -> dict[str, Any]:
         "activation": case.activation or "linear",
         "use_bias": case.has_bias,
         "dtype": case.dtype or "float32",
+        "view": case.view,
+        "kernel_view": case.kernel_view,
+        "bias_view": case.bias_view,
         "weights": case.weights,
         "data": case.data,
         "seed": case.seed,
@@ -29,9 +32,13 @@ def parts(case: Case) -> dict[str, Any]:
 
 
 def differing(cases: tuple[Case, ...]) -> frozenset[str]:
-    """The parts in which the last of `cases` differs from any before it."""
+    """The parts in which the last of `cases` differs from any before it.
+
+    Other weights that come with another seed are no difference of their own.
+    """
     *before, last = map(parts, cases)
-    return frozenset(name for one in before for name in last if one[name] != last[name])
+    found = {name for one in before for name in last if one[name] != last[name]}
+    return frozenset(found - {"weights"} if "seed" in found else found)
 
 
 def with_parts(case: Case, changes: Mapping[str, Any]) -> Case:

@@ -13,17 +13,15 @@ from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
 from conformance.checks.values import bounded_values, exact_values
 from conformance.condition import greatest, parse
-from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, RAISES, spread
+from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, OTHER_CASES, RAISES, spread
 from conformance.faults import is_of_earlier_calls
 from conformance.journals.outcomes import Outcome
 from conformance.journals.tally import Failures, kind_of, size_of
 from conformance.plan import Example
-from conformance.plan.beside import beside, with_one_of
+from conformance.plan.beside import MADE_LIKE, near
 from conformance.results import Cause, Status
 from conformance.sequences import to_be_tried
 
-OTHER_CASES = 40  # which pass, that a name is held against
-MADE_LIKE = 12  # of them that a number of one that raises is tried in
 FEW_PROCESSES = 3  # that are asked first what depends on earlier calls
 ALIKE_PROCESSES = 2  # that are asked it where the calls are like those of an earlier finding
 
@@ -77,9 +75,12 @@ class Naming:
             (c for c, checks in self.questions.tally.passed if like.check in checks), key=size_of
         )
         passing = list(spread(passing, OTHER_CASES))
-        asked = (*beside(least), *with_one_of(least, spread(passing, MADE_LIKE)))
-        near = tuple(case for case in dict.fromkeys(asked) if may_ask(case))
-        found = list(zip(near, self.questions.outcomes(near, like.check), strict=True))
+        asked = tuple(filter(may_ask, near(least, spread(passing, MADE_LIKE))))
+        found = []
+        for case, outcome in zip(asked, self.questions.outcomes(asked, like.check), strict=True):
+            if self.questions.budget.over:
+                return None
+            found.append((case, outcome))
         raised = [least, *spread([f.case for f in group.sample], OTHER_CASES)]
         raised += [c for c, o in found if o is not None and kind_of(o) == kind_of(like)]
         passed = [c for c, o in found if o is not None and o.status is Status.PASSED]
@@ -135,7 +136,7 @@ class Naming:
 
     def raises_of(self, group: Failures, names: Sequence[str]) -> str | None:
         """The one of `names` whose fault leaves no result wherever `group` raises."""
-        if self.questions.budget.over:
+        if not names or self.questions.team is None or self.questions.budget.over:
             return None
         some = spread([f.case for f in group.sample], DIAGNOSED_CASES)
         given = {name: self.questions.worker.foretold(name, some) for name in names}

@@ -63,6 +63,7 @@ class Showing:
         shared: whether a process that has shown others is fresh enough.
         was_shared: whether the last failure was shown by one that had.
         takes: sequences that fail in a fresh process, and of which the last case alone does not.
+        seconds_for_known: that are left for trying what follows known sequences.
         seconds_for_earlier: that are left for what does not fail alone in a fresh process.
     """
 
@@ -71,6 +72,7 @@ class Showing:
     shared: bool = True
     was_shared: bool = False
     takes: list[Example] = field(default_factory=list)
+    seconds_for_known: float = 90.0
     seconds_for_earlier: float = 90.0
 
     def again(self, group: Failures, attempts: int) -> Again:
@@ -78,7 +80,9 @@ class Showing:
         assert group.least is not None
         like, shown = first_failure(group).outcome, group.least.outcome
         cases: Example = (group.least.case,)
-        known = self._after_known(group) if self.takes else None
+        began = time.monotonic()
+        known = self._after_known(group, began + self.seconds_for_known) if self.takes else None
+        self.seconds_for_known -= time.monotonic() - began
         if known is not None:
             return Again(*known, is_alike=True)
         shrunk = smallest(
@@ -189,11 +193,11 @@ class Showing:
         return None if any(before) else last
 
     def _keep(self, cases: Example) -> None:
-        """Keep a sequence that has failed, unless another one shows as much."""
-        if len(cases) > 1 and differing(cases) not in map(differing, self.takes):
+        """Keep a sequence that has failed, unless its calls are equal or one shows as much."""
+        if len(cases) > 1 and differing(cases) not in [frozenset(), *map(differing, self.takes)]:
             self.takes.append(cases)
 
-    def _after_known(self, group: Failures) -> tuple[Example, Outcome] | None:
+    def _after_known(self, group: Failures, until: float) -> tuple[Example, Outcome] | None:
         """A failure of `group` after calls that differ from it as in a known sequence.
 
         None if it fails without them, or does not fail after them.
@@ -201,13 +205,11 @@ class Showing:
         assert group.least is not None
         for failure in (group.least, first_failure(group)):
             last, like = failure.case, failure.outcome
-            if (
-                self.questions.budget.over
-                or like.foreign_memory
-                or not self._passes_alone(last, like)
-            ):
+            if self.questions.budget.over or time.monotonic() >= until or like.foreign_memory:
                 return None
-            shown = self._after_one(last, like)
+            if not self._passes_alone(last, like):
+                return None
+            shown = self._after_one(last, like, until)
             if shown is not None or failure is group.first:
                 return shown
         return None
@@ -215,22 +217,26 @@ class Showing:
     def _passes_alone(self, case: Case, like: Outcome) -> bool:
         """Whether a case passes in the process that has shown others, or else in a fresh one.
 
-        The former was never asked what a finding takes before its own case.
+        The former has run only the last cases of other findings.
         """
         worker = self.confirming if like.status is Status.FAILED else None
         if worker is not None and self.questions.matches(worker, (case,), like)[-1] is None:
             return True
         return self._fails_afresh((case,), like) is None
 
-    def _after_one(self, last: Case, like: Outcome) -> tuple[Example, Outcome] | None:
-        """`last` after calls that differ from it as in one of the known sequences; None if fine."""
+    def _after_one(self, last: Case, like: Outcome, until: float) -> tuple[Example, Outcome] | None:
+        """`last` after calls that differ from it as in one of the known sequences.
+
+        None if it passes after them, or fails once and not again.
+        """
         may_ask = self.questions.asked.may_ask
         for example in (e for known in self.takes[:MOST_KNOWN] for e in following(known, last)):
-            if not all(map(may_ask, example)) or self.questions.budget.over:
+            if self.questions.budget.over or time.monotonic() >= until:
+                return None
+            if not all(map(may_ask, example)) or self._fails_afresh(example, like) is None:
                 continue
             shown = self._fails_afresh(example, like)
-            if shown is not None:
-                return example, shown
+            return None if shown is None else (example, shown)
         return None
 
     def _after_others(self, group: Failures, until: float) -> tuple[Example, Outcome | None] | None:

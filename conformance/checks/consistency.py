@@ -267,7 +267,7 @@ def stages_agree(trial: Trial) -> None:
 
 
 def _judged_later(trial: Trial) -> list[Stage]:
-    """The stages that have nothing left to find out of what is varied."""
+    """The stages at which the varied value may no longer be refused."""
     variation, wanted = variation_of(trial), trial.wanted_life
     if variation.stage is Stage.THEN:
         return [Stage.CALL]

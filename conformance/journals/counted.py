@@ -1,7 +1,7 @@
 """How many cases there were of each class, and what they have met.
 
 Cases that differ in their seeds alone are counted together. What they are is looked up once for
-all of them, as soon as so many kinds of them wait as are held at once.
+all of them, once `AT_ONCE` kinds are waiting.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STARTS = np.cumsum([0, *map(len, CLASSES.values())])[:-1]  # of each kind in `_
 
 
 class Counted:
-    """Cases by what they are and their status; it does not grow with their number."""
+    """Cases by what they are and their status; beyond `AT_ONCE` kinds it does not grow."""
 
     def __init__(self) -> None:
         self._cases: list[Case] = []  # one of each kind that waits

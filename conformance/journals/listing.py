@@ -107,7 +107,7 @@ def _rows(folder: Path, names: Mapping[str, str]) -> Iterator[Listed]:
 
 
 def _kept(rows: Iterable[Listed], most: int) -> tuple[list[Listed], int]:
-    """At most so many of them, of how many; no more than that are held."""
+    """The `most` worst rows, and how many there were; no more are held at once."""
 
     def order(numbered: tuple[Listed, int]) -> tuple[int, int, int]:
         row, number = numbered

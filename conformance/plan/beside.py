@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from conformance.case import Case
 from conformance.differing import parts, with_parts
-from conformance.plan.shrinking import FIELDS, NUMBERS, number_of, with_numbers
+from conformance.plan.shrinking import FIELDS, LEAST, NUMBERS, number_of, with_numbers
 
-_LEAST = {"batch": 0, "rest_h": 0, "rest_w": 0}
+MADE_LIKE = 12  # passing cases that are tried with one number of the failing one
+_LEAST = LEAST | {"batch": 0}
 _STEPS = ((1, -1), (1, 1), (1, 2), (2, 0))  # a factor, and what is added
 
 
-_OF_NUMBERS = (
+_NUMBERED = (
     "batch", "channels", "filters", "kernel_size", "strides", "dilation_rate", "groups",
 )  # fmt: skip
 
@@ -36,8 +37,15 @@ def beside(case: Case) -> list[Case]:
     return [one for one in dict.fromkeys(found) if one != case]
 
 
-def with_one_of(case: Case, others: Iterable[Case]) -> list[Case]:
-    """Each of `others` with one of the numbers of `case`; some may be no valid ones."""
+def near(case: Case, passing: Iterable[Case]) -> list[Case]:
+    """What is `beside` a case, and `passing` ones with one of its numbers, where that is valid."""
     own = parts(case)
-    found = (with_parts(one, {name: own[name]}) for one in others for name in _OF_NUMBERS)
-    return list(dict.fromkeys(found))
+    found = (with_parts(one, {name: own[name]}) for one in passing for name in _NUMBERED)
+    return list(dict.fromkeys([*beside(case), *filter(_is_valid, found)]))
+
+
+def _is_valid(case: Case) -> bool:
+    try:
+        return bool(case.geometry)
+    except ValueError:
+        return False

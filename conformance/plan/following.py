@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from conformance.case import Case
+from conformance.case import Case, CaseError
 from conformance.differing import differing, parts, with_parts
 from conformance.plan.rows import Example
 from conformance.plan.shrinking import FIELDS, number_of, plain, with_numbers
@@ -16,19 +16,29 @@ _SMALL = {"batch": 1, "output_h": 5, "output_w": 5, "kernel_h": 2, "kernel_w": 2
 def following(known: Example, case: Case) -> list[Example]:
     """`case` after calls that differ from it in what those of `known` differ in from its last.
 
-    Where the life of a layer is asked for, they are plain calls, or else lives like it. Where what
-    is varied on it is one of the differences, they differ by one and by two: one of these may be
-    the value that it is varied to.
+    The calls are plain ones, or else lives like that of a layer that is asked for. Where what is
+    varied on it is one of the differences, numbers are changed by one and by two, because one of
+    them may equal the varied value. There may be no such calls.
     """
     *before, last = known
-    bases = (replace(case, but=None), case) if case.asks == "life" else (case,)
+    bases = (replace(case, but=None), case) if case.asks == "life" else (replace(case, but=None),)
     steps = (1, 2) if (case.but or "").partition(".")[0] in differing(known) else (1,)
     found = (
-        (*(_apart(one, last, base, step) for one in before), case)
+        (*(_shifted(one, last, base, step) for one in before), case)
         for base in bases
         for step in steps
     )
-    return list(dict.fromkeys(found))
+    return [one for one in dict.fromkeys(found) if _is_like(one, known)]
+
+
+def _is_like(example: Example, known: Example) -> bool:
+    """Whether its calls can be written, and differ as those of `known` do."""
+    if example[-1] in example[:-1] or differing(example) != differing(known):
+        return False
+    try:
+        return all(Case.parse(str(one)) for one in example)
+    except CaseError:
+        return False
 
 
 def plainer(known: Example) -> list[Example]:
@@ -36,7 +46,9 @@ def plainer(known: Example) -> list[Example]:
     last = known[-1]
     if last.asks != "values":
         return []
-    found = [following(known, one)[0] for one in (plain(_small(last)), _small(last))]
+    found = [
+        one for small in (plain(_small(last)), _small(last)) for one in following(known, small)
+    ]
     return [one for one in dict.fromkeys(found) if one != known]
 
 
@@ -52,7 +64,7 @@ def nearer(known: Example) -> list[Example]:
     return [one for one in dict.fromkeys(found) if one[0] != last]
 
 
-def _apart(one: Case, last: Case, base: Case, step: int) -> Case:
+def _shifted(one: Case, last: Case, base: Case, step: int) -> Case:
     """A case that differs from `base` as `one` does from `last`; numbers differ by `step`."""
     there, here, own = parts(one), parts(last), parts(base)
     changes = {
@@ -81,13 +93,14 @@ def _valid(case: Case, changes: dict[str, object]) -> Case:
     """`case` with `changes`; where the kernel would not fit, its input is as large as need be."""
     changed = with_parts(case, changes)
     try:
-        return changed if changed.geometry else case
+        changed.geometry  # noqa: B018 - computed for its refusals
     except ValueError:
         kept = {name: v for name, v in changes.items() if name not in _OF_NUMBERS}
         numbers = {name: number_of(case, name) for name in FIELDS}
         for name, value in changes.items():
             numbers |= _numbers_of(name, value)
         return with_numbers(with_parts(case, kept), numbers)
+    return changed
 
 
 _STEMS = {"kernel_size": "kernel", "strides": "strides", "dilation_rate": "dilation"}

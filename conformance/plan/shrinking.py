@@ -138,7 +138,7 @@ class _Shrinking:
         """Every number down to the least that still fails, equal ones together first."""
         for names in NUMBERS:
             current = max(number_of(case, name) for case in self.best for name in names)
-            least = _LEAST.get(names[0], 1)
+            least = LEAST.get(names[0], 1)
             if current <= least or self._change(_sized(names, least)):
                 continue
             low, high = least, current
@@ -208,7 +208,7 @@ FIELDS = (
     "batch", "output_h", "output_w", "groups", "depth", "filters_of_group", "kernel_h", "kernel_w",
     "strides_h", "strides_w", "dilation_h", "dilation_w", "rest_h", "rest_w",
 )  # fmt: skip
-_LEAST = {"rest_h": 0, "rest_w": 0}
+LEAST = {"rest_h": 0, "rest_w": 0}
 NUMBERS: tuple[tuple[str, ...], ...] = (
     ("batch",),
     ("output_h", "output_w"), ("output_h",), ("output_w",),

@@ -43,6 +43,7 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # before a crash, too
     faulthandler.enable()
     _adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop

@@ -76,7 +76,8 @@ def _heading(shown: Shown, info: Info) -> str:
     promise = (
         "# It was not reproduced in a fresh process, so this may end with exit code 0."
         if shown.doubtful
-        else "# Exit code 1 as long as it fails, 0 once it is fixed, 125 if it cannot be imported."
+        else "# Exit code 1 as long as it fails, 0 once it is fixed"
+        + (", 125 if it cannot be imported." if info.reproducer.imports else ".")
     )
     return "\n".join([*lines, promise, ""])
 

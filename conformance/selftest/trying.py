@@ -16,6 +16,7 @@ from conformance.checks.shapes import output_shape
 from conformance.diagnosis import (
     CASES_FOR_PAIRS,
     DIAGNOSED_CASES,
+    OTHER_CASES,
     RAISES,
     diagnose,
     diagnose_refusal,
@@ -23,13 +24,12 @@ from conformance.diagnosis import (
 )
 from conformance.observing.observe import observe
 from conformance.plan import Asked, Example, plan
-from conformance.plan.beside import beside, with_one_of
+from conformance.plan.beside import MADE_LIKE, near
 from conformance.plan.shrinking import fewest
-from conformance.results import BAD
+from conformance.results import BAD, Status
 from conformance.sequences import diagnose_calls, to_be_tried
 from conformance.targets import wrap
 
-MADE_LIKE = 12  # cases that a number of one that raises is tried in
 FURTHER = 60  # configurations after the first that fails, to name a cause from
 ENOUGH = 20  # failing cases
 
@@ -156,21 +156,26 @@ def _refusal(
     target: Any, failing: Sequence[Case], passing: Sequence[Case], like: Judgement
 ) -> str | None:
     """By what raises and what passes, near the smallest case of all that fail too."""
-    passing = sorted((case for case in passing if case.but is None), key=_size)
-    asked = [*beside(failing[0]), *with_one_of(failing[0], spread(passing, MADE_LIKE))]
-    near = list(filter(Asked().may_ask, dict.fromkeys(asked)))
-    raises = [_is_among(like, _failures(case, target)) for case in near]
-    raised = [*failing, *(case for case, does in zip(near, raises, strict=True) if does)]
-    passed = [case for case in near if next(_failures(case, target), None) is None]
     info = wrap("tried", target).info()
+    plain = sorted((case for case in passing if case.asks == "values"), key=_size)
+    passing = list(spread(plain, OTHER_CASES))
+    asked = near(failing[0], spread(passing, MADE_LIKE))
+    found = [(case, judged(case, target)) for case in filter(Asked.of(info).may_ask, asked)]
+    raised = [failing[0], *spread(failing, OTHER_CASES)]
+    raised += [case for case, judgements in found if _is_among(like, judgements)]
+    passed = [
+        case
+        for case, judgements in found
+        if any(one.check == like.check and one.status is Status.PASSED for one in judgements)
+    ]
     some, others = (
         [Trial(case, info) for case in cases] for cases in (raised, [*passed, *passing])
     )
     return diagnose_refusal(some, others) if passed else None
 
 
-def _is_among(like: Judgement, failures: Iterable[Judgement]) -> bool:
-    return any((one.check, one.cause) == (like.check, like.cause) for one in failures)
+def _is_among(like: Judgement, judgements: Iterable[Judgement]) -> bool:
+    return any((one.check, one.cause) == (like.check, like.cause) for one in judgements)
 
 
 def _diagnosis_of_calls(

@@ -24,6 +24,9 @@ from conformance.checks import concerning
 from conformance.differing import differing
 from conformance.errors import UsageError
 from conformance.expectations import load
+from conformance.implementations.info import Info
+from conformance.journals.outcomes import Outcome
+from conformance.journals.tally import Tally
 from conformance.plan import Asked, plan
 from conformance.processes import limits
 from conformance.processes.limits import Limits
@@ -196,8 +199,8 @@ def test_a_plan_that_is_kept_too_long_is_one_cause(
         assert finding.doubt == ""
         assert differing(parse_sequence(finding.minimal_case)) == {"dilation_rate"}
     assert [result.findings[n].check for n in alone.findings] == ["refusals"]
-    for check in checks[1:3]:  # after a call or a life; none is looked for
-        assert started[check] <= 2
+    for check in checks[1:3]:  # after two calls, and once more after the one that it fails after
+        assert started[check] <= 4
 
 
 def test_sums_in_16_bits_are_no_cause_where_exact_data_fail():
@@ -227,6 +230,15 @@ def test_few_failures_name_no_fault_that_passes_elsewhere():
     assert cause.count < findings.ENOUGH_FOR_PART
     assert (cause.diagnosis, cause.narrower) == (None, False)
     assert cause.when == {"groups": "> 1", "dilation": "h != w"}
+
+
+def test_what_raises_is_told_also_where_nothing_can_be_asked():
+    tally = Tally(Info(name="raises", kind="function"))
+    case = Case.parse("in1x4x4x1-f1-k3-integers.0")
+    refused = {"status": Status.FAILED, "cause": "raises ValueError: no"}
+    tally.add("rows", 1, (case,), [Outcome(check="output_shape", **refused)])
+    (found,) = findings.findings(tally, None).findings
+    assert (found.cause, found.doubt, found.diagnosis) == ("raises ValueError: no", "time", None)
 
 
 def test_a_known_refusal_is_named_by_what_it_refuses():

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance import causes
 from conformance.capabilities import FLUSHES, HALF_SUMS
 from conformance.case import Case
 from conformance.causes import (
@@ -19,6 +20,7 @@ from conformance.causes import (
     sentence,
     shown,
 )
+from conformance.checks import CHECKS
 from conformance.results import Evidence, Finding, Status
 
 
@@ -220,6 +222,19 @@ def test_what_takes_calls_that_differ_in_the_same_has_one_cause_and_its_name():
 def test_what_was_not_shown_to_take_the_same_calls_has_a_cause_of_its_own(other: Finding):
     first = after("exact_values", "-d2", diagnosis=DILATED)
     assert sorted(map(sorted, parts([first, other]))) == [[0], [1]]
+
+
+def test_calls_that_differ_in_nothing_are_no_common_cause():
+    case = "in1x9x9x4-f2-k3-integers.1"
+    found = [
+        finding(check, minimal_case=f"{case}+{case}", cause=check)
+        for check in ("repeated_call", "varied_output")
+    ]
+    assert sorted(map(sorted, parts(found))) == [[0], [1]]
+
+
+def test_the_checks_that_can_be_named_by_earlier_calls_are_those_that_are_diagnosed():
+    assert {*causes._NAMED} == {c.name for c in CHECKS.values() if c.diagnosed or c.compares_calls}
 
 
 def test_two_names_are_not_joined_by_what_takes_the_calls_of_both():

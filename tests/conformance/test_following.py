@@ -6,12 +6,14 @@ import pytest
 
 from conformance.case import Case, format_sequence, parse_sequence
 from conformance.differing import differing, parts, with_parts
-from conformance.plan.beside import beside, with_one_of
+from conformance.plan.beside import beside, near
 from conformance.plan.following import following, nearer, plainer
 
 DILATION = "in1x6x6x2-f2-k2-d3x1-integers.4+in1x6x6x2-f2-k2-integers.4"
 VALUES = "in1x6x6x2-f2-k2-integers.4+in1x6x6x2-f2-k2-normal.5"
 SMALLER, LARGER = "in3x6x6x2-f2-k2", "in4x6x6x2-f2-k2"
+EXCEEDS = "in1x3x3x1-f1-k3x1-but.kernel_exceeds_input"
+PADDED = "in1x9x9x1-f1-k3x1"
 SEVERAL = "in1x6x6x2-f2-k2-float64-integers.1+in1x6x6x2-f2-k2-same-integers.2"
 
 
@@ -48,8 +50,6 @@ def test_a_case_with_no_part_changed_is_the_same():
             f"{LARGER}-integers.9",
             f"{SMALLER}-float16-integers.9",
         ),
-        # A larger input, for the kernel to fit.
-        (DILATION, "in1x3x3x4-f2-k3-integers.9", "in1x5x3x4-f2-k3-d2x1-integers.9"),
         (VALUES, "in1x9x9x4-f2-k3-w.6-special.9", "in1x9x9x4-f2-k3-integers.10"),
     ],
 )
@@ -57,6 +57,20 @@ def test_a_case_follows_one_that_differs_in_the_same(known: str, case: str, earl
     first, *others = following(parse_sequence(known), Case.parse(case))
     assert format_sequence(first) == f"{earlier}+{case}"
     assert not others
+
+
+@pytest.mark.parametrize(
+    ("known", "case"),
+    [
+        (DILATION, "in1x3x3x4-f2-k3-integers.9"),  # a dilated kernel would need a larger input
+        (f"{LARGER}-integers.0+{LARGER}-integers.0", f"{LARGER}-integers.9"),  # the same call twice
+        (f"{PADDED}-same-integers.0+{PADDED}-integers.0", f"{EXCEEDS}-integers.1"),  # no such call
+    ],
+)
+def test_no_call_is_put_before_a_case_that_does_not_differ_as_the_known_one(known: str, case: str):
+    for example in following(parse_sequence(known), Case.parse(case)):
+        assert differing(example) == differing(parse_sequence(known)) != frozenset()
+        assert parse_sequence(format_sequence(example)) == example
 
 
 def test_the_life_of_a_layer_follows_a_plain_call_or_else_a_life():
@@ -103,10 +117,16 @@ def test_beside_a_case_stand_those_with_a_number_more_or_less():
 
 def test_a_case_is_tried_with_each_number_of_another():
     one, other = (Case.parse(f"in{n}-integers.0") for n in ("0x4x4x9-f1-k1", "2x6x6x3-f4-k2-s2"))
-    found = list(map(str, with_one_of(one, [other])))
+    found = list(map(str, near(one, [other])))
     assert "in0x6x6x3-f4-k2-s2-integers.0" in found
     assert "in2x6x6x9-f4-k2-s2-integers.0" in found
     assert "in2x6x6x3-f4-k1-s2-integers.0" in found
+    assert {*map(str, beside(one))} < {*found}
+
+
+def test_a_case_is_tried_with_valid_numbers_only():
+    one, other = (Case.parse(f"in{n}-integers.0") for n in ("1x4x4x9-f3-k1-g3", "2x6x6x4-f4-k2"))
+    assert all(Case.parse(str(found)) for found in near(one, [other]))
 
 
 def test_beside_a_case_both_axes_are_changed_together_too():
