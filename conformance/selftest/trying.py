@@ -145,7 +145,9 @@ def _diagnosis(
             sequences = [(*few, first.case), *sequences]
         return _diagnosis_of_calls(make, sequences, asked)
     if failed.cause.startswith(RAISES):
-        return _refusal(make(), [one.case for one in failing], passing, failed)
+        name = _refusal(make(), [one.case for one in failing], passing, failed)
+        if name is not None:
+            return name  # else what does not raise may tell
     with np.errstate(all="ignore"):
         trials = [tried(one.case, make(), (output_shape.name,)) for one in chosen]
         more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:CASES_FOR_PAIRS]]

@@ -73,6 +73,13 @@ def test_what_leaves_no_number_is_named_by_where_it_does(name: str):
     assert caught.diagnosis == name
 
 
+def test_what_raises_in_some_cases_only_is_named_by_the_others():
+    caught = first_catch(FAULTS["same_ignores_dilation"].function, seed=1)
+    assert caught is not None
+    assert caught.cause.startswith("raises ")
+    assert caught.diagnosis == "same_ignores_dilation"
+
+
 @pytest.mark.parametrize(
     "when",
     [
