@@ -46,6 +46,10 @@ _TRAINED: dict[str, Any] = dict.fromkeys(
 # Their values name axes as channels_last has them.
 _BY_AXES = (Stage.BUILD, Stage.CALL, Stage.THEN)
 
+# They change the output, so that conditions of known faults on its size do not tell: a bias in
+# channels_first is one of them.
+_OF_THE_SIZE = ("filters", "kernel_size", "strides", "dilation_rate", "padding", "groups")
+
 # Without which a row has nothing to show: a layer as activation has a dtype of its own, only
 # `valid` has inputs that are too small, a second weight is needed to be refused, and TensorFlow
 # refuses channels_first.
@@ -121,8 +125,11 @@ def _case(row: Variation, rng: random.Random, asked: Asked, groups: int | None) 
             drawn["groups"] = None
         elif groups and row.argument not in ("groups", "filters") and attempt < TRIES // 2:
             drawn["groups"] = groups
-        if row.stage in _BY_AXES and drawn["data_format"] == "channels_first":
-            drawn["data_format"] = None
+        if row.stage in _BY_AXES or row.argument in _OF_THE_SIZE:
+            if drawn["data_format"] == "channels_first":
+                drawn["data_format"] = None
+        elif "channels_first" in row.source:
+            drawn["use_bias"] = False
         if drawn["groups"] is not None or row.argument == "groups":
             drawn |= _WITH_GROUPS
             drawn["kernel_size"] = 2 if drawn["kernel_size"] == 1 else drawn["kernel_size"]

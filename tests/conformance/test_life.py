@@ -64,6 +64,17 @@ def test_the_reference_keeps_the_contract(seed: int) -> None:
     assert {case: found for case, found in wrong.items() if found} == {}
 
 
+def test_values_that_name_axes_or_change_the_output_are_drawn_in_channels_last() -> None:
+    """So that they mean what they say, and conditions on the size of the output hold."""
+    for case in (case for seed in range(5) for case in varied_cases(seed, KERAS)):
+        row = VARIATIONS[str(case.but)]
+        if row.stage in (Stage.BUILD, Stage.CALL, Stage.THEN) or row.argument in (
+            "strides",
+            "filters",
+        ):
+            assert case.data_format != "channels_first", case
+
+
 def test_there_are_variations_of_every_argument_and_many_outcomes() -> None:
     arguments = set(inspect.signature(Conv2D).parameters) - {"kwargs"}
     assert arguments <= {row.argument for row in VARIATIONS.values()}
