@@ -225,7 +225,10 @@ def _is_of_keras(info: Info) -> bool:
 
 
 _of_keras = partial(check, of="life", only=_is_of_keras, observes=lambda trial: (LIFE,))
-_LATER = (Stage.SHAPE, Stage.SYMBOLIC, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.CALL)
+_LATER = (
+    *(Stage.SHAPE, Stage.SYMBOLIC, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.CALL),
+    Stage.LOSSES,
+)
 
 
 def _raised(answer: Answer) -> Raised | None:
@@ -236,8 +239,8 @@ def _raised(answer: Answer) -> Raised | None:
 def stages_agree(trial: Trial) -> None:
     """What a layer has accepted at one stage it does not refuse at a later one.
 
-    An argument that the constructor takes can be built with, called, saved and read back. A shape
-    for which compute_output_shape has an answer can be built for. An input that can be called
+    An argument that the constructor takes can be built with, called, saved and read back, and the
+    losses of the layer can be read. A shape for which compute_output_shape has an answer can be built for. An input that can be called
     symbolically can be called, and gives that shape and dtype.
 
     Source: Layer.compute_output_spec, whose answer is that of a call; and the documentation of
@@ -293,6 +296,7 @@ _SAID = {
     Stage.REVIVE: "from_config",
     Stage.BUILD: "build",
     Stage.CALL: "a call",
+    Stage.LOSSES: "reading losses",
 }
 
 

@@ -93,11 +93,18 @@ class Trial:
 
     @cached_property
     def decided_weights(self) -> list[int]:
-        """The numbers of the weights whose first values are not random."""
+        """The numbers of the weights whose first values are not random, nor drawn from a seed.
+
+        Each engine draws other numbers from the same one.
+        """
         first = self.wanted_life[Stage.WEIGHTS][1]
         alike = VARIATIONS[str(self.case.but)].of_keras
         second = reference_life(self.case, alike=alike, brief=True)[Stage.WEIGHTS][1]
-        return [n for n, (a, b) in enumerate(zip(first, second, strict=True)) if (a == b).all()]
+        equal = [n for n, (a, b) in enumerate(zip(first, second, strict=True)) if (a == b).all()]
+        config = self.wanted_life[Stage.CONFIG]
+        known = json.loads(config) if isinstance(config, str) else {}
+        drawn = [_is_seeded(known.get(f"{side}_initializer")) for side in ("kernel", "bias")]
+        return [n for n in equal if not any(drawn[n : n + 1])]
 
     @property
     def is_exact_life(self) -> bool:
@@ -165,3 +172,9 @@ def _failure(raised: Raised) -> Exception:
 def generic(text: str) -> str:
     """`text` without numbers and addresses, so that equal troubles look equal."""
     return _NUMBER.sub("#", _ADDRESS.sub("#", text))
+
+
+def _is_seeded(initializer: Any) -> bool:
+    """Whether an initializer, as a configuration has it, draws from a seed that was given."""
+    config = initializer.get("config") if isinstance(initializer, dict) else None
+    return isinstance(config, dict) and config.get("seed") is not None

@@ -57,6 +57,7 @@ _PAIRS: tuple[Row, ...] = (
     ("bytes", "b'\\x02\\x02'"),
     ("complex", "2j"),
     ("complex_in_pair", "(2j, 2)"),
+    ("fraction_below_one", "(0.5, 2)"),
 )
 _COUNTS: tuple[Row, ...] = (
     ("numpy_int", "np.int64(2)", "2"),
@@ -112,6 +113,13 @@ _INITIALIZERS: tuple[Row, ...] = (
     ("class_without_config", "{'class_name': 'Zeros'}"),
     ("config_of_number", "{'class_name': 'Zeros', 'config': 3}"),
     ("wrong_array", "np.ones((5, 7))"),
+    ("numpy_text", "np.str_('zeros')", "'zeros'"),
+    ("base_class", "'Initializer'"),
+    ("seeded", "{'class_name': 'RandomNormal', 'config': {'stddev': 2.0, 'seed': 7}}"),
+    ("text_as_seed", "{'class_name': 'RandomNormal', 'config': {'seed': 'a'}}"),
+    ("further_key", "{'class_name': 'Zeros', 'config': {'depth': 2}}"),
+    ("foreign_class", "{'class_name': 'Nope', 'config': {}, 'module': None}"),
+    ("dict", "{}"),
 )
 _REGULARIZERS: tuple[Row, ...] = (
     ("l1", "'l1'"),
@@ -131,7 +139,10 @@ _REGULARIZERS: tuple[Row, ...] = (
     ("true", "True"),
     ("list", "[]"),
     ("none", "None"),
+    ("unknown_class", "{'class_name': 'Nope', 'config': {}}"),
 )
+# Of a weight; that of the activity is another row, which needs an object of Keras.
+_ORTHOGONAL: Row = ("orthogonal", "'orthogonal_regularizer'")
 _CONSTRAINTS: tuple[Row, ...] = (
     ("non_neg", "'non_neg'"),
     ("class_name", "'NonNeg'", "'non_neg'"),
@@ -146,6 +157,7 @@ _CONSTRAINTS: tuple[Row, ...] = (
     ("true", "True"),
     ("list", "[]"),
     ("none", "None"),
+    ("base_class", "'Constraint'"),
 )
 
 UNKNOWN = (
@@ -158,7 +170,7 @@ POSITIONAL = "arguments.positional"  # the row whose arguments are passed by pos
 # Arguments of the constructor, with what is tried for each.
 _ARGUMENTS: dict[str, tuple[Row, ...]] = {
     "kernel_size": _PAIRS,
-    "strides": _PAIRS,
+    "strides": (*_PAIRS, ("large", "1_000_000")),
     "dilation_rate": _PAIRS,
     "filters": (("numpy_int64", "np.int64(4)", "4"), *_COUNTS),
     "groups": (*_COUNTS, ("not_dividing", "3"), ("too_many", "64")),
@@ -223,6 +235,19 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("glu", "'glu'"),
         ("to_integers", "lambda z: keras.ops.cast(z, 'int32')"),
         ("numpy_function", "np.abs"),
+        ("threshold", "'threshold'"),
+        ("class_without_config", "{'class_name': 'relu'}"),
+        (
+            "serialized",
+            "{'class_name': 'function', 'module': 'builtins', 'config': 'relu', "
+            "'registered_name': 'relu'}",
+            "'relu'",
+        ),
+        (
+            "unknown_function",
+            "{'class_name': 'function', 'module': 'builtins', 'config': 'nope', "
+            "'registered_name': 'nope'}",
+        ),
     ),
     "use_bias": (
         ("false", "False"),
@@ -252,8 +277,10 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
             "keras.regularizers.L2(0.5)",
             "{'class_name': 'L2', 'config': {'l2': 0.5}}",
         ),
+        ("none_in_config", "{'class_name': 'L1L2', 'config': {'l1': None, 'l2': 1}}"),
+        _ORTHOGONAL,
     ),
-    "bias_regularizer": _REGULARIZERS,
+    "bias_regularizer": (*_REGULARIZERS, _ORTHOGONAL),
     "activity_regularizer": (
         *_REGULARIZERS,
         (
@@ -263,7 +290,12 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ),
         ("orthogonal", "keras.regularizers.OrthogonalRegularizer()"),
     ),
-    "kernel_constraint": (*_CONSTRAINTS, ("object", "keras.constraints.NonNeg()", "'non_neg'")),
+    "kernel_constraint": (
+        *_CONSTRAINTS,
+        ("object", "keras.constraints.NonNeg()", "'non_neg'"),
+        ("axes_config", "{'class_name': 'MaxNorm', 'config': {'max_value': 3, 'axis': [0, 1, 2]}}"),
+        ("rate_config", "{'class_name': 'MinMaxNorm', 'config': {'rate': 0.5}}"),
+    ),
     "bias_constraint": _CONSTRAINTS,
     "name": (
         ("plain", "'conv'"),
@@ -315,6 +347,9 @@ _ARGUMENTS: dict[str, tuple[Row, ...]] = {
         ("number", "3"),
         ("list", "[]"),
         ("dict", "{'a': 1}"),
+        ("none", "None", "'float32'"),
+        ("numpy_bfloat16", "np.dtype('bfloat16')", "'bfloat16'"),
+        ("numpy_objects", "np.dtype(object)"),
     ),
     "input_shape": (
         ("tuple", "(8, 8, 4)"),
@@ -370,6 +405,14 @@ _TOGETHER: tuple[Row, ...] = (
     ("autocast_off_mixed", "{'autocast': False, 'dtype': 'mixed_float16'}"),
     ("trainable_and_named", "{'trainable': False, 'name': 'frozen'}"),
     ("positional", "{}", "{}"),
+    ("input_shape_and_dim", "{'input_shape': (8, 8, 4), 'input_dim': 4}"),
+    ("bad_data_format_and_padding", "{'data_format': 'x', 'padding': None}"),
+    (
+        "bad_activation_and_filters",
+        "{'activation': {'class_name': 'relu', 'config': {}}, 'filters': 0}",
+    ),
+    ("bad_initializer_and_activation", "{'kernel_initializer': 'constant', 'activation': 'nope'}"),
+    ("unknown_and_bad", "{'weights': 1, 'trainable': 1, 'filters': '4'}"),
 )
 _BUILD: tuple[Row, ...] = (
     ("unknown_batch", "(None, *shape[1:])", "shape"),
@@ -538,6 +581,8 @@ _LAYERS = ((Stage.CONFIG,), "a layer stays an object in the configuration")
 _DIFFERS: dict[str, tuple[tuple[Stage, ...], str]] = {
     "strides.fractions": _FRACTIONS,
     "dilation_rate.fractions": _FRACTIONS,
+    "strides.fraction_below_one": _FRACTIONS,
+    "dilation_rate.fraction_below_one": _FRACTIONS,
     "filters.numpy_float": _FLOAT_COUNTS,
     "groups.numpy_float": _FLOAT_COUNTS,
     "lora_rank.float": _LORA_RANKS,
@@ -554,7 +599,10 @@ _DIFFERS: dict[str, tuple[tuple[Stage, ...], str]] = {
 
 # Beside what the documentation has: "int or tuple/list of 2 integer", "a positive int", "bool",
 # "string"; `None` where it has a meaning, integers of NumPy, and a case of letters are let pass.
-_NO_PAIRS = ("true", "trues", "set", "dict", "float", "floats", "fraction", "fractions")
+_NO_PAIRS = (
+    *("true", "trues", "set", "dict", "float", "floats", "fraction", "fractions"),
+    "fraction_below_one",
+)
 _NO_COUNTS = ("true", "false", "numpy_float", "float", "fraction")
 _UNDOCUMENTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("kernel_size", "strides", "dilation_rate"), _NO_PAIRS),
