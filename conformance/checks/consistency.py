@@ -240,8 +240,9 @@ def stages_agree(trial: Trial) -> None:
     """What a layer has accepted at one stage it does not refuse at a later one.
 
     An argument that the constructor takes can be built with, called, saved and read back, and the
-    losses of the layer can be read. A shape for which compute_output_shape has an answer can be built for. An input that can be called
-    symbolically can be called, and gives that shape and dtype.
+    losses of the layer can be read. A shape for which compute_output_shape has an answer can be
+    built for. An input that can be called symbolically can be called, and gives that shape and
+    dtype.
 
     Source: Layer.compute_output_spec, whose answer is that of a call; and the documentation of
     Conv2D, which has no condition on when an argument is looked at.
