@@ -321,6 +321,9 @@ def replay(
     ],
     impl: Implementations = None,
     xfail: Xfail = None,
+    no_xfail: Annotated[
+        bool, typer.Option("--no-xfail", help="Expect no failure, not even of a known fault.")
+    ] = False,
 ) -> None:
     """Run one case again, and show what each check finds; or all findings of a run."""
     from conformance.case import CaseError, parse_sequence
@@ -330,6 +333,8 @@ def replay(
     from conformance.processes.worker import Worker
     from conformance.results import BAD, KERAS, Status
 
+    if xfail and no_xfail:
+        raise UsageError("--xfail and --no-xfail exclude each other")
     if os.path.exists(case):
         raise typer.Exit(_replay_all(Path(case), _distinct(impl or [])))
     try:
@@ -348,7 +353,8 @@ def replay(
         info = worker.start()
         refuse_unclaimed(cases, Asked.of(info), name)
         say(f"{name} {info.version}".rstrip())
-        expectations = [*own_expectations(name, info.expected_failures), *known]
+        own = own_expectations(name, info.expected_failures)
+        expectations = [] if no_xfail else [*own, *known]
         asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
         for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
             typer.echo(f"  {one}")

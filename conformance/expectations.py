@@ -77,11 +77,12 @@ class Expectation:
 
     def applies(self, info: Info, case: Case) -> bool:
         """Whether `case` on the implementation that `info` tells of is what it speaks of."""
-        return (
-            any(fnmatchcase(name, self.implementation) for name in info.names)
-            and fnmatchcase(info.version, self.version)
-            and self.predicate(case, info.surroundings)
-        )
+        return self.concerns(info) and self.predicate(case, info.surroundings)
+
+    def concerns(self, info: Info) -> bool:
+        """Whether it speaks of the implementation that `info` tells of."""
+        named = any(fnmatchcase(name, self.implementation) for name in info.names)
+        return named and fnmatchcase(info.version, self.version)
 
 
 def expected_failure(

@@ -155,6 +155,7 @@ class Keras(Adapter):
             made_by=made_by,
             called=mode.called,
             array="keras.ops.convert_to_numpy",
+            may_overwrite=self.may_overwrite,
         )
 
     def to_numpy(self, result: Any) -> NDArray[Any]:

@@ -161,6 +161,14 @@ def _stateless_losses(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     return _marked(keras, layer, x, len(told) == len(other.losses))
 
 
+def _graph(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return traced(layer, jit_compile=False)(x)
+
+
+def _xla(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    return traced(layer, jit_compile=True)(x)
+
+
 def _refuses(called: Any, given: Any) -> bool:
     try:
         called(given)
@@ -278,8 +286,8 @@ WAYS: dict[str, Way] = {
 }
 TRAINING = ("trained", "trained_through")  # of these
 OF_TENSORFLOW: dict[str, Way] = {
-    "graph": lambda keras, layer, x: traced(layer, jit_compile=False)(x),
-    "xla": lambda keras, layer, x: traced(layer, jit_compile=True)(x),
+    "graph": _graph,
+    "xla": _xla,
     "any_size": _any_size,
     "any_channels": _any_channels,
 }

@@ -104,8 +104,8 @@ class Session:
             UsageError: it cannot be measured.
         """
         info = tally.info
-        team.expectations = [*own_expectations(info.name, info.expected_failures)]
-        team.expectations += self.expectations
+        own = own_expectations(info.name, info.expected_failures)
+        team.expectations = [e for e in (*own, *self.expectations) if e.concerns(info)]
         cases = chain(shard.of(probes_of(info)), shard.of(replays(info)), planned(info))
         given = (team, cases, tally, checks, self.journal, self.began)
         run: Trying[Any] = _Here(*given) if cluster is None else OnCluster(cluster, *given)
@@ -124,6 +124,7 @@ class Session:
                 self.cpu["children"] += worker.observer.cpu  # type: ignore[assignment]
                 self.cpu["setup"] += worker.observer.setup_cpu  # type: ignore[assignment]
         self.cpu["judges"] += self.judges.cpu  # type: ignore[assignment]
+        self.cpu["setup"] += self.judges.setup_cpu  # type: ignore[assignment]
         self.judges.close()
 
     def __enter__(self) -> Session:

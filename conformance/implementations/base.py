@@ -223,6 +223,7 @@ class Implementation:
             ),
             made_by=made_by,
             array="implementation.to_numpy",
+            may_overwrite=self.may_overwrite,
         )
 
     def to_numpy(self, result: Any) -> NDArray[Any]:

@@ -21,6 +21,7 @@ class Reproducer:
             ``implementation.prepare`` knows.
         called: the expression that is called with x, where ``layer`` is the layer.
         array: the expression of a function that makes an array of what a call returns.
+        may_overwrite: as in `Implementation`.
     """
 
     imports: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class Reproducer:
     made_by: str = "implementation"
     called: str = "layer"
     array: str = "np.asarray"
+    may_overwrite: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ class Info:
                     made_by=str(made["made_by"]),
                     called=str(made["called"]),
                     array=str(made["array"]),
+                    may_overwrite=bool(made.get("may_overwrite", True)),
                 ),
                 "known_as": tuple(map(str, given["known_as"])),
                 "onednn": None if given["onednn"] is None else bool(given["onednn"]),

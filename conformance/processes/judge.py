@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -105,6 +106,8 @@ def main() -> None:
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     bench = Bench()
+    pickle.dump(time.process_time(), replies)  # what it took to start
+    replies.flush()
     while True:
         try:
             request = pickle.load(requests)

@@ -49,6 +49,11 @@ class Judges:
         """Processor seconds of those that run."""
         return sum(judge.cpu for judge in self._judges)
 
+    @property
+    def setup_cpu(self) -> float:
+        """The part of `cpu` before the first request."""
+        return sum(judge.setup_cpu for judge in self._judges)
+
     def close(self) -> None:
         """End them all; a further request starts them again."""
         for judge in self._judges:
@@ -58,7 +63,7 @@ class Judges:
 class _JudgeProcess:
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.used = 0.0
+        self.used = self.setup_cpu = 0.0
         self._process: Child | None = None
 
     @property
@@ -69,10 +74,10 @@ class _JudgeProcess:
     def request(self, request: Any) -> Any:
         """The reply. One that ends, as out of memory, is started again once."""
         for _ in range(2):
-            process = self._started()
-            assert process.stdin is not None
-            assert process.stdout is not None
             try:
+                process = self._started()
+                assert process.stdin is not None
+                assert process.stdout is not None
                 pickle.dump(request, process.stdin)
                 process.stdin.flush()
                 return pickle.load(process.stdout)
@@ -104,4 +109,6 @@ class _JudgeProcess:
     def _started(self) -> Child:
         if self._process is None:
             self._process = started("conformance.processes.judge", errors=subprocess.DEVNULL)
+            assert self._process.stdout is not None
+            self.setup_cpu += pickle.load(self._process.stdout)
         return self._process

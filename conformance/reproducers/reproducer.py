@@ -24,6 +24,7 @@ from conformance.implementations.info import Info
 from conformance.printable import in_a_line
 from conformance.processes.worker import STRAY
 from conformance.refusals import REFUSALS
+from conformance.reproducers.life_causes import lines_of
 from conformance.reproducers.life_script import LifeScript
 from conformance.reproducers.literals import Literals
 from conformance.results import Evidence, Status
@@ -43,18 +44,22 @@ class Shown:
     Attributes:
         cases: the smallest failing case, after those that it takes.
         check, status, message: as in `Finding`.
+        cause: as in `Outcome`.
         evidence: what is known of the worst element.
         exits: whether the call raises what would end a script with another exit code.
         doubtful: whether it was not reproduced in a process of its own.
+        by_chance: whether it reads memory that is not its own.
     """
 
     cases: tuple[Case, ...]
     check: str
     status: Status
     message: str = ""
+    cause: str = ""
     evidence: Evidence | None = None
     exits: bool = False
     doubtful: bool = False
+    by_chance: bool = False
 
 
 def script(shown: Shown, info: Info) -> str:
@@ -73,13 +78,17 @@ def _heading(shown: Shown, info: Info) -> str:
     who = f"{info.name} {info.version}".strip()
     said = [f"{who}: {shown.check}", shown.message, f"case {format_sequence(shown.cases)}"]
     lines = [f"# {in_a_line(text)}" for text in said if text]
-    promise = (
-        "# It was not reproduced in a fresh process, so this may end with exit code 0."
-        if shown.doubtful
-        else "# Exit code 1 as long as it fails, 0 once it is fixed"
-        + (", 125 if it cannot be imported." if info.reproducer.imports else ".")
-    )
-    return "\n".join([*lines, promise, ""])
+    return "\n".join([*lines, f"# {_promise(shown, info)}", ""])
+
+
+def _promise(shown: Shown, info: Info) -> str:
+    """What the exit code says."""
+    if shown.by_chance:
+        return "It reads memory that is not its own, so this may end with exit code 0."
+    if shown.doubtful:
+        return "It was not reproduced in a fresh process, so this may end with exit code 0."
+    imports = ", 125 if it cannot be imported" if info.reproducer.imports else ""
+    return f"Exit code 1 as long as it fails, 0 once it is fixed{imports}."
 
 
 def _in_a_process(body: str, shown: Shown) -> str:
@@ -137,6 +146,8 @@ def _by_replay(shown: Shown, info: Info) -> str:
 
 def _replayed(shown: Shown, info: Info) -> list[str]:
     words = ["-m", "conformance", "replay", format_sequence(shown.cases), "--impl", info.name]
+    if shown.status is Status.EXPECTED_FAILURE:
+        words.append("--no-xfail")
     return [
         "import subprocess",
         "import sys",
@@ -157,6 +168,8 @@ class _Script:
 
     def body(self) -> str:
         *before, last = self.shown.cases
+        if any(case.asks == "life" for case in before):
+            return _by_replay(self.shown, self.info)
         lines: list[str] = []
         previous = None
         for case in before:
@@ -249,11 +262,11 @@ class _Script:
     def _lived(self, case: Case) -> list[str]:
         """The life of a layer; replayed where a script cannot show it."""
         made = self.info.reproducer
-        if not made.made_by or made.called != "layer":
-            return _replayed(self.shown, self.info)
-        script = LifeScript(Trial(case, self.info), made.made_by, made.array, self.literals)
-        lines = script.lines(self.shown.check, self.shown.message)
-        return lines or _replayed(self.shown, self.info)
+        shown, lines = self.shown, []
+        if made.made_by and made.called == "layer":
+            script = LifeScript(Trial(case, self.info), made, self.literals)
+            lines = lines_of(script, shown.check, shown.cause, shown.message)
+        return lines or _replayed(shown, self.info)
 
     def _called(self, line: str) -> list[str]:
         """A call, which may not end the script with an exit code of its own."""

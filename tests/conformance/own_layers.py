@@ -158,3 +158,18 @@ def pair(value: Any) -> tuple[int, int]:
 def conv2d(x: Any, kernel: Any, bias: Any = None, **how: Any) -> Any:
     """A function beside the layers."""
     return reference_impl.conv2d(x, kernel, bias, **how)
+
+
+class SpecifiesNoBatch(keras.layers.Conv2D):
+    """Tells another shape of a symbolic call."""
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        spec = super().compute_output_spec(inputs)
+        return keras.KerasTensor((1, *spec.shape[1:]), spec.dtype)
+
+
+class SpecifiesNothing(keras.layers.Conv2D):
+    """Cannot be called symbolically."""
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        raise NotImplementedError("no specification")

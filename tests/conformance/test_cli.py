@@ -160,6 +160,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "empty case": (("replay", "", *RIGHT), ["''"]),
     "baseline of nothing": (("baseline", "absent"), ["absent"]),
     "baseline of another file": (("baseline", "raises.py"), ["raises.py", "results.json"]),
+    "replay with and without": (
+        ("replay", "in1x4x4x1-f1-k3-integers.0", *RIGHT, "--xfail", "own.toml", "--no-xfail"),
+        ["--xfail", "--no-xfail"],
+    ),
     "replay on nobody": (
         ("replay", "in1x4x4x1-f1-k3-integers.0", "--impl", "nobody"),
         ["'nobody'"],
@@ -476,6 +480,20 @@ def test_foreign_text_neither_steers_the_terminal_nor_ends_the_program(tmp_path:
     for name in report.FILES:
         text = (tmp_path / "reports" / "latest" / name).read_text("utf-8")
         assert "\x1b" not in text
+
+
+def test_replay_expects_nothing_on_request(command: Command, tmp_path: Path):
+    (tmp_path / "own.toml").write_text(
+        '[[expected_failure]]\nimplementation = "planted:off_by_one"\n'
+        'check = "exact_values"\nreason = "known"\n',
+        "utf-8",
+    )
+    case = ("replay", "in1x4x4x1-f1-k3-integers.0", *WRONG)
+    assert command(*case, "--xfail", tmp_path / "own.toml").code == 0
+    assert command(*case).code == 1
+    known = ("replay", "in1x7x7x4-f2-k3-but.autocast.text-integers.1")
+    assert command(*known).code == 0  # real Keras
+    assert command(*known, "--no-xfail").code == 1
 
 
 def test_replay_on_several_implementations_shows_each(command: Command):

@@ -12,21 +12,23 @@ import lonely
 import planted
 import pytest
 from tried import judged
-from wrong_layers import RIGHT, WRONG, KeepsWeights
+from wrong_layers import CAUSES, RIGHT, WRONG
 
 import conformance
 from conformance.campaign import findings, run
 from conformance.case import Case
 from conformance.causes import members, shown, unexpected
-from conformance.checks import CHECKS
+from conformance.checks import CHECKS, Judgement
 from conformance.implementations.info import Info, Reproducer
 from conformance.processes.limits import Limits
+from conformance.reproducers.life_causes import WAYS
 from conformance.reproducers.reproducer import Shown, script
 from conformance.results import Finding, ImplementationResult, Report, Status
 from conformance.targets import Target, resolve
 from conformance.variations import VARIATIONS
 
 FAILED = Status.FAILED
+HERE = Path(__file__).parent
 ALONE = {
     "exact_values": "exact_values",
     "bounded_values": "bounded_values",
@@ -252,24 +254,61 @@ def test_a_package_that_registers_a_function_is_imported_itself():
     )
 
 
-@pytest.mark.parametrize(("check", "case", "layer"), WRONG, ids=[w[2].__name__ for w in WRONG])
+def alike(but: str) -> str:
+    """A case of that variation."""
+    groups = "-g2" if "odd_channels" in but else ""
+    return f"in1x7x7x4-f2-k3{groups}-{but}-integers.1"
+
+
+def script_of(name: str, case: Case, failed: Judgement) -> str:
+    """The script for `name` of what `failed` on another."""
+    told = Shown(
+        cases=(case,),
+        check=failed.check,
+        status=failed.status,
+        cause=failed.cause,
+        message=failed.message,
+    )
+    return script(told, resolve(name).info(name))
+
+
+LIVES = (
+    *((check, "", case, layer) for check, case, layer in WRONG),
+    *((check, cause, alike(but), layer) for check, cause, but, layer in CAUSES),
+)
+
+
+@pytest.mark.parametrize(("check", "cause", "case", "layer"), LIVES, ids=lambda v: str(v)[-40:])
 def test_what_is_wrong_in_the_life_of_a_layer_fails_and_a_correct_layer_passes(
-    check: str, case: str, layer: type
+    without_the_suite: Path, check: str, cause: str, case: str, layer: type
 ):
-    names = {f"wrong_layers:{layer.__name__}": 1, "reference_impl:Conv2D": 0}
-    if check in RIGHT:  # replayed by the suite, which finds the mode, and what a layer promises
-        names = {f"wrong_layers:{layer.__name__}": 1, f"wrong_layers:{RIGHT[check].__name__}": 0}
-    for name, code in names.items():
-        implementation = resolve(name)
-        info = implementation.info(name)
-        (failed,) = (j for j in judged(Case.parse(case), layer) if j.status is Status.FAILED)
-        found = Shown(cases=(Case.parse(case),), check=check, status=failed.status,
-                      message=failed.message)  # fmt: skip
-        source = script(found, info)
-        done = executed(source, Path(__file__).parent)
+    failed = next(
+        j
+        for j in judged(Case.parse(case), layer)
+        if j.status is Status.FAILED and j.check == check and j.cause.startswith(cause)
+    )
+    # Replayed by the suite, which finds the mode, and what a layer of Keras promises.
+    by_the_suite = check in RIGHT
+    right = f"wrong_layers:{RIGHT[check].__name__}" if by_the_suite else "reference_impl:Conv2D"
+    for name, code in {f"wrong_layers:{layer.__name__}": 1, right: 0}.items():
+        source = script_of(name, Case.parse(case), failed)
+        done = executed(source, *(() if by_the_suite else (without_the_suite,)), HERE)
         assert done.returncode == code, source + done.stdout + done.stderr
-        by_the_suite = check in RIGHT or layer is KeepsWeights
-        assert ("import conformance" in source or "-m" in source) == by_the_suite
+
+
+def test_each_way_to_show_a_cause_is_tried():
+    """Those of layers of Keras are in test_keras_scripts.py."""
+    met = {
+        (failed.check, failed.cause)
+        for _, _, case, layer in LIVES
+        for failed in judged(Case.parse(case), layer)
+        if failed.status is Status.FAILED
+    }
+    for shows in (shows for shows in WAYS if not shows.of_keras):
+        for begins in shows.causes:
+            assert any(shows.check == check and cause.startswith(begins) for check, cause in met), (
+                f"{shows.check}: {begins}"
+            )
 
 
 @pytest.mark.parametrize("name", [n for n, row in VARIATIONS.items() if "keras." in row.source])

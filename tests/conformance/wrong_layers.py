@@ -274,3 +274,252 @@ RIGHT: dict[str, type] = {
     "documented_values": TakesWhatIsDocumented,
     "revived_attributes": CorrectInGraphs,
 }
+
+
+# One more for each cause that a layer above does not have -----------------------------------------
+
+
+class StumblesOverZero(Conv2D):
+    def __init__(self, filters: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(1 // filters or filters, *args, **kwargs)
+
+
+class ReturnsLists(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = super().__call__(inputs)
+        return result if self.use_bias else result.tolist()
+
+
+class ReturnsListsAtFirst(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        is_first = not self.built
+        result = super().__call__(inputs)
+        return [result] if is_first else result
+
+
+class CannotSayItsLosses(Conv2D):
+    @property
+    def losses(self) -> list[float]:
+        raise RuntimeError("no loss yet")
+
+
+class CannotBeRevived(Conv2D):
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        raise KeyError("filters")
+
+
+class LosesItsShape(Conv2D):
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return None
+
+
+class RoundsTheStrides(Conv2D):
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dilation_rate": (1, 1)}
+
+
+class SavesOnes(Conv2D):
+    def get_config(self) -> dict[str, Any]:
+        ones = {"class_name": "Ones", "config": {}}
+        return {**super().get_config(), "kernel_initializer": ones}
+
+
+class RevivesTheBase(Conv2D):
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        return Conv2D.from_config(config)
+
+
+class EmptiesTheConfig(Conv2D):
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        given = dict(config)
+        config.clear()
+        return cls(**given)
+
+
+class RaisesOnceRevived(Conv2D):
+    is_revived = False
+
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        revived = super().from_config(config)
+        revived.is_revived = True
+        return revived
+
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        if self.is_revived:
+            raise RuntimeError("no kernel")
+        return super().__call__(inputs)
+
+
+class CountsOnceRevived(RaisesOnceRevived):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        return Conv2D.__call__(self, inputs) + np.float32(self.is_revived)
+
+
+class WidensOnceRevived(RaisesOnceRevived):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        result = Conv2D.__call__(self, inputs)
+        return result.astype(np.float64) if self.is_revived else result
+
+
+class HasNoBias(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        self.use_bias = False
+        super().build(input_shape)
+
+
+class NamesItW(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.weights[0].name = "w"
+
+
+class CountsAllAsTrained(Conv2D):
+    @property
+    def trainable_weights(self) -> Any:
+        return self.weights
+
+
+class DrawsAlike(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        draw = np.random.default_rng(0)
+        self.weights[0].assign(draw.normal(size=self.weights[0].shape))
+
+
+class ScalesWhatIsSet(Conv2D):
+    def set_weights(self, weights: Any) -> None:
+        super().set_weights(weights)
+        self.weights[0].assign(2 * np.asarray(self.weights[0]))
+
+
+class CropsWithoutBias(Conv2D):
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return result if self.use_bias else result[:, 1:]
+
+
+class WidensWithoutBias(Conv2D):
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return result if self.use_bias else result.astype(np.float64)
+
+
+class KeepsTheInput(Conv2D):
+    """By whom it is given its weights, while it could have copied them."""
+
+    def set_weights(self, weights: Any) -> None:
+        super().set_weights(weights)
+        self.given = list(weights)
+
+    def call(self, inputs: Any) -> Any:
+        if self.built and hasattr(self, "given"):
+            super().set_weights(self.given)
+        return super().call(inputs)
+
+
+class WidensAtFirst(Conv2D):
+    def __call__(self, inputs: Any, *, training: Any = None) -> Any:
+        is_first = not self.built
+        result = super().__call__(inputs)
+        return result.astype(np.float64) if is_first else result
+
+
+class AddsAWeight(Conv2D):
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        self._weights = [*self._weights, self._weights[0]]
+        return result
+
+
+class ConstrainsAll(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        for weight in self.weights:
+            weight.constraint = weight.constraint or (lambda w: w)
+
+
+class ConstrainsToNothing(Conv2D):
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        for weight in self.weights:
+            weight.constraint = weight.constraint and (lambda w: w)
+
+
+class SaysTheSame(Conv2D):
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return result if self.use_bias else np.concatenate([result, result], 2)
+
+
+class KeepsTheSpelling(Conv2D):
+    def __init__(self, filters: Any, kernel_size: Any, strides: Any = 1, **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size, strides, **kwargs)
+        self.strides = strides if isinstance(strides, range) else self.strides
+
+
+class CountsAfterARefusal(Conv2D):
+    refused = 0
+
+    def build(self, input_shape: Any) -> None:
+        try:
+            super().build(input_shape)
+        except Exception:
+            self.refused = 1
+            raise
+
+    def call(self, inputs: Any) -> Any:
+        return super().call(inputs) + np.float32(self.refused)
+
+
+class WidensAfterARefusal(CountsAfterARefusal):
+    def call(self, inputs: Any) -> Any:
+        result = Conv2D.call(self, inputs)
+        return result.astype(np.float64) if self.refused else result
+
+
+# The check, how its cause begins, what is varied, and the layer.
+CAUSES: tuple[tuple[str, str, str, type], ...] = (
+    ("refusals", "refuses a value of filters with another", "but.filters.zero", StumblesOverZero),
+    ("refusals", "a call refuses", "but.use_bias.false", ReturnsLists),
+    ("refusals", "a first call refuses", "but.input.float64", ReturnsListsAtFirst),
+    ("refusals", "reading losses refuses", "but.kernel_regularizer.l2", CannotSayItsLosses),
+    ("refusals", "from_config refuses", "but.name.plain", CannotBeRevived),
+    ("refusals", "compute_output_shape refuses", "but.name.plain", LosesItsShape),
+    ("configuration", "get_config has another", "but.dilation_rate.uneven", RoundsTheStrides),
+    ("configuration", "get_config has another", "but.kernel_initializer.zeros", SavesOnes),
+    ("configuration", "from_config makes", "but.name.plain", RevivesTheBase),
+    ("configuration", "from_config changes", "but.name.plain", EmptiesTheConfig),
+    ("configuration", "a layer made by from_config raises", "but.filters.true", RaisesOnceRevived),
+    (
+        "configuration",
+        "a layer made by from_config returns other",
+        "but.filters.true",
+        CountsOnceRevived,
+    ),
+    (
+        "configuration",
+        "a layer made by from_config returns a wrong dtype",
+        "but.filters.true",
+        WidensOnceRevived,
+    ),
+    ("weights_contract", "has other weights", "but.name.plain", HasNoBias),
+    ("weights_contract", "names or trainable", "but.name.plain", NamesItW),
+    ("weights_contract", "names or trainable", "but.trainable.false", CountsAllAsTrained),
+    ("weights_contract", "first values", "but.kernel_initializer.he_uniform", DrawsAlike),
+    ("weights_contract", "get_weights does not", "but.set_weights.float64", ScalesWhatIsSet),
+    ("varied_output", "returns a wrong shape", "but.use_bias.false", CropsWithoutBias),
+    ("varied_output", "returns a wrong dtype", "but.use_bias.false", WidensWithoutBias),
+    ("varied_output", "returns other values", "but.name.plain", KeepsTheInput),
+    ("varied_output", "a first call", "but.input.float64", WidensAtFirst),
+    ("constraints", "has another number", "but.kernel_constraint.non_neg", AddsAWeight),
+    ("constraints", "a weight has a", "but.kernel_constraint.non_neg", ConstrainsAll),
+    ("constraints", "a constraint gives", "but.kernel_constraint.non_neg", ConstrainsToNothing),
+    ("shapes_agree", "a call returns another", "but.use_bias.false", SaysTheSame),
+    ("spellings_agree", "the attribute", "but.strides.range", KeepsTheSpelling),
+    ("failure_leaves_no_trace", "returns other", "but.build.odd_channels", CountsAfterARefusal),
+    ("failure_leaves_no_trace", "returns a wrong", "but.build.odd_channels", WidensAfterARefusal),
+)

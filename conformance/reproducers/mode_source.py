@@ -1,0 +1,90 @@
+"""The source of a way to call a layer of Keras, for scripts that do without this suite."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.adapters.keras_lives import OF_TENSORFLOW, WAYS
+
+# What these functions use beside each other, and what brings it into a script.
+_IMPORTS = {
+    "Path": "from pathlib import Path",
+    "Unsupported": "Unsupported = NotImplementedError",
+    "copy": "import copy",
+    "np": "import numpy as np",
+    "pickle": "import pickle",
+    "tempfile": "import tempfile",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeSource:
+    """A way to call a layer, as source.
+
+    Attributes:
+        lines: what defines `called`.
+        called: the expression that calls the built ``layer`` with ``x``.
+    """
+
+    lines: tuple[str, ...]
+    called: str = "in_mode(layer, x)"
+
+
+def mode_source(mode: str) -> ModeSource | None:
+    """The source of `mode`, None where it needs more than Keras and NumPy."""
+    way = {**WAYS, **OF_TENSORFLOW}[mode]
+    functions = dict(_functions(way))
+    taken = {name for f in functions.values() for name in _globals(f)} - functions.keys()
+    if not taken <= _IMPORTS.keys():
+        return None
+    lines = [_IMPORTS[name] for name in sorted(taken - {"np"})]
+    for function in reversed(functions.values()):
+        lines += ["", "", *ast.unparse(_tree(function)).splitlines()]
+    lines += [
+        "",
+        "",
+        "def in_mode(layer, x):",
+        "    kind = type(layer)  # it need not be registered",
+        "    with keras.saving.custom_object_scope({kind.__name__: kind}):",
+        f"        return {way.__name__}(keras, layer, x)",
+    ]
+    return ModeSource(lines=tuple(lines))
+
+
+def _functions(function: Any) -> Iterator[tuple[str, Any]]:
+    """A function and those that it calls, by name."""
+    yield function.__name__, function
+    for found in _globals(function).values():
+        if inspect.isfunction(found) and found.__module__.startswith("conformance."):
+            yield from _functions(found)
+
+
+def _globals(function: Any) -> dict[str, Any]:
+    """What a function uses of its module."""
+    used = {node.id for node in ast.walk(_tree(function)) if isinstance(node, ast.Name)}
+    return {name: function.__globals__[name] for name in used & function.__globals__.keys()}
+
+
+def _tree(function: Any) -> ast.AST:
+    """A function without its annotations."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    found: ast.AST = ast.fix_missing_locations(_WithoutAnnotations().visit(tree))
+    return found
+
+
+class _WithoutAnnotations(ast.NodeTransformer):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        return ast.Assign([node.target], node.value or ast.Constant(None))
