@@ -70,6 +70,13 @@ BROKEN = (
     (KERAS, "stages_agree", "get_config refuses", "activation.layer_class", "activation.relu"),
     (
         KERAS,
+        "stages_agree",
+        "reading losses refuses",
+        "kernel_regularizer.orthogonal",
+        "kernel_regularizer.l2",
+    ),
+    (
+        KERAS,
         "refused_on_purpose",
         "set_weights refuses",
         "set_weights.numbers",
