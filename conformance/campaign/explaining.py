@@ -80,6 +80,7 @@ class Explainer:
                     evidence=evidence,
                     exits="raises SystemExit" in shown.message,
                     doubtful=bool(doubt),
+                    untried=not attempts and self.showing.is_misled,
                     by_chance=outcome.foreign_memory,
                 ),
                 self.questions.tally.info,

@@ -75,6 +75,11 @@ class Showing:
     seconds_for_known: float = 90.0
     seconds_for_earlier: float = 90.0
 
+    @property
+    def is_misled(self) -> bool:
+        """Whether something fails, or may fail, for what earlier calls have left behind."""
+        return bool(self.takes) or not self.shared
+
     def again(self, group: Failures, attempts: int) -> Again:
         """The first failure of `group` on its smallest case, found in so many attempts."""
         assert group.least is not None

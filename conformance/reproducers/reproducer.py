@@ -48,6 +48,7 @@ class Shown:
         evidence: what is known of the worst element.
         exits: whether the call raises what would end a script with another exit code.
         doubtful: whether it was not reproduced in a process of its own.
+        untried: whether it was seen once only, while others depend on earlier calls.
         by_chance: whether it reads memory that is not its own.
     """
 
@@ -59,6 +60,7 @@ class Shown:
     evidence: Evidence | None = None
     exits: bool = False
     doubtful: bool = False
+    untried: bool = False
     by_chance: bool = False
 
 
@@ -85,6 +87,8 @@ def _promise(shown: Shown, info: Info) -> str:
     """What the exit code says."""
     if shown.by_chance:
         return "It reads memory that is not its own, so this may end with exit code 0."
+    if shown.untried:
+        return "It was not tried in a fresh process, so this may end with exit code 0."
     if shown.doubtful:
         return "It was not reproduced in a fresh process, so this may end with exit code 0."
     imports = ", 125 if it cannot be imported" if info.reproducer.imports else ""
