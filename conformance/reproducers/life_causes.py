@@ -59,7 +59,7 @@ def lines_of(script: LifeScript, check: str, cause: str, message: str) -> list[s
     for shows in WAYS:
         if shows.fits(check, cause) and (script.has_keras or not shows.of_keras):
             found = shows.way(script, cause, message)
-            return [*script.given(), *found] if found else []
+            return [*script.given(found), *found] if found else []
     return []
 
 
@@ -562,9 +562,12 @@ def _agreement(script: LifeScript, cause: str, message: str) -> list[str]:
         ]
     if message.startswith("of "):
         is_shape = script.variation.stage is Stage.BUILD
-        one, other = (Stage.SHAPE, Stage.BUILD) if is_shape else (Stage.SYMBOLIC, Stage.CALL)
-        return [*_accepted("one", script.steps(one)), *_accepted("other", script.steps(other)),
-                'assert one == other, "one of them refuses what the other accepts"']  # fmt: skip
+        stages = (Stage.SHAPE, Stage.BUILD) if is_shape else (Stage.SYMBOLIC, Stage.CALL)
+        return [
+            "accepts = {}",
+            *(line for stage in stages for line in _accepted(script, stage)),
+            'assert len({*accepts.values()}) == 1, f"which of them accepts it: {accepts}"',
+        ]
     stage = _stage_of(message)
     if stage is None:
         return []
@@ -583,14 +586,15 @@ def _agreement(script: LifeScript, cause: str, message: str) -> list[str]:
     ]
 
 
-def _accepted(name: str, steps: list[str]) -> list[str]:
-    """Lines that keep, under that name, whether a layer passes these steps."""
+def _accepted(script: LifeScript, stage: Stage) -> list[str]:
+    """Lines that note whether a layer passes `stage`."""
     return [
         "try:",
-        *(f"    {line}" for line in steps),
-        f"    {name} = True",
+        *(f"    {line}" for line in script.steps(stage)),
+        f'    accepts["{stage}"] = True',
         "except Exception as error:",
-        f'    {name} = print(f"refused: {{error}}")',
+        '    print(f"refused: {error}")',
+        f'    accepts["{stage}"] = False',
     ]
 
 

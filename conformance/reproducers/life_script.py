@@ -5,7 +5,8 @@ Which lines then show the fault is for `life_causes`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from conformance.checks import Trial
@@ -63,12 +64,11 @@ class LifeScript:
             return self.mode is not None
         return self.has_keras or not ("keras." in variation.source or variation.of_keras)
 
-    def given(self) -> list[str]:
-        """The arguments, and what is passed at each stage."""
-        case, variation = self.trial.case, self.variation
-        varied = variation.source if variation.stage is Stage.CONSTRUCT else ""
-        lines = [
-            f"# {case}",
+    def given(self, lines: Sequence[str]) -> list[str]:
+        """The arguments, and what `lines` pass at each stage."""
+        varied = self.variation.source if self.variation.stage is Stage.CONSTRUCT else ""
+        return [
+            f"# {self.trial.case}",
             *self._settings(),
             *(self.mode.lines if self.mode else ()),
             "",
@@ -77,15 +77,27 @@ class LifeScript:
             f"    return {self.made(varied)}",
             "",
             "",
-            f"shape = {case.input_shape}",
-            f"x = {self.literals.values(input_of(case))}",
-            f"weights = [{', '.join(map(self.literals.values, self._held()))}]",
-            f"given = {self._at(Stage.CALL, 'x')}",
-            f"assigned = {self._at(Stage.ASSIGN, 'weights')}",
+            *self._passed_on(lines),
         ]
-        if variation.stage is Stage.BUILD:
-            lines.append(f"shape = {variation.source}")
-        return lines
+
+    def _passed_on(self, lines: Sequence[str]) -> list[str]:
+        """The definitions of what `lines` use."""
+        case = self.trial.case
+        definitions: list[tuple[str, Callable[[], str]]] = [
+            ("shape", lambda: str(case.input_shape)),
+            ("x", lambda: self.literals.values(input_of(case))),
+            ("weights", lambda: f"[{', '.join(map(self.literals.values, self._held()))}]"),
+            ("given", lambda: self._at(Stage.CALL, "x")),
+            ("assigned", lambda: self._at(Stage.ASSIGN, "weights")),
+        ]
+        if self.variation.stage is Stage.BUILD:
+            definitions.append(("shape", lambda: self.variation.source))
+        used, kept = "\n".join(lines), list[str]()
+        for name, value in reversed(definitions):
+            if re.search(rf"\b{name}\b", used):
+                kept.insert(0, f"{name} = {value()}")
+                used += f"\n{kept[0]}"
+        return kept
 
     def made(self, varied: str) -> str:
         """The expression that makes the layer, with what is varied given as its source."""
