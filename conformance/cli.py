@@ -324,9 +324,13 @@ def replay(
     no_xfail: Annotated[
         bool, typer.Option("--no-xfail", help="Expect no failure, not even of a known fault.")
     ] = False,
+    check: Annotated[
+        str, typer.Option(metavar="NAME", help="Make this check alone, and those it comes after.")
+    ] = "",
 ) -> None:
     """Run one case again, and show what each check finds; or all findings of a run."""
     from conformance.case import CaseError, parse_sequence
+    from conformance.checks import CHECKS
     from conformance.expectations import load, own_expectations, shipped
     from conformance.journals.outcomes import outcomes_of
     from conformance.plan import Asked, adapt, refuse_unclaimed
@@ -335,7 +339,11 @@ def replay(
 
     if xfail and no_xfail:
         raise UsageError("--xfail and --no-xfail exclude each other")
+    if check and check not in CHECKS:
+        raise UsageError(f"--check must be one of {', '.join(CHECKS)}, not {check!r}")
     if os.path.exists(case):
+        if xfail or no_xfail or check:
+            raise UsageError("--xfail, --no-xfail and --check go with a case, not with a run")
         raise typer.Exit(_replay_all(Path(case), _distinct(impl or [])))
     try:
         cases = parse_sequence(case)
@@ -356,9 +364,10 @@ def replay(
         own = own_expectations(name, info.expected_failures)
         expectations = [] if no_xfail else [*own, *known]
         asked = tuple(adapt((one,), Asked.of(info))[0] for one in cases)
-        for one, reply in zip(asked, worker.run(asked, traces=True), strict=True):
+        checks = (check,) if check else ()
+        for one, reply in zip(asked, worker.run(asked, checks, traces=True), strict=True):
             typer.echo(f"  {one}")
-            for outcome in outcomes_of(reply, one, info, expectations):
+            for outcome in outcomes_of(reply, one, info, expectations, checks):
                 text = outcome.message or outcome.cause or outcome.reason
                 say(f"    {outcome.status:<17} {outcome.check:<21} {text}".rstrip())
                 bad |= outcome.status in BAD or outcome.strict

@@ -87,13 +87,20 @@ def _saved(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
         return keras.saving.load_model(Path(folder) / "model.keras")(x)
 
 
+def _enable_lora(layer: Any) -> None:
+    """By a factor that is not 1, where there is one."""
+    if not layer.lora_enabled:
+        layer.enable_lora(1)
+    if hasattr(layer, "lora_alpha"):
+        layer.lora_alpha = 2 * layer.lora_rank
+
+
 def _saved_lora(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     """What the layer gives, and what saving changes of a tuned one like it."""
     if not hasattr(layer, "enable_lora"):
         raise Unsupported("a layer without enable_lora")
     tuned = _like(layer, type(layer).from_config(layer.get_config()), x)
-    if not tuned.lora_enabled:
-        tuned.enable_lora(1)
+    _enable_lora(tuned)
     for weight in (tuned.lora_kernel_a, tuned.lora_kernel_b):
         weight.assign(keras.ops.ones(weight.shape, weight.dtype))
     return layer(x) + (_saved(keras, tuned, x) - tuned(x))
@@ -114,8 +121,7 @@ def _tuned(keras: Any, layer: Any, x: NDArray[Any], policy: str) -> Any:
         raise Unsupported("a layer without enable_lora")
     tuned = type(layer).from_config({**layer.get_config(), "dtype": policy})
     _like(layer, tuned, x)
-    if not tuned.lora_enabled:
-        tuned.enable_lora(1)
+    _enable_lora(tuned)
     for weight, value in ((tuned.lora_kernel_a, 1.0), (tuned.lora_kernel_b, 2.0**-12)):
         weight.assign(keras.ops.full(weight.shape, value, weight.dtype))
     return tuned

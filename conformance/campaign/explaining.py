@@ -78,7 +78,7 @@ class Explainer:
                     message=shown.message,
                     cause=shown.cause,
                     evidence=evidence,
-                    exits="raises SystemExit" in shown.message,
+                    exits="SystemExit" in shown.message,
                     doubtful=bool(doubt),
                     untried=not attempts and self.showing.is_misled,
                     by_chance=outcome.foreign_memory,

@@ -233,7 +233,7 @@ def weights_contract(trial: Trial) -> None:
         told = isinstance(expected, list) and isinstance(found, list)
         if told and not same(found, expected):
             raise CheckFailure(
-                "names or trainable of the weights differ from Keras",
+                "has weights of other names, or trained otherwise, than Keras",
                 f"after {stage} they should be {shown(expected)}, are {shown(found)}",
             )
     for number in trial.decided_weights:

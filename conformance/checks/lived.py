@@ -23,6 +23,7 @@ Life = Mapping[Stage, Answer]
 # What is varied, where it is no argument of the constructor.
 _GIVEN = {
     POSITIONAL: "arguments by position",
+    "arguments": "a combination of arguments",
     "build": "a shape",
     "input": "an input",
     "set_weights": "weights",

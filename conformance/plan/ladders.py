@@ -396,6 +396,38 @@ _LADDERS: tuple[Ladder, ...] = (
     ),
     Ladder("kernel above the strides", _ABOVE, _above, modes=(("valid, whole strides",),)),
     Ladder("a long axis", _LONG, _long, modes=VALID),
+    Ladder(
+        "a long row or column",
+        (("height", 32769), ("width", 32769)),
+        _long,
+        modes=VALID,
+        formats=True,
+        dtypes=True,
+    ),
+    Ladder(
+        "kernel of many taps",  # more than 15 bits count
+        ((182, 182),),
+        lambda kernel, k: Layer(kernel_size=kernel, channels=1, filters=1, output=(2, 2)),
+        modes=VALID,
+        dtypes=True,
+    ),
+    Ladder(
+        "a batch of many channels",
+        ((128, 128),),
+        lambda pair, k: Layer(
+            batch=3, channels=pair[0], filters=pair[1], kernel_size=(3, 3), output=(4, 3)
+        ),
+        modes=SAME,
+        dtypes=True,
+    ),
+    Ladder(
+        "few channels, 1x1",  # of which one layout can be taken for the other
+        ((3, 5), (4, 4), (7, 3)),
+        lambda pair, k: Layer(channels=pair[0], filters=pair[1]),
+        modes=VALID,
+        formats=True,
+        dtypes=True,
+    ),
 )
 # Rungs that come with two groups as well: engines compute these by other code.
 _GROUPED: dict[str, tuple[Any, ...]] = {

@@ -1,9 +1,10 @@
-"""What the reproducer of a fault in the life of a layer asserts: one way for each cause."""
+"""What the script of a fault in the life of a layer asserts: one way for each cause."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from conformance.checks.life import ON_PURPOSE, TYPED_STAGES, builtin_types, rounding
 from conformance.checks.lived import given_source
 from conformance.observing.life import pattern
-from conformance.observing.observation import NOT_MADE, Raised
+from conformance.observing.observation import Raised
 from conformance.reproducers.life_script import LifeScript
 from conformance.variations import Stage
 
@@ -20,7 +21,7 @@ Way = Callable[[LifeScript, str, str], list[str]]
 
 
 class Shows(NamedTuple):
-    """A way, and the causes that it shows: those of `check` that begin so."""
+    """A way, and the causes of `check` that it shows, as regular expressions."""
 
     way: Way
     check: str
@@ -29,21 +30,21 @@ class Shows(NamedTuple):
 
     def fits(self, check: str, cause: str) -> bool:
         """Whether it shows this cause."""
-        return check == self.check and cause.startswith(self.causes)
+        return check == self.check and any(re.match(c, cause) for c in self.causes)
 
 
 WAYS: list[Shows] = []
 
 
 def _shows(check: str, *causes: str, of_keras: bool = False) -> Callable[[Way], Way]:
-    """Enter a way for the causes of a check that begin so.
+    """Enter a way for causes of a check.
 
     It gets the script, the cause and the message of the failure, and returns lines that fail as
     long as the layer is wrong in just that, or none. `of_keras` is for layers of Keras alone.
     """
 
     def entered(way: Way) -> Way:
-        WAYS.append(Shows(way, check, causes or ("",), of_keras))
+        WAYS.append(Shows(way, check, causes, of_keras))
         return way
 
     return entered
@@ -58,9 +59,21 @@ def lines_of(script: LifeScript, check: str, cause: str, message: str) -> list[s
         return []
     for shows in WAYS:
         if shows.fits(check, cause) and (script.has_keras or not shows.of_keras):
-            found = shows.way(script, cause, message)
-            return [*script.given(found), *found] if found else []
+            lines = shows.way(script, cause, message)
+            if not lines:
+                return []
+            lines = [*(_REFUSED_EARLY if script.may_refuse_early else ()), *lines]
+            return [*script.head(lines), *lines]
     return []
+
+
+_REFUSED_EARLY = [
+    "try:",
+    "    made()",
+    "except Exception as error:",
+    '    print(f"refused at once, which is as good: {error}")',
+    "    raise SystemExit",
+]
 
 
 # Refusals --------------------------------------------------------------------------------------
@@ -72,49 +85,80 @@ def _stage_of(message: str) -> Stage | None:
     return next((stage for stage in _STAGES if message.startswith(f"{stage} ")), None)
 
 
-@_shows("refusals")
-def _refusal(script: LifeScript, cause: str, message: str) -> list[str]:
+def _read(script: LifeScript, stage: Stage) -> list[str]:
+    """What is read of a layer that has passed `stage`."""
+    if stage is Stage.LOSSES:
+        numbers = "[float(loss) for loss in layer.losses]"
+        again = "regularizer" in script.variation.argument
+        return [numbers, *(["layer(x)", numbers] if again else [])]
+    if stage is Stage.CONSTRAIN:
+        each = 'getattr(w, "constraint", None)'
+        made = 'w.constraint(pattern(w.shape, 1).astype("float32"))'
+        return [f"[{made} for w in layer.weights if {each}]"]
+    if stage in (Stage.FIRST_CALL, Stage.CALL):
+        return [*_HAS_ARRAY, script.array("found")]
+    return {
+        Stage.CONFIG: ["described(config)"],
+        Stage.REVIVE: ["described(revived.get_config())"],
+        Stage.ASSIGN: ["layer.get_weights()"],
+    }.get(stage, [])
+
+
+_HAS_ARRAY = ['assert hasattr(found, "__array__"), f"it returns {type(found).__name__}"']
+
+
+@_shows("refusals", r".*refuses .* that Keras accepts$")
+def _refused(script: LifeScript, cause: str, message: str) -> list[str]:
     stage = _stage_of(message)
     if stage is None:
         return []
     *before, last = script.steps(stage)
-    read = _READ.get(stage, ())
-    wanted = script.wanted[stage]
-    if not isinstance(wanted, Raised):
-        answer = "found" if stage in (Stage.FIRST_CALL, Stage.CALL) else ""
-        return [*before, f"{last}  # Keras accepts it", *read, *_is_array(script, answer)]
-    types = builtin_types(wanted) | ON_PURPOSE if stage in TYPED_STAGES else set()
-    kinds = f"({', '.join(sorted(types))},)" if types else "Exception"
+    return [*before, f"{last}  # Keras accepts it", *_read(script, stage)]
+
+
+@_shows("refusals", r".*accepts .* that Keras refuses$", r".*refuses .* with another type of error")
+def _accepted(script: LifeScript, cause: str, message: str) -> list[str]:
+    stage = _stage_of(message)
+    wanted = script.wanted.get(stage) if stage else None
+    if stage is None or not isinstance(wanted, Raised):
+        return []
+    *before, last = script.steps(stage)
+    types = sorted(builtin_types(wanted) | ON_PURPOSE) if stage in TYPED_STAGES else []
+    compared = [
+        "    known = {t.__name__ for t in type(error).__mro__ if t.__module__ == 'builtins'}",
+        '    known -= {"Exception", "BaseException", "object"}',
+        f'    assert not known or known & {{*{types!r}}}, f"it raises {{type(error).__name__}}"',
+    ]
     return [
         *before,
         "try:",
-        *(f"    {line}" for line in (last, *read)),
+        *(f"    {line}" for line in (last, *_read(script, stage))),
         "except Exception as error:",
-        f'    assert isinstance(error, {kinds}), f"it raises {{type(error).__name__}}"',
+        *(compared if types else ['    print(f"refused: {error}")']),
         "else:",
         f'    raise AssertionError("it is accepted, and Keras raises {wanted.types[0]}")',
     ]
 
 
-# What is read after a stage was passed.
-_READ = {
-    Stage.REVIVE: ("revived.get_config()",),
-    Stage.ASSIGN: ("layer.get_weights()",),
-    Stage.LOSSES: ("[float(loss) for loss in layer.losses]",),
-    Stage.CONSTRAIN: ("[w.constraint(w) for w in layer.weights if w.constraint]",),
-}
-
-
-def _is_array(script: LifeScript, name: str) -> list[str]:
-    if not name:
-        return []
-    return [
-        f'assert hasattr({name}, "__array__"), f"it returns {{type({name}).__name__}}"',
-        script.array(name),
-    ]
-
-
 # What a layer shows and saves ------------------------------------------------------------------
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether its text is its source."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return finite and (value is None or isinstance(value, bool | int | float | str))
+
+
+def _equal(name: str, got: str, want: str, why: str = "not") -> list[str]:
+    """Lines that compare what is called `name`."""
+    return [
+        f"name, got, want = {name!r}, plain({got}), plain({want})",
+        f'assert got == want, f"{{name}} is {{got!r}}, {why} {{want!r}}"',
+    ]
 
 
 @_shows("attributes", "the attribute ")
@@ -123,75 +167,30 @@ def _attribute(script: LifeScript, cause: str, message: str) -> list[str]:
     want = dict(script.wanted[Stage.CONSTRUCT]).get(name)
     if not _is_plain(want):
         return []
+    return ["layer = made()", *_equal(name, f"layer.{name}", repr(want))]
+
+
+def _key(cause: str) -> str:
+    """The key of a configuration of which a cause speaks."""
+    return cause.partition(" has no ")[2] or cause.partition(" has another ")[2]
+
+
+def _same_value(name: str, config: str, want: str) -> list[str]:
+    """Lines that compare a value of a configuration."""
     return [
-        "layer = made()",
-        f"got = layer.{name}",
-        "got = list(got) if isinstance(got, tuple) else got",
-        f'assert got == {want!r}, f"{name} is {{got!r}}, not {_quoted(want)}"',
+        f"name, config, want = {name!r}, {config}, {want}",
+        'assert name in config, f"it has no {name}"',
+        'assert same_config(want, config[name]), f"{name} is {config[name]!r}, not {want!r}"',
     ]
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether its text is its source."""
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    finite = not isinstance(value, float) or math.isfinite(value)
-    return finite and (value is None or isinstance(value, bool | int | float | str))
-
-
-def _quoted(value: Any) -> str:
-    """A value for the inside of an f-string in double quotes."""
-    text = repr(value).replace("\\", "\\\\").replace('"', "'")
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-_IN_JSON = [
-    "def in_json(config):",
-    '    """A configuration as it is saved; of objects only what they are called."""',
-    "    text = json.dumps(config, default=described)",
-    "    return json.loads(text)",
-    "",
-    "",
-    "def described(value):",
-    "    if isinstance(value, np.integer):",
-    "        return int(value)",
-    "    if isinstance(value, np.generic):",
-    "        return repr(value)",
-    "    return f\"<{getattr(value, '__name__', type(value).__name__)}>\"",
-    "",
-    "",
-    "def same(one, other):",
-    '    """Equal, where modules and registered names of objects do not count."""',
-    '    if not isinstance(one, dict) or "class_name" not in one:',
-    "        return one == other",
-    "    if isinstance(other, str):  # by name",
-    '        return other in (one["class_name"], (one.get("config") or {}).get("name"))',
-    "    if not isinstance(other, dict):",
-    "        return False",
-    '    return all(one.get(key) == other.get(key) for key in ("class_name", "config"))',
-    "",
-    "",
-]
 
 
 @_shows("configuration", "get_config has ")
 def _config(script: LifeScript, cause: str, message: str) -> list[str]:
-    name, text = cause.rpartition(" ")[2], script.wanted.get(Stage.CONFIG)
-    if not isinstance(text, str):
+    name, text = _key(cause), script.wanted.get(Stage.CONFIG)
+    want = json.loads(text).get(name) if isinstance(text, str) else math.nan
+    if not _is_plain(want):
         return []
-    return [
-        "import json",
-        *_SPACED,
-        *_IN_JSON,
-        "layer = made()",
-        "config = in_json(layer.get_config())",
-        f'assert {name!r} in config, "get_config has no {name}"',
-        f"got, want = config[{name!r}], {json.loads(text)[name]!r}",
-        f'assert same(want, got), f"{name} is {{got!r}}, not {{want!r}}"',
-    ]
-
-
-_SPACED = ("", "")
+    return ["layer = made()", *_same_value(name, "described(layer.get_config())", repr(want))]
 
 
 @_shows("configuration", "from_config makes an object")
@@ -205,69 +204,51 @@ def _revived_type(script: LifeScript, cause: str, message: str) -> list[str]:
 @_shows("configuration", "from_config changes")
 def _changed_config(script: LifeScript, cause: str, message: str) -> list[str]:
     return [
-        *script.steps(Stage.CONFIG),
-        "kept = str(config)",
+        "layer = made()",
+        "config = layer.get_config()",
+        "kept = described(config)",
         "type(layer).from_config(config)",
-        'assert str(config) == kept, f"it is {config}, was {kept}"',
+        'assert described(config) == kept, f"it is {config}, was {kept}"',
     ]
 
 
-@_shows("configuration", "from_config(get_config()) has ")
+@_shows("configuration", r"from_config\(get_config\(\)\) has ")
 def _revived_config(script: LifeScript, cause: str, message: str) -> list[str]:
-    name = cause.rpartition(" ")[2]
-    return [
-        "import json",
-        *_SPACED,
-        *_IN_JSON,
-        *script.steps(Stage.REVIVE),
-        f"want = in_json(layer.get_config())[{name!r}]",
-        "config = in_json(revived.get_config())",
-        f'assert {name!r} in config, "it has no {name}"',
-        f"got = config[{name!r}]",
-        f'assert same(want, got), f"{name} is {{got!r}}, was {{want!r}}"',
-    ]
+    name = _key(cause)
+    config, want = "described(revived.get_config())", f"described(layer.get_config())[{name!r}]"
+    return [*script.steps(Stage.REVIVE), *_same_value(name, config, want)]
 
 
-@_shows("configuration", "a layer made by from_config raises", "a layer made by from_config return")
+@_shows("configuration", "a layer made by from_config (raises|returns)")
 def _revived_call(script: LifeScript, cause: str, message: str) -> list[str]:
-    revived = "made_again = type(layer).from_config(layer.get_config())"
-    return ["layer = made()", revived, *_compared(script, "layer, made_again")]
-
-
-def _compared(script: LifeScript, layers: str, given: str = "x") -> list[str]:
-    """Two layers with the same weights return the same."""
     return [
-        "results = []",
-        f"for layer in ({layers}):",
-        f"    layer.build({script.trial.case.input_shape})",
-        "    layer.set_weights(weights)",
-        f"    results.append({script.array(f'layer({given})')})",
-        *_alike("results[1]", "results[0]"),
+        *script.steps(Stage.CALL),
+        f"want = {script.array('found')}",
+        "again = type(layer).from_config(layer.get_config())",
+        f"again.build({script.trial.case.input_shape})",
+        "again.set_weights(weights_of(layer))",
+        f"got = {script.array('again(x)')}",
+        *_ALIKE,
     ]
 
 
-def _alike(got: str, want: str) -> list[str]:
-    return [
-        f"got, want = {got}, {want}",
-        'assert got.shape == want.shape, f"shape {got.shape}, not {want.shape}"',
-        'assert got.dtype == want.dtype, f"{got.dtype}, not {want.dtype}"',
-        'assert np.array_equal(got, want), f"{(got != want).sum()} of {got.size} elements differ"',
-    ]
+_ALIKE = [
+    'assert got.shape == want.shape, f"shape {got.shape}, not {want.shape}"',
+    'assert got.dtype == want.dtype, f"{got.dtype}, not {want.dtype}"',
+    'assert np.array_equal(got, want), f"{(got != want).sum()} of {got.size} elements differ"',
+]
 
 
 @_shows("revived_attributes", "get_config cannot be written", of_keras=True)
 def _json(script: LifeScript, cause: str, message: str) -> list[str]:
-    return ["import json", "", *script.steps(Stage.CONFIG), "json.dumps(config)"]
+    return [*script.steps(Stage.CONFIG), "json.dumps(config)"]
 
 
 @_shows("revived_attributes", "a layer made by from_config has another ", of_keras=True)
 def _revived_attribute(script: LifeScript, cause: str, message: str) -> list[str]:
     name = message.partition(" is ")[0]
-    return [
-        *script.steps(Stage.REVIVE),
-        f"got, want = revived.{name}, layer.{name}",
-        f'assert got == want, f"{name} is {{got!r}}, was {{want!r}}"',
-    ]
+    got, want = (f"getattr({one}, {name!r}, None)" for one in ("revived", "layer"))
+    return [*script.steps(Stage.REVIVE), *_equal(name, got, want, "was")]
 
 
 # Weights ---------------------------------------------------------------------------------------
@@ -283,7 +264,7 @@ def _forms(script: LifeScript, cause: str, message: str) -> list[str]:
     ]
 
 
-@_shows("weights_contract", "names or trainable")
+@_shows("weights_contract", "has weights of other names")
 def _flags(script: LifeScript, cause: str, message: str) -> list[str]:
     is_later = message.startswith(f"after {Stage.THEN} ")
     wanted = script.wanted[Stage.THEN] if is_later else script.wanted[Stage.WEIGHTS][0]
@@ -338,8 +319,8 @@ def _kept(script: LifeScript, cause: str, message: str) -> list[str]:
 def _output(script: LifeScript, cause: str, message: str) -> list[str]:
     want = script.wanted[Stage.CALL]
     lines = [
-        *script.used(),
-        *_is_array(script, "found")[:1],
+        *script.steps(Stage.CALL),
+        *_HAS_ARRAY,
         f"result = {script.array('found')}",
         f'assert result.shape == {want.shape}, f"shape {{result.shape}}"',
         f'assert result.dtype.name == "{want.dtype.name}", result.dtype',
@@ -364,27 +345,26 @@ def _first_call(script: LifeScript, cause: str, message: str) -> list[str]:
     ]
 
 
-@_shows("losses")
+@_shows("losses", "has another number of losses", "a loss has another value")
 def _losses(script: LifeScript, cause: str, message: str) -> list[str]:
     before, after, *more = script.wanted[Stage.LOSSES]
-    room = rounding(script.trial)
-    to_call = script.steps(Stage.CALL)
-    lines = [*to_call[:-1], *_compared_losses(before, room), to_call[-1]]
-    lines += _compared_losses(after, room)
-    for want in more:
-        lines += ["layer(x)", *_compared_losses(want, room)]
+    *to_call, called = script.steps(Stage.CALL)
+    lines = [*to_call, *_compared_losses(script, before)]
+    for want, call in zip((after, *more), (called, "layer(x)"), strict=False):
+        lines += [call, *_compared_losses(script, want)]
     return lines
 
 
-def _compared_losses(want: Sequence[float], room: float) -> list[str]:
+def _compared_losses(script: LifeScript, want: Sequence[float]) -> list[str]:
+    room, wanted = rounding(script.trial), sorted(want)
     return [
         "got = sorted(float(loss) for loss in layer.losses)",
-        f'assert len(got) == {len(want)}, f"losses are {{got}}"',
-        f"assert all(abs(g - w) <= {room!r} * abs(w) for g, w in zip(got, {sorted(want)!r})), got",
+        f'assert len(got) == {len(wanted)}, f"losses are {{got}}"',
+        f"assert all(abs(g - w) <= {room!r} * abs(w) for g, w in zip(got, {wanted!r})), got",
     ]
 
 
-@_shows("constraints", "has another number")
+@_shows("constraints", "has another number of weights")
 def _number_of_weights(script: LifeScript, cause: str, message: str) -> list[str]:
     number = len(script.wanted[Stage.CONSTRAIN])
     return [
@@ -393,7 +373,7 @@ def _number_of_weights(script: LifeScript, cause: str, message: str) -> list[str
     ]
 
 
-@_shows("constraints", "a weight has ")
+@_shows("constraints", "a weight has (no|a) constraint")
 def _which_constraints(script: LifeScript, cause: str, message: str) -> list[str]:
     has = [value is not None for value in script.wanted[Stage.CONSTRAIN]]
     return [
@@ -403,7 +383,7 @@ def _which_constraints(script: LifeScript, cause: str, message: str) -> list[str
     ]
 
 
-@_shows("constraints", "a constraint gives")
+@_shows("constraints", "a constraint gives other values")
 def _constrained(script: LifeScript, cause: str, message: str) -> list[str]:
     lines, room = script.steps(Stage.CALL), rounding(script.trial)
     for number, want in enumerate(script.wanted[Stage.CONSTRAIN]):
@@ -426,6 +406,8 @@ def _constrained(script: LifeScript, cause: str, message: str) -> list[str]:
 @_shows("shapes_agree", "compute_output_shape is wrong")
 def _said_shape(script: LifeScript, cause: str, message: str) -> list[str]:
     wanted = script.wanted[Stage.SHAPE]
+    if not _is_plain(wanted):
+        return []
     return [*script.steps(Stage.SHAPE), f'assert said == {wanted!r}, f"it is {{said}}"']
 
 
@@ -467,107 +449,138 @@ def _symbolic_dtype(script: LifeScript, cause: str, message: str) -> list[str]:
 @_shows("spellings_agree", "the attribute ")
 def _spelled_attribute(script: LifeScript, cause: str, message: str) -> list[str]:
     name = message.partition(" is ")[0]
-    return [
-        f"got, want = made().{name}, {script.made(script.variation.spells)}.{name}",
-        "got, want = (list(v) if isinstance(v, tuple) else v for v in (got, want))",
-        f'assert got == want, f"{name} is {{got!r}}, and {{want!r}} if written plainly"',
-    ]
+    got, want = (f"{one}.{name}" for one in ("made()", script.spelled_plainly()))
+    return _equal(name, got, want, "and if it is written plainly")
 
 
 @_shows("spellings_agree", "returns ")
 def _spelled_output(script: LifeScript, cause: str, message: str) -> list[str]:
-    return _compared(script, f"{script.made(script.variation.spells)}, made()")
-
-
-@_shows("modes_agree", of_keras=True)
-def _mode(script: LifeScript, cause: str, message: str) -> list[str]:
-    plain = ["layer = made()", "layer.build(shape)", "layer.set_weights(weights)"]
     return [
-        *plain,
-        f"plainly = {script.array('layer(x)')}",
+        "results = []",
+        f"for layer in ({script.spelled_plainly()}, made()):",
+        "    layer.build(shape)",
+        "    assign(layer)",
+        f"    results.append({script.array('layer(x)')})",
+        "want, got = results",
+        *_ALIKE,
+    ]
+
+
+@_shows("modes_agree", ".*", of_keras=True)
+def _mode(script: LifeScript, cause: str, message: str) -> list[str]:
+    *to_call, _ = script.steps(Stage.CALL)
+    return [
+        *to_call,
+        f"want = {script.array('layer(x)')}",
         *script.steps(Stage.CALL),
-        *_alike(script.array("found"), "plainly"),
+        f"got = {script.array('found')}",
+        *_ALIKE,
     ]
 
 
 # After a refusal -------------------------------------------------------------------------------
 
 
-@_shows("failure_leaves_no_trace")
-def _trace(script: LifeScript, cause: str, message: str) -> list[str]:
-    stages = [s for s in (Stage.BUILD, Stage.ASSIGN, Stage.THEN, Stage.CALL) if s in script.wanted]
-    raised = (s for s in stages if isinstance(script.wanted[s], Raised))
+def _refusing(script: LifeScript) -> list[str]:
+    """Lines that do what is refused; weights and their names before and after it. [] without."""
+    stages = (Stage.BUILD, Stage.ASSIGN, Stage.THEN, Stage.CALL)
+    raised = (s for s in stages if isinstance(script.wanted.get(s), Raised))
     only_then = script.variation.only_keras and script.variation.stage is Stage.THEN
     stage = Stage.THEN if only_then else next(raised, None)
     if stage is None:
         return []
     *before, last = script.steps(stage)
-    lines = [
+    # What was set, where the arrays that were given are used for something else by now.
+    held = (
+        "weights_of(layer)" if stage is Stage.THEN else "[np.array(w) for w in layer.get_weights()]"
+    )
+    return [
         *before,
-        "held = [np.array(w) for w in layer.get_weights()]",
-        'names = [w.name for w in getattr(layer, "weights", ())]',
+        f"held = {held}",
+        "names = [w.name for w in layer.weights]",
         "try:",
         f"    {last}",
         "except Exception as error:",
         '    print(f"refused: {error}")',
         "else:",
-        f"    {_ENDS}",
-        'left = [w.name for w in getattr(layer, "weights", ())]',
+        "    raise SystemExit  # nothing is refused, which is as good here",
     ]
-    if "refused changes weights" in cause:
-        return [
-            *lines,
-            "same = list(map(np.array_equal, layer.get_weights(), held))",
-            'assert all(same), f"which weights are as before: {same}"',
-        ]
-    if cause.startswith("has other weights"):
-        again = script.wanted[Stage.RETRY]
-        if not isinstance(again, list):
-            return []
-        before_names = script.wanted[Stage.WEIGHTS]
-        stay = before_names is not NOT_MADE and [n for n, _ in before_names[0][0]] == again[2]
-        if stay:
-            return [*lines, 'assert left == names, f"it has {left}, had {names}"']
-        return [*lines, f'assert len(left) == {len(again[2])}, f"the layer has {{left}}"']
-    if script.variation.stage is Stage.CONSTRUCT:
+
+
+@_shows("failure_leaves_no_trace", ".*refused changes weights")
+def _changed_weights(script: LifeScript, cause: str, message: str) -> list[str]:
+    lines = _refusing(script)
+    compared = [
+        "same = list(map(np.array_equal, layer.get_weights(), held))",
+        'assert all(same), f"which weights are as before: {same}"',
+    ]
+    return [*lines, *compared] if lines else []
+
+
+@_shows("failure_leaves_no_trace", "has other weights than before")
+def _left_weights(script: LifeScript, cause: str, message: str) -> list[str]:
+    lines, again = _refusing(script), script.wanted.get(Stage.RETRY)
+    if not lines or not isinstance(again, list):
         return []
+    looked_at = script.wanted[Stage.WEIGHTS]
+    were = [name for name, _ in looked_at[0][0]] if isinstance(looked_at, list) else None
+    left = [*lines, "left = [w.name for w in layer.weights]"]
+    if were == again[2]:
+        return [*left, 'assert left == names, f"it has {left}, had {names}"']
+    return [*left, f'assert len(left) == {len(again[2])}, f"the layer has {{left}}"']
+
+
+@_shows("failure_leaves_no_trace", "cannot be used", "returns ")
+def _used_again(script: LifeScript, cause: str, message: str) -> list[str]:
+    lines, again = _refusing(script), script.wanted.get(Stage.RETRY)
+    if not lines or script.variation.stage is Stage.CONSTRUCT:
+        return []
+    shape, trial = script.trial.case.input_shape, script.trial
+    spares_calls = trial.info.costly_calls and trial.case.geometry.groups > 1
     lines += [
         'if not getattr(layer, "built", False):',
-        "    layer(x)",
-        "layer.set_weights(weights)",
-        f"result = {script.array('layer(x)')}",
+        f"    layer.build({shape})" if spares_calls else "    layer(x)",
+        "layer.set_weights(weights_of(layer))",
+        f"got = {script.array('layer(x)')}",
     ]
     if cause.startswith("cannot be used"):
         return lines
-    again = script.wanted[Stage.RETRY]
     want = again[0] if isinstance(again, list) else script.wanted[Stage.CALL]
-    return [*lines, *_alike("result", script.literals.values(want))]
-
-
-_ENDS = "raise SystemExit  # nothing is refused, which is as good"
+    return [*lines, f"want = {script.literals.values(want)}", *_ALIKE]
 
 
 # Layers of Keras -------------------------------------------------------------------------------
 
 
-@_shows("stages_agree", of_keras=True)
-def _agreement(script: LifeScript, cause: str, message: str) -> list[str]:
-    if cause.startswith("a call on a symbolic tensor tells"):
-        return [
-            *script.steps(Stage.SYMBOLIC),
-            *script.steps(Stage.CALL),
-            f"result = {script.array('found')}",
-            "told, is_so = (symbolic.shape, symbolic.dtype), (result.shape, result.dtype.name)",
-            'assert told == is_so, f"{told}, and the call {is_so}"',
+@_shows("stages_agree", "a call on a symbolic tensor tells another", of_keras=True)
+def _told(script: LifeScript, cause: str, message: str) -> list[str]:
+    return [
+        *script.steps(Stage.SYMBOLIC),
+        *script.steps(Stage.CALL),
+        f"result = {script.array('found')}",
+        "told, is_so = (symbolic.shape, symbolic.dtype), (result.shape, result.dtype.name)",
+        'assert told == is_so, f"{told}, and the call {is_so}"',
+    ]
+
+
+@_shows("stages_agree", ".* refuses .* that .* accepts$", of_keras=True)
+def _one_accepts(script: LifeScript, cause: str, message: str) -> list[str]:
+    is_shape = script.variation.stage is Stage.BUILD
+    lines = ["accepts = {}"]
+    for stage in (Stage.SHAPE, Stage.BUILD) if is_shape else (Stage.SYMBOLIC, Stage.CALL):
+        lines += [
+            "try:",
+            *(f"    {line}" for line in script.steps(stage)),
+            f'    accepts["{stage}"] = True',
+            "except Exception as error:",
+            '    print(f"refused: {error}")',
+            f'    accepts["{stage}"] = False',
         ]
-    if message.startswith("of "):
-        is_shape = script.variation.stage is Stage.BUILD
-        stages = (Stage.SHAPE, Stage.BUILD) if is_shape else (Stage.SYMBOLIC, Stage.CALL)
-        return [
-            "accepts = {}",
-            *(line for stage in stages for line in _accepted(script, stage)),
-            'assert len({*accepts.values()}) == 1, f"which of them accepts it: {accepts}"',
-        ]
+    return [*lines, 'assert len({*accepts.values()}) == 1, f"which of them accepts it: {accepts}"']
+
+
+@_shows("stages_agree", ".* refuses .* that was accepted$", of_keras=True)
+def _accepted_before(script: LifeScript, cause: str, message: str) -> list[str]:
     stage = _stage_of(message)
     if stage is None:
         return []
@@ -578,50 +591,35 @@ def _agreement(script: LifeScript, cause: str, message: str) -> list[str]:
         "try:",
         f"    {taken}",
         "except Exception as error:",
-        '    print(f"refused: {error}")',
-        "    raise SystemExit  # at once, which is as good",
+        '    print(f"refused at once, which is as good: {error}")',
+        "    raise SystemExit",
         f"# It was accepted, so {stage} may not refuse it.",
         *(line for line in script.steps(stage) if line not in (*before, taken)),
-        *_READ.get(stage, ()),
+        *_read(script, stage),
     ]
 
 
-def _accepted(script: LifeScript, stage: Stage) -> list[str]:
-    """Lines that note whether a layer passes `stage`."""
-    return [
-        "try:",
-        *(f"    {line}" for line in script.steps(stage)),
-        f'    accepts["{stage}"] = True',
-        "except Exception as error:",
-        '    print(f"refused: {error}")',
-        f'    accepts["{stage}"] = False',
-    ]
-
-
-@_shows("refused_on_purpose", of_keras=True)
+@_shows("refused_on_purpose", ".* refuses .* with an unrelated error", of_keras=True)
 def _purpose(script: LifeScript, cause: str, message: str) -> list[str]:
     stage = _stage_of(message)
     if stage is None:
         return []
     return [
         "try:",
-        *(f"    {line}" for line in (*script.steps(stage), *_READ.get(stage, ()))),
+        *(f"    {line}" for line in (*script.steps(stage), *_read(script, stage))),
         f"except ({', '.join(sorted(ON_PURPOSE))}) as error:",
         '    print(f"refused on purpose: {error}")',
     ]
 
 
-@_shows("documented_values", of_keras=True)
+@_shows("documented_values", "accepts ", of_keras=True)
 def _documented(script: LifeScript, cause: str, message: str) -> list[str]:
+    said = f"it accepts {given_source(script.variation)}"
     return [
         "try:",
         "    layer = made()",
         "except Exception as error:",
         '    print(f"refused: {error}")',
         "else:",
-        f'    raise AssertionError("it accepts {_quoted_source(script)}")',
+        f"    raise AssertionError({said!r})",
     ]
-
-
-def _quoted_source(script: LifeScript) -> str:
-    return given_source(script.variation).replace("\\", "\\\\").replace('"', "'")

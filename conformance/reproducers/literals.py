@@ -83,7 +83,9 @@ class Literals:
         values = self.values(np.ascontiguousarray(array).reshape(array.shape))
         memory = Memory.of(array)
         size = len(memory.content) // array.dtype.itemsize
-        if array.flags.c_contiguous and size == array.size and memory.writeable:
+        # Not c_contiguous, which leaves out axes of size 1.
+        plain = array.strides == np.empty(array.shape, array.dtype).strides
+        if plain and size == array.size and memory.writeable:
             return values
         if not size:
             return values

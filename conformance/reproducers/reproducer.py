@@ -7,8 +7,9 @@ where what is measured does, or where the arrays are too large to be written dow
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,11 @@ from numpy.typing import NDArray
 from conformance.calls import Call, Kind
 from conformance.case import Case, format_sequence
 from conformance.checks import CHECKS, Trial, calls_for
-from conformance.checks.claims import expected_of_function, upstream_gradient
+from conformance.checks.claims import (
+    claimed_capability,
+    expected_of_function,
+    upstream_gradient,
+)
 from conformance.checks.shapes import allowed_shapes
 from conformance.criteria import Expected
 from conformance.implementations.info import Info
@@ -65,14 +70,45 @@ class Shown:
 
 
 def script(shown: Shown, info: Info) -> str:
-    """Python source that shows `shown` on `info`."""
-    written = _Script(shown, info)
-    body = written.body()
-    if written.literals.too_large:
-        body = _by_replay(shown, info)
+    """Python source that shows `shown` on `info`; by a replay where no other can be written."""
+    try:
+        body = _body(shown, info)
+    except Exception as error:  # noqa: BLE001 - it costs this script, not the report
+        trouble = in_a_line(f"{type(error).__name__}: {error}")
+        body = (
+            f"# It is replayed, for a script of its own met {trouble}.\n{_by_replay(shown, info)}"
+        )
     lost = shown.status in (Status.CRASHED, Status.TIMED_OUT)
     source = _in_a_process(body, shown) if lost else body
     return _heading(shown, info) + source
+
+
+def _body(shown: Shown, info: Info) -> str:
+    written = _Script(shown, info)
+    body = written.body()
+    if _clashes(body, info.reproducer.made_by):
+        written = _Script(shown, _renamed(info))
+        body = written.body()
+    return _by_replay(shown, info) if written.literals.too_large else body
+
+
+def _clashes(body: str, made_by: str) -> bool:
+    """Whether a script gives the name of what is measured to something of its own."""
+    own = {
+        getattr(node, "id", "") or getattr(node, "name", "") or getattr(node, "arg", "")
+        for node in ast.walk(ast.parse(body))
+        if isinstance(node, ast.FunctionDef | ast.arg)
+        or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    }
+    return made_by.partition(".")[0] in own - {"implementation"}
+
+
+def _renamed(info: Info) -> Info:
+    """What is measured under another name in the script."""
+    made = info.reproducer
+    first, dot, rest = made.made_by.partition(".")
+    defines = (*made.defines, f"measured = {first}")
+    return replace(info, reproducer=replace(made, defines=defines, made_by=f"measured{dot}{rest}"))
 
 
 def _heading(shown: Shown, info: Info) -> str:
@@ -150,8 +186,8 @@ def _by_replay(shown: Shown, info: Info) -> str:
 
 def _replayed(shown: Shown, info: Info) -> list[str]:
     words = ["-m", "conformance", "replay", format_sequence(shown.cases), "--impl", info.name]
-    if shown.status is Status.EXPECTED_FAILURE:
-        words.append("--no-xfail")
+    if shown.check != claimed_capability.name:  # which is made where a run begins
+        words += ["--check", shown.check, "--no-xfail"]
     return [
         "import subprocess",
         "import sys",
@@ -267,7 +303,7 @@ class _Script:
         """The life of a layer; replayed where a script cannot show it."""
         made = self.info.reproducer
         shown, lines = self.shown, []
-        if made.made_by and made.called == "layer":
+        if made.made_by and made.called == "layer" and not shown.exits:
             script = LifeScript(Trial(case, self.info), made, self.literals)
             lines = lines_of(script, shown.check, shown.cause, shown.message)
         return lines or _replayed(shown, self.info)

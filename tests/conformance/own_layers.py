@@ -173,3 +173,10 @@ class SpecifiesNothing(keras.layers.Conv2D):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         raise NotImplementedError("no specification")
+
+
+class SpecifiesHalves(keras.layers.Conv2D):
+    """Tells another dtype of a symbolic call."""
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor(super().compute_output_spec(inputs).shape, "float16")

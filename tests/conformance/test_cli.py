@@ -164,6 +164,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ("replay", "in1x4x4x1-f1-k3-integers.0", *RIGHT, "--xfail", "own.toml", "--no-xfail"),
         ["--xfail", "--no-xfail"],
     ),
+    "replay of no check": (
+        ("replay", "in1x4x4x1-f1-k3-integers.0", *RIGHT, "--check", "exact"),
+        ["exact_values", "'exact'"],
+    ),
     "replay on nobody": (
         ("replay", "in1x4x4x1-f1-k3-integers.0", "--impl", "nobody"),
         ["'nobody'"],
@@ -409,6 +413,7 @@ def test_a_whole_run_is_replayed_finding_by_finding(
     assert "ERROR" in lost.out
     assert "cannot import module 'mine'" in lost.out
     assert command("replay", "out", "--impl", "reference").code == 2
+    assert command("replay", "out", "--check", "exact_values").code == 2
 
 
 def test_two_runs_are_compared(command: Command, tmp_path: Path):
@@ -480,6 +485,13 @@ def test_foreign_text_neither_steers_the_terminal_nor_ends_the_program(tmp_path:
     for name in report.FILES:
         text = (tmp_path / "reports" / "latest" / name).read_text("utf-8")
         assert "\x1b" not in text
+
+
+def test_replay_makes_one_check_on_request(command: Command):
+    for check, code in {"output_shape": 0, "exact_values": 1}.items():
+        done = command("replay", "in1x4x4x1-f1-k3-integers.0", *WRONG, "--check", check)
+        assert (done.code, check in done.out) == (code, True)
+        assert "unchanged_inputs" not in done.out
 
 
 def test_replay_expects_nothing_on_request(command: Command, tmp_path: Path):

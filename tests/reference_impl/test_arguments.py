@@ -22,6 +22,11 @@ def keras() -> Any:
     return keras
 
 
+class Indexable:
+    def __index__(self) -> int:
+        return 3
+
+
 def constant(shape: Any, dtype: Any = None) -> Any:
     return np.zeros(shape, dtype)
 
@@ -43,8 +48,9 @@ TABLE: dict[str, list[Any]] = {
     # Own objects and functions: Keras reads them back only if they are registered with it.
     "activation": [constant],
     **{f"{side}_{what}": OBJECTS for side in SIDES for what in ("regularizer", "constraint")},
-    "activity_regularizer": OBJECTS,
-    "bias_initializer": OBJECTS,
+    "activity_regularizer": [*OBJECTS, {"class_name": "L2", "config": {"l2": float("inf")}}],
+    "bias_initializer": [*OBJECTS, "dirac", {"class_name": "Zeros", "config": None}],
+    **{name: [Indexable(), (Indexable(), 3)] for name in ("kernel_size", "strides")},
     # Also what initializers make of their own arguments: a layer only hands these on.
     "kernel_initializer": [
         *OBJECTS,
@@ -61,9 +67,12 @@ TABLE: dict[str, list[Any]] = {
         },
     ],
     # Other names of dtypes that no convolution has: how backends refuse those, the rows show.
-    "dtype": [int, bool, str, "int", "uint8"],
+    "dtype": [int, bool, str, "int", "uint8", "uint4", 1.5, object(), np.dtype("float128")],
 }
-CASES = [{name: value} for name, values in TABLE.items() for value in values]
+CASES = [
+    *({name: value} for name, values in TABLE.items() for value in values),
+    *({"filters": 6, "groups": groups} for groups in (1, 2, 3, 4, 6, 12)),
+]
 ATTRIBUTES = (
     *("filters", "groups", "kernel_size", "strides", "dilation_rate", "padding", "data_format"),
     *("use_bias", "trainable", "autocast", "dtype", "compute_dtype", "variable_dtype", "built"),

@@ -1,4 +1,4 @@
-"""The source of a way to call a layer of Keras, for scripts that do without this suite."""
+"""Functions of this suite as source, for scripts that do without it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from conformance.adapters.keras_lives import OF_TENSORFLOW, WAYS
-
-# What these functions use beside each other, and what brings it into a script.
+# What such functions use beside each other, and what brings it into a script.
 _IMPORTS = {
     "Path": "from pathlib import Path",
     "Unsupported": "Unsupported = NotImplementedError",
@@ -22,38 +19,16 @@ _IMPORTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModeSource:
-    """A way to call a layer, as source.
-
-    Attributes:
-        lines: what defines `called`.
-        called: the expression that calls the built ``layer`` with ``x``.
-    """
-
-    lines: tuple[str, ...]
-    called: str = "in_mode(layer, x)"
-
-
-def mode_source(mode: str) -> ModeSource | None:
-    """The source of `mode`, None where it needs more than Keras and NumPy."""
-    way = {**WAYS, **OF_TENSORFLOW}[mode]
-    functions = dict(_functions(way))
+def source_of(function: Any) -> list[str] | None:
+    """Lines that define `function` and what it calls; None where that needs something else."""
+    functions = dict(_functions(function))
     taken = {name for f in functions.values() for name in _globals(f)} - functions.keys()
     if not taken <= _IMPORTS.keys():
         return None
-    lines = [_IMPORTS[name] for name in sorted(taken - {"np"})]
-    for function in reversed(functions.values()):
-        lines += ["", "", *ast.unparse(_tree(function)).splitlines()]
-    lines += [
-        "",
-        "",
-        "def in_mode(layer, x):",
-        "    kind = type(layer)  # it need not be registered",
-        "    with keras.saving.custom_object_scope({kind.__name__: kind}):",
-        f"        return {way.__name__}(keras, layer, x)",
-    ]
-    return ModeSource(lines=tuple(lines))
+    lines = [_IMPORTS[name] for name in sorted(taken - {"np"})]  # which every script imports
+    for one in reversed(functions.values()):
+        lines += ["", "", *ast.unparse(_tree(one)).splitlines()]
+    return lines
 
 
 def _functions(function: Any) -> Iterator[tuple[str, Any]]:
