@@ -717,6 +717,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
      "in1x514x512x1-f1-k1x1-s2x2-nobias-integers.51147", "gradient_values"),
     ("torch", "PyTorch 2.13.0+cpu", TAKES_PAIRS,
      "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
+    ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} multiplies",
+     "in1x3x8x6-f1-k2x6-bfloat16-special.1", "special_values"),
     ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} gives",
      "in1x6x2x10-f21-k5-s1x2-same-bfloat16-integers.0", "exact_values"),
     ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} reads",
