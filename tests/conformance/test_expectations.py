@@ -693,6 +693,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x7x7x4-f2-k3-float16-but.kernel_initializer.orthogonal-integers.1", "refusals"),
         ("keras-jax", "JAX 0.10.2", "JAX refuses an array in",
          "in1x2x2x1-f1-k1-bfloat16-but.input.big_endian-integers.0", "refusals"),
+        ("keras-jax", "JAX 0.10.2", "XLA on the CPU computes a convolution of one pixel",
+         "in1x1x1x1-f65537-k1x1-integers.59681", "exact_values"),
         ("keras-jax", "JAX 0.10.2", "get_config of an L1",
          "in1x1x1x1-f1-k1-but.kernel_regularizer.l1-integers.0", "configuration"),
         ("keras-jax", "JAX 0.10.2", "trainable = True thaws",
