@@ -228,7 +228,12 @@ def _is_of_keras(info: Info) -> bool:
 
 _of_keras = partial(check, of="life", only=_is_of_keras, observes=lambda trial: (LIFE,))
 _LATER = (
-    *(Stage.SHAPE, Stage.SYMBOLIC, Stage.CONFIG, Stage.REVIVE, Stage.BUILD, Stage.CALL),
+    Stage.SHAPE,
+    Stage.SYMBOLIC,
+    Stage.CONFIG,
+    Stage.REVIVE,
+    Stage.BUILD,
+    Stage.CALL,
     Stage.LOSSES,
 )
 

@@ -100,10 +100,13 @@ def _is_of_keras_alone(variation: Variation, stage: Stage) -> bool:
 
 
 def _is_refused_early(trial: Trial, stage: Stage, found: Answer) -> bool:
-    if stage is not Stage.CONSTRUCT or not isinstance(found, Raised):
-        return False
+    return stage is Stage.CONSTRUCT and isinstance(found, Raised) and may_refuse_early(trial)
+
+
+def may_refuse_early(trial: Trial) -> bool:
+    """Whether the constructor may refuse what is varied, although that of Keras does not."""
     wanted = trial.wanted_life
-    late = any(isinstance(wanted[s], Raised) for s in (Stage.SHAPE, Stage.BUILD, Stage.CALL))
+    late = any(isinstance(wanted.get(s), Raised) for s in (Stage.SHAPE, Stage.BUILD, Stage.CALL))
     return variation_of(trial).undocumented or late
 
 

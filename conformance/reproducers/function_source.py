@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 # What such functions use beside each other, and what brings it into a script.
@@ -21,7 +20,7 @@ _IMPORTS = {
 
 def source_of(function: Any) -> list[str] | None:
     """Lines that define `function` and what it calls; None where that needs something else."""
-    functions = dict(_functions(function))
+    functions = _functions(function)
     taken = {name for f in functions.values() for name in _globals(f)} - functions.keys()
     if not taken <= _IMPORTS.keys():
         return None
@@ -31,12 +30,20 @@ def source_of(function: Any) -> list[str] | None:
     return lines
 
 
-def _functions(function: Any) -> Iterator[tuple[str, Any]]:
-    """A function and those that it calls, by name."""
-    yield function.__name__, function
-    for found in _globals(function).values():
-        if inspect.isfunction(found) and found.__module__.startswith("conformance."):
-            yield from _functions(found)
+def _functions(function: Any) -> dict[str, Any]:
+    """A function and those of this suite that it calls, by name; who calls comes first."""
+    found: dict[str, Any] = {}
+    waiting = [function]
+    while waiting:
+        one = waiting.pop()
+        if one.__name__ not in found:
+            found[one.__name__] = one
+            waiting += filter(_is_of_suite, _globals(one).values())
+    return found
+
+
+def _is_of_suite(thing: Any) -> bool:
+    return inspect.isfunction(thing) and thing.__module__.startswith("conformance.")
 
 
 def _globals(function: Any) -> dict[str, Any]:

@@ -127,7 +127,8 @@ def _accepted(script: LifeScript, cause: str, message: str) -> list[str]:
     compared = [
         "    known = {t.__name__ for t in type(error).__mro__ if t.__module__ == 'builtins'}",
         '    known -= {"Exception", "BaseException", "object"}',
-        f'    assert not known or known & {{*{types!r}}}, f"it raises {{type(error).__name__}}"',
+        f"    kinds = {{{', '.join(map(repr, types))}}}",
+        '    assert not known or known & kinds, f"it raises {type(error).__name__}"',
     ]
     return [
         *before,

@@ -12,11 +12,11 @@ from typing import Any
 from conformance.adapters.keras_lives import OF_TENSORFLOW
 from conformance.adapters.keras_lives import WAYS as OF_KERAS
 from conformance.checks import Trial
+from conformance.checks.life import may_refuse_early
 from conformance.checks.lived import variation_of
 from conformance.data import OVERWRITTEN
 from conformance.implementations.info import Reproducer
 from conformance.observing.life import GEOMETRIC, IN_ORDER, arguments_of, pattern
-from conformance.observing.observation import Raised
 from conformance.reproducers.function_source import source_of
 from conformance.reproducers.literals import Literals
 from conformance.variations import POSITIONAL, Stage
@@ -67,10 +67,8 @@ class LifeScript:
 
     @property
     def may_refuse_early(self) -> bool:
-        """Whether a constructor that refuses the value is correct, too: see `refusals`."""
-        late = any(isinstance(self.wanted.get(s), Raised) for s in (Stage.SHAPE, Stage.BUILD))
-        late = late or isinstance(self.wanted.get(Stage.CALL), Raised)
-        return self.variation.stage is Stage.CONSTRUCT and (self.variation.undocumented or late)
+        """Whether a constructor that refuses the value is correct, too."""
+        return self.variation.stage is Stage.CONSTRUCT and may_refuse_early(self.trial)
 
     def head(self, lines: Sequence[str]) -> list[str]:
         """The case, and definitions of what `lines` use."""
@@ -139,7 +137,7 @@ class LifeScript:
         for name, lines_of in reversed(definitions):
             if re.search(rf"(?<![.\w]){name}\b", "\n".join([*kept, *lines])):
                 kept = [*lines_of(), *kept]
-        return [*kept, ""]
+        return [*kept, "", ""]
 
     def _weights_of(self) -> list[str]:
         return [

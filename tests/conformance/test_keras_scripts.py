@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tried import judged
+from tried import judged, shown
 
 from conformance.adapters.keras_lives import OF_TENSORFLOW, WAYS
 from conformance.case import Case
@@ -19,7 +19,7 @@ from conformance.checks import Judgement
 from conformance.implementations.base import Implementation
 from conformance.reproducers import life_causes
 from conformance.reproducers.function_source import source_of
-from conformance.reproducers.reproducer import Shown, script
+from conformance.reproducers.reproducer import script
 from conformance.results import Status
 from conformance.targets import resolve
 
@@ -27,7 +27,7 @@ pytest.importorskip("keras")
 HERE = Path(__file__).parent
 EVERY_WAY = {**WAYS, **OF_TENSORFLOW}
 # As where it is measured: what Keras warns of is no failure.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 KERAS = "keras-tensorflow"
 # Who fails, the check, how its cause begins, what is varied there, and where Keras is correct.
@@ -146,14 +146,7 @@ def measured(name: str) -> Implementation:
 
 
 def script_of(name: str, case: Case, failed: Judgement) -> str:
-    told = Shown(
-        cases=(case,),
-        check=failed.check,
-        status=failed.status,
-        cause=failed.cause,
-        message=failed.message,
-    )
-    return script(told, measured(name).info(name))
+    return script(shown(case, failed), measured(name).info(name))
 
 
 def raised_by(sources: list[str], without: Path) -> list[str]:

@@ -16,6 +16,7 @@ import lonely
 import numpy as np
 import planted
 import pytest
+import tried
 from tried import judged
 from wrong_layers import (
     CAUSES,
@@ -276,14 +277,7 @@ def alike(but: str) -> str:
 
 def script_of(name: str, case: Case, failed: Judgement) -> str:
     """The script for `name` of what `failed` on another."""
-    told = Shown(
-        cases=(case,),
-        check=failed.check,
-        status=failed.status,
-        cause=failed.cause,
-        message=failed.message,
-    )
-    return script(told, resolve(name).info(name))
+    return script(tried.shown(case, failed), resolve(name).info(name))
 
 
 LIVES = (
@@ -323,7 +317,7 @@ def ends(source: str) -> str:
 
 
 @pytest.mark.parametrize("layer", [KeepsWhatItIsGiven, AddsAWeight])
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_a_script_for_each_variation_fails_just_where_the_layer_does(layer: type):
     """Whatever is varied: with the wrong layer it raises, with the reference it does not."""
     name = f"wrong_layers:{layer.__name__}"
@@ -351,13 +345,12 @@ def test_a_layer_may_be_called_as_something_in_a_script(tmp_path: Path, name: st
     )
     case = Case.parse(alike("but.use_bias.false"))
     failed = next(j for j in judged(case, SaysTheSame) if j.check == "shapes_agree")
-    told = Shown(cases=(case,), check=failed.check, status=failed.status, cause=failed.cause)
     info = Info(
         name=f"clash:{name}",
         kind="layer",
         reproducer=Reproducer(imports=(f"from clash import {name}",), made_by=name),
     )
-    done = executed(script(told, info), tmp_path, HERE)
+    done = executed(script(tried.shown(case, failed), info), tmp_path, HERE)
     assert done.returncode == 1
     assert "AssertionError: (1, 5, 10, 2), not [1, 5, 5, 2]" in done.stderr
 

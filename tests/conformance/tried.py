@@ -8,6 +8,7 @@ from conformance.case import Case
 from conformance.checks import Judgement, Trial, calls_for, judge, question_for
 from conformance.observing.observation import envelope, read, written
 from conformance.observing.observe import observe
+from conformance.reproducers.reproducer import Shown
 from conformance.targets import wrap
 
 
@@ -24,3 +25,14 @@ def tried(case: Case, target: Any, checks: tuple[str, ...] = ()) -> Trial:
 def judged(case: Case, target: Any, checks: tuple[str, ...] = ()) -> list[Judgement]:
     """The judgements on it."""
     return judge(tried(case, target, checks), checks)
+
+
+def shown(case: Case, failed: Judgement) -> Shown:
+    """What a script is to show of a judgement."""
+    return Shown(
+        cases=(case,),
+        check=failed.check,
+        status=failed.status,
+        cause=failed.cause,
+        message=failed.message,
+    )
