@@ -26,6 +26,7 @@ SHAPES = ("compute_output_shape", "output_shape", "output_dtype")
 VALUES = ("exact_values", "bounded_values", "special_values", "function_values", "gradient_values")
 # What comes of what stands before it.
 STATES = ("unchanged_inputs", "own_memory", "repeated_call", "batch_independence")
+_CHANGED, _FURTHER = STATES[0], STATES[2:]  # whose calls meet what an earlier one has changed
 # Whose failures can be named by what an earlier call has left.
 _NAMED = (
     *("output_shape", "exact_values", "bounded_values", "special_values"),
@@ -230,6 +231,7 @@ def _belongs(
         _same_condition(one, findings[n])
         or _same_cases(failing[number], failing[n])
         or _within(one, failing[number], findings[n], failing[n])
+        or _meets_the_change(one, failing[number], findings[n], failing[n])
         for n in group
     )
 
@@ -283,6 +285,13 @@ def _within(one: Finding, met: Failing, other: Finding, others: Failing) -> bool
     if not other.when:
         return rank(one)[0] == rank(other)[0]
     return one.status not in _LOST or not any(map(holds, met.passing.values()))
+
+
+def _meets_the_change(one: Finding, met: Failing, other: Finding, others: Failing) -> bool:
+    """Whether further calls of `one` differ only where `other` has changed what they are given."""
+    if one.check not in _FURTHER or other.check != _CHANGED or not met.cases:
+        return False
+    return met.cases.keys() <= others.cases.keys()
 
 
 def _passing(members: Sequence[Finding]) -> dict[str, int]:

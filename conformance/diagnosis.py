@@ -157,7 +157,12 @@ def foretold(name: str, trial: Trial) -> Foretold:
 
 
 def _explains(fault: Fault, trial: Trial) -> bool | None:
-    """Whether the fault gives what was returned; None where the correct result is as near to it."""
+    """Whether the fault gives what was returned.
+
+    None where the correct result is as near to it, or what the fault gives cannot be told.
+    """
+    if not fault.is_told(trial.case, trial.data):
+        return None
     value = fault.result(trial.case, trial.data)
     return False if value is None else agrees(trial, value)
 

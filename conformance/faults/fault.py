@@ -34,6 +34,8 @@ class Fault:
         when: on which problems it is wrong; None where that is not told beforehand.
         between_calls: whether a result depends on earlier calls.
         determinate: whether equal sequences give equal results, on every machine.
+        within: for one that reads other memory than it should, on which problems that is memory of
+            the arrays; beyond it anything may lie.
         as_returned: whether results are returned as they are, not laid out and rounded.
         first_sight: whether the plan caught it when it was first run on it, for a fault that was
             written before; None for the others.
@@ -47,6 +49,7 @@ class Fault:
     when: Callable[[Problem], bool] | None = None
     between_calls: bool = False
     determinate: bool = True
+    within: Callable[[Problem], bool] | None = None
     as_returned: bool = False
     first_sight: bool | None = None
 
@@ -77,6 +80,10 @@ class Fault:
     def strikes(self, case: Case, data: Arrays) -> bool:
         """False where its result is known to be correct."""
         return self.when is None or self.when(Problem.of(case, data))
+
+    def is_told(self, case: Case, data: Arrays) -> bool:
+        """Whether its result can be told."""
+        return self.within is None or self.within(Problem.of(case, data))
 
     def result(self, case: Case, data: Arrays) -> Reals | None:
         """The wrong result before rounding and activation, in the layout of the case.
@@ -112,6 +119,7 @@ def fault(
     *,
     when: Callable[[Problem], bool] | None = None,
     determinate: bool = True,
+    within: Callable[[Problem], bool] | None = None,
     as_returned: bool = False,
     first_sight: bool | None = True,
 ) -> Fault:
@@ -131,6 +139,7 @@ def fault(
         start=lambda: call,
         when=when,
         determinate=determinate,
+        within=within,
         as_returned=as_returned,
         first_sight=first_sight,
     )

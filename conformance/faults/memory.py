@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,18 +38,25 @@ def _start(array: Array) -> int:
     return int(start - first) // array.itemsize
 
 
-def _line(array: Array, start: int, strides: tuple[int, ...] | None = None) -> Reals:
-    """As many elements as `array` has, read from its owner's memory; beyond the end, from its start.
+def _read(array: Array, start: int, strides: tuple[int, ...] | None = None) -> NDArray[np.intp]:
+    """Which elements of its owner's memory are taken for those of `array`.
 
     In C order from `start` on, or with `strides` in bytes.
     """
+    if strides is None:
+        return start + np.arange(array.size).reshape(array.shape)
+    steps = [s // array.itemsize for s in strides]
+    return np.asarray(start + np.tensordot(steps, np.indices(array.shape), 1))
+
+
+def _line(array: Array, read: NDArray[np.intp]) -> Reals:
+    """The elements `read` of the memory of `array`; beyond its end, from its start."""
     memory = np.ascontiguousarray(_owner(array)).reshape(-1).view(array.dtype)
-    index = np.arange(array.size).reshape(array.shape)
-    if strides is not None:
-        steps = [s // array.itemsize for s in strides]
-        index = np.tensordot(steps, np.indices(array.shape), 1)
-    read: Reals = memory[(start + index) % memory.size].astype(np.float64)
-    return read
+    return memory[read % memory.size].astype(np.float64)
+
+
+def _is_within(array: Array, read: NDArray[np.intp]) -> bool:
+    return bool(read.min() >= 0 and read.max() < _owner(array).size)
 
 
 def _channels_last(values: Reals, problem: Problem) -> Reals:
@@ -59,19 +67,37 @@ def _is_view(array: Array) -> bool:
     return array.size > 0 and _owner(array).size >= 1 and not array.flags.c_contiguous
 
 
-def _x_strides_ignored(problem: Problem) -> Reals:
-    x = problem.given[0]
-    return _channels_last(_line(x, _start(x)), problem)
+def _in_c_order(array: Array) -> NDArray[np.intp]:
+    return _read(array, _start(array))
 
 
-def _x_offset_ignored(problem: Problem) -> Reals:
-    x = problem.given[0]
-    return _channels_last(_line(x, 0, x.strides), problem)
+def _from_the_start(array: Array) -> NDArray[np.intp]:
+    return _read(array, 0, array.strides)
 
 
-def _kernel_strides_ignored(problem: Problem) -> Reals:
-    kernel = problem.given[1]
-    return _line(kernel, _start(kernel))
+def _dense_samples(x: Array) -> NDArray[np.intp]:
+    return _read(x, _start(x), (x[0].nbytes, *x.strides[1:]))
+
+
+def _x(read: Callable[[Array], NDArray[np.intp]]) -> dict[str, Any]:
+    """How an input is read that is read so."""
+
+    def wrong(problem: Problem) -> Reals:
+        x = problem.given[0]
+        return _channels_last(_line(x, read(x)), problem)
+
+    return {
+        "wrong": changed(x=wrong),
+        "within": lambda p: _is_within(p.given[0], read(p.given[0])),
+    }
+
+
+def _kernel(read: Callable[[Array], NDArray[np.intp]]) -> dict[str, Any]:
+    """As `_x`, for the kernel."""
+    return {
+        "wrong": changed(kernel=lambda p: _line(p.given[1], read(p.given[1]))),
+        "within": lambda p: _is_within(p.given[1], read(p.given[1])),
+    }
 
 
 def _kernel_offset_kept(problem: Problem) -> Reals:
@@ -211,12 +237,6 @@ def _samples_apart(p: Problem) -> bool:
     return bool(x[0].flags.c_contiguous and x.strides[0] > x[0].nbytes)
 
 
-def _samples_dense(problem: Problem) -> Reals:
-    x = problem.given[0]
-    dense = np.lib.stride_tricks.as_strided(x, strides=(x[0].nbytes, *x.strides[1:]))
-    return np.moveaxis(dense.astype(np.float64), 1, -1)
-
-
 def _is_stem(p: Problem) -> bool:
     return p.strides == (2, 2) and p.channels == 3 and p.filters % 32 == 0
 
@@ -242,11 +262,12 @@ def _odd_block(p: Problem) -> bool:
     return count > 16 and count % 8 == 1
 
 
+# In channels_first the first one looks like the second.
 ROWS = (
-    fault("input_strides_ignored", "memory of the input", "reads the memory of the input in C order", "pytorch/pytorch#77299", changed(x=_x_strides_ignored), when=lambda p: _is_view(p.given[0]), determinate=False),
-    fault("input_offset_ignored", "memory of the input", "reads a view of the input from the start of its memory", "pytorch/pytorch#180984", changed(x=_x_offset_ignored), when=lambda p: _is_view(p.given[0]) and _start(p.given[0]) > 0, determinate=False),
-    fault("samples_dense", "memory of the input", "takes dense samples in channels_first to follow one another without gaps", "pytorch/pytorch#169342", changed(x=_samples_dense), when=_samples_apart, determinate=False, first_sight=False),
-    fault("kernel_strides_ignored", "memory of the kernel", "reads the memory of the kernel in C order", "pytorch/pytorch#1246", changed(kernel=_kernel_strides_ignored), when=lambda p: _is_view(p.given[1]), determinate=False),
+    fault("samples_dense", "memory of the input", "takes dense samples in channels_first to follow one another without gaps", "pytorch/pytorch#169342", **_x(_dense_samples), when=_samples_apart, first_sight=False),
+    fault("input_strides_ignored", "memory of the input", "reads the memory of the input in C order", "pytorch/pytorch#77299", **_x(_in_c_order), when=lambda p: _is_view(p.given[0])),
+    fault("input_offset_ignored", "memory of the input", "reads a view of the input from the start of its memory", "pytorch/pytorch#180984", **_x(_from_the_start), when=lambda p: _is_view(p.given[0]) and _start(p.given[0]) > 0),
+    fault("kernel_strides_ignored", "memory of the kernel", "reads the memory of the kernel in C order", "pytorch/pytorch#1246", **_kernel(_in_c_order), when=lambda p: _is_view(p.given[1])),
     fault("kernel_offset_kept", "memory of the kernel", "reads a copy of the kernel from where the kernel starts in its own memory", "huggingface/candle#3736", changed(kernel=_kernel_offset_kept), when=lambda p: _is_view(p.given[1]) and _start(p.given[1]) > 0, determinate=False),
     fault("result_in_place", "writes", "writes the result over an input of the same shape", "tensorflow/tensorflow#43577", _in_place, when=_same_shape, as_returned=True),
     fault("writes_beyond_input", "writes", "writes beyond the end of the input", "uxlfoundation/oneDNN#6035", _beyond_the_input, as_returned=True),

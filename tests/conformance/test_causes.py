@@ -104,6 +104,15 @@ def test_the_same_cases_are_one_cause_where_both_checks_were_made():
     assert parts([finding(), finding("own_memory")], met) == [[0], [1]]
 
 
+def test_further_calls_that_meet_a_changed_input_belong_to_the_change():
+    found = [
+        finding("unchanged_inputs", cause="changes the input", when={"batch": "> 1"}),
+        finding("batch_independence", when={"batch": "== 2"}),
+    ]
+    assert parts(found, [failing(ODD, EVEN), failing(ODD[:3], EVEN)]) == [[0, 1]]
+    assert parts(found, [failing(ODD, EVEN), failing([*ODD[:3], EVEN[0]], EVEN)]) == [[0], [1]]
+
+
 def test_what_raises_where_all_else_is_wrong_belongs_to_it():
     found = [
         finding(diagnosis="groups_interleaved", when={"groups": "> 1"}, also_passing=0),

@@ -88,6 +88,29 @@ def test_without_a_fault_a_problem_has_the_solution_of_the_reference(text: str):
     assert np.array_equal(found.result(trial.case, trial.data), trial.expected.value)
 
 
+@pytest.mark.parametrize(
+    "view", ["transposed", "permuted", "sliced", "cropped", "split", "reversed"]
+)
+def test_memory_that_is_misread_is_named_where_it_is_that_of_the_array(view: str):
+    """A reversed view starts at its last element: what follows that is not its memory."""
+    case = Case.parse(f"in2x4x5x3-f2-k2-view.{view}-integers.0")
+    trial = tried.tried(case, FAULTS["input_strides_ignored"].function())
+    named = diagnose([trial])
+    assert named == (None if view == "reversed" else "input_strides_ignored")
+    assert FAULTS["input_strides_ignored"].is_told(trial.case, trial.data) == (view != "reversed")
+
+
+def test_of_two_ways_to_misread_memory_the_narrower_one_is_named():
+    """In channels_first dense samples are what C order is."""
+    case = Case.parse("in2x3x4x5-f2-k2-cf-view.split-integers.0")
+    for name in ("samples_dense", "input_strides_ignored"):
+        assert diagnose([tried.tried(case, FAULTS[name].function())]) == "samples_dense"
+    other = Case.parse("in2x3x4x5-f2-k2-view.split-integers.0")
+    function = FAULTS["input_strides_ignored"].function()
+    both = [tried.tried(one, function) for one in (case, other)]
+    assert diagnose(both) == "input_strides_ignored"
+
+
 def test_a_fault_outside_its_condition_is_correct():
     case = Case.parse("in1x9x9x2-f2-k3-integers.0")
     row = FAULTS["groups_only_first"]
