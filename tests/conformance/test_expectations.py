@@ -725,6 +725,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
      "in1x6x2x10-f21-k5-s1x2-same-bfloat16-integers.0", "exact_values"),
     ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} reads",
      "in2x2x5x3-f32-k2x5-d5x1-same-nobias-bfloat16-integers.0", "exact_values"),
+    ("torch", "PyTorch 2.13.0+cpu", f"{ON_AMX} reads",
+     "in1x1x5x1-f8-k2x2-d2x3-same-bfloat16-integers.0", "exact_values"),
     ("openvino", "OpenVINO 2026.4.1", f"{ON_AMX} gives",
      "in1x20x21x1-f10-k4x2-s1x3-same-g2-cf-bfloat16-integers.1", "exact_values"),
     ("openvino", "OpenVINO 2026.4.1", f"{ON_AMX} reads",
