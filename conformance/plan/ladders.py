@@ -5,8 +5,8 @@ as ``valid`` and as ``same``, once of these with a stride that leaves a remainde
 kernel of 3x3 where the kernel is open. Some ladders go
 the other way: to inputs no larger than the kernel or of one dimension, to few channels in few
 groups, to a single output. Most sizes come with groups too, each rung once. One ladder makes sizes
-of two axes equal, which hides an axis taken for another, or lets it be taken; some have sizes that
-engines pack, and the first layers of networks.
+of two axes equal, which hides an axis taken for another, or lets it be taken; one has every two axes
+large; some have sizes that engines pack, and the first layers of networks.
 """
 
 from __future__ import annotations
@@ -147,6 +147,22 @@ def _stepping(rung: tuple[str, str], kernel: Pair) -> Layer:
     return replace(shape, **changed)
 
 
+_LARGE: dict[str, dict[str, Any]] = {
+    "batch": {"batch": 33},
+    "positions": {"output": (33, 34)},
+    "taps": {"kernel_size": (9, 9)},
+    "channels": {"channels": 64},
+    "filters": {"filters": 64},
+}
+
+
+def _two_large(names: tuple[str, str], kernel: Pair) -> Layer:
+    shape = Layer(kernel_size=kernel)
+    for name in names:
+        shape = replace(shape, **_LARGE[name])
+    return shape
+
+
 def _above(kernel_and_stride: Pair, kernel: Pair) -> Layer:
     size, stride = kernel_and_stride
     return Layer(kernel_size=(size,) * 2, strides=(stride,) * 2, output=(3, 2))
@@ -155,6 +171,9 @@ def _above(kernel_and_stride: Pair, kernel: Pair) -> Layer:
 _LONG = tuple(product(("batch", "height", "width", "channels", "filters"), (32769, 65537)))
 _STEPPING = tuple(product(("height", "width"), ("strides", "dilation_rate")))
 _MANY = ((48, 96), (104, 208), (130, 129), (440, 440))
+_PAIRS_OF_LARGE = tuple(combinations(_LARGE, 2))
+# Of two neighbours the digits are the same, in the order of (batch, height, channels, filters).
+_ALIKE = ((1, 11, 2, 3), (11, 1, 2, 3), (1, 4, 1, 12), (1, 4, 11, 2))
 _ABOVE = tuple((k, s) for s in (3, 4, 5) for k in range(s + 1, 2 * s + 2) if k != 2 * s)
 _AXES = ("batch", "height", "width", "channels", "filters")
 
@@ -383,6 +402,43 @@ _LADDERS: tuple[Ladder, ...] = (
         ((96, (16, 17)), (256, (13, 15))),
         lambda pair, k: Layer(channels=pair[0], output=pair[1], filters=4, kernel_size=k),
         modes=(*VALID, *SAME),
+        dtypes=True,
+    ),
+    Ladder("two large axes", _PAIRS_OF_LARGE, _two_large, modes=(*VALID, *SAME), dtypes=True),
+    Ladder(
+        "two large axes, two groups",
+        _PAIRS_OF_LARGE,
+        lambda names, k: replace(_two_large(names, k), groups=2),
+        modes=(*SAME, *VALID),
+    ),
+    Ladder(
+        "a single pixel of many channels, 1x1",
+        ((32, 64), (64, 32), (96, 96)),
+        lambda pair, k: Layer(channels=pair[0], filters=pair[1], output=(1, 1)),
+        modes=VALID,
+        dtypes=True,
+    ),
+    Ladder(
+        "a long kernel and many filters",
+        ((1, 63), (63, 1), (11, 11)),
+        lambda kernel, k: Layer(channels=1, filters=32, kernel_size=kernel, output=(9, 10)),
+        modes=(*VALID, *SAME),
+    ),
+    Ladder(
+        "many positions and channels, 1x1",
+        ((96, (181, 182)),),
+        lambda pair, k: Layer(channels=pair[0], output=pair[1], filters=1),
+        modes=VALID,
+        dtypes=True,
+    ),
+    Ladder(
+        "sizes of the same digits",
+        _ALIKE,
+        lambda sizes, k: Layer(
+            batch=sizes[0], output=(sizes[1], 4), channels=sizes[2], filters=sizes[3]
+        ),
+        modes=VALID,
+        formats=True,
         dtypes=True,
     ),
     Ladder("a long axis in steps", _STEPPING, _stepping, modes=BOTH),
