@@ -462,6 +462,13 @@ class Conv2D:
         for variable, value in zip(self._weights, weights, strict=True):
             variable.assign(value)
 
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Replace the weights by those that ``store`` has as ``"0"``, ``"1"``, as in Keras.
+
+        All or none, and with the errors of `set_weights`.
+        """
+        self.set_weights([store[str(n)] for n in range(len(self._weights))])
+
     def count_params(self) -> int:
         """Return the number of scalars in the weights; ``ValueError`` before building."""
         if not self.built:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -214,16 +215,88 @@ def _masked(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
 
 
 def _kept_in_full(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
-    """Whether saving keeps every bit of weights in float32, under a policy of 16 bits."""
-    config = {**layer.get_config(), "dtype": "mixed_float16"}
-    one, other = (_like(layer, type(layer).from_config(config), x) for _ in range(2))
-    one.set_weights([w + np.float32(1 / 3) for w in one.get_weights()])
+    """Whether saving keeps every bit of weights in float32, also under a policy of 16 bits."""
+    policies = ("float32", "mixed_float16")
+    full = [_with_thirds(layer, x, {"dtype": policy}) for policy in policies]
+    return _marked(keras, layer, x, all(_is_kept(keras, one, x) for one in full))
+
+
+def _is_kept(keras: Any, layer: Any, x: NDArray[Any]) -> bool:
+    """Whether the weights that are saved are those that another layer loads."""
+    other = _like(layer, type(layer).from_config(layer.get_config()), x)
+    other.set_weights([0 * w for w in other.get_weights()])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.weights.h5"
-        _model(keras, one, x).save_weights(file)
+        _model(keras, layer, x).save_weights(file)
         _model(keras, other, x).load_weights(file)
-    kept = all(map(np.array_equal, one.get_weights(), other.get_weights()))
-    return _marked(keras, layer, x, kept)
+    held, loaded = (
+        [keras.ops.convert_to_numpy(w) for w in _variables(one)] for one in (layer, other)
+    )
+    return all(map(np.array_equal, held, loaded))
+
+
+def _variables(layer: Any) -> list[Any]:
+    return [layer.kernel, *([layer.bias] if layer.use_bias else [])]
+
+
+def _with_thirds(layer: Any, x: NDArray[Any], changed: dict[str, Any]) -> Any:
+    """A layer with `changed` arguments, otherwise like it, and weights that no 16 bits can hold."""
+    config = {**layer.get_config(), **changed}
+    other = _like(layer, type(layer).from_config(config), x)
+    other.set_weights([w + np.float32(1 / 3) for w in other.get_weights()])
+    return other
+
+
+def _kernel_frozen(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether weights of which one is frozen are loaded by a layer in which none is."""
+    other = _like(layer, type(layer).from_config(layer.get_config()), x)
+    other.kernel.trainable = False
+    return _marked(keras, layer, x, _is_kept(keras, other, x))
+
+
+def _penalty_in_full(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether the penalty on weights in float32 is in float32 under a policy of 16 bits."""
+    changed = {"dtype": "mixed_float16", "kernel_regularizer": "l2", "bias_regularizer": None}
+    other = _with_thirds(layer, x, {**changed, "activity_regularizer": None})
+    (penalty,) = other.losses
+    wanted = 0.01 * np.sum(other.get_weights()[0].astype(np.float64) ** 2)
+    got = float(keras.ops.convert_to_numpy(penalty))
+    return _marked(keras, layer, x, abs(got - wanted) < 1e-5 * wanted)
+
+
+def _is_tuned(keras: Any, layer: Any, x: NDArray[Any], changed: dict[str, Any]) -> bool:
+    """Whether LoRA on a layer like it gives what the changed kernel gives without."""
+    config = {**layer.get_config(), **changed}
+    tuned, plain = (type(layer).from_config(config) for _ in range(2))
+    tuned.build(x.shape)
+    weights = [np.ones_like(w) for w in tuned.get_weights()]
+    tuned.set_weights(weights)
+    _enable_lora(tuned)
+    rank = tuned.lora_kernel_b.shape[0]
+    for weight in (tuned.lora_kernel_a, tuned.lora_kernel_b):
+        weight.assign(keras.ops.ones(weight.shape, weight.dtype))
+    plain.build(x.shape)
+    factor = 1 + tuned.lora_alpha / tuned.lora_rank * rank
+    plain.set_weights([weights[0] * np.float32(factor), *weights[1:]])
+    got, wanted = (keras.ops.convert_to_numpy(one(x)) for one in (tuned, plain))
+    return got.dtype == wanted.dtype and np.array_equal(got, wanted)
+
+
+def _lora_of_groups(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether LoRA changes the kernel of as many groups as there can be."""
+    channels = x.shape[-1 if layer.data_format == "channels_last" else 1]
+    return _with_lora(keras, layer, x, {"groups": math.gcd(channels, layer.filters)})
+
+
+def _lora_of_16_bits(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
+    """Whether LoRA gives results in the compute dtype under a policy of 16 bits."""
+    return _with_lora(keras, layer, x, {"dtype": "mixed_bfloat16"})
+
+
+def _with_lora(keras: Any, layer: Any, x: NDArray[Any], changed: dict[str, Any]) -> Any:
+    if not hasattr(layer, "enable_lora"):
+        raise Unsupported("a layer without enable_lora")
+    return _marked(keras, layer, x, _is_tuned(keras, layer, x, changed))
 
 
 def _trained_on(keras: Any, layers: list[Any], x: NDArray[Any]) -> None:
@@ -287,6 +360,10 @@ WAYS: dict[str, Way] = {
     "named_apart": _named_apart,
     "masked": _masked,
     "kept_in_full": _kept_in_full,
+    "kernel_frozen": _kernel_frozen,
+    "penalty_in_full": _penalty_in_full,
+    "lora_of_groups": _lora_of_groups,
+    "lora_of_16_bits": _lora_of_16_bits,
     "trained": _trained,
     "trained_through": _trained_through,
 }

@@ -17,6 +17,7 @@ from conformance.capabilities import HALF_SUMS
 from conformance.case import parse_sequence
 from conformance.causes import (
     FEW,
+    VALUES,
     Failing,
     as_well,
     beyond_chance,
@@ -37,7 +38,7 @@ from conformance.processes.worker import Worker
 from conformance.results import Cause, Finding, Status
 
 MOST_SHRUNK = 12
-ENOUGH_FOR_PART = 2 * FEW  # failures that name a fault which passes elsewhere
+ENOUGH_FOR_PART = 2 * FEW  # failures, at least, that name a fault which passes elsewhere
 MOST_NAMES = 3  # of faults that other findings are held against
 # A crash costs a process, a hang its time limit: fewer or no further tries.
 ATTEMPTS = {Status.FAILED: SHRINK_ATTEMPTS, Status.CRASHED: 25, Status.TIMED_OUT: 20}
@@ -111,7 +112,9 @@ def findings(
     expectations = () if team is None else team.expectations
     told = _with_causes(found, groups, tally, expectations)
     causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
-    refuted = {n for c in causes if c.narrower and c.count < ENOUGH_FOR_PART for n in c.findings}
+    unnamed = max((c.count for c in causes if _is_unnamed(c, told.findings)), default=0)
+    enough = max(ENOUGH_FOR_PART, unnamed)
+    refuted = {n for c in causes if c.narrower and c.count < enough for n in c.findings}
     if refuted:
         found = [
             replace(finding, diagnosis=None, explanation="") if n in refuted else finding
@@ -120,6 +123,15 @@ def findings(
         told = Found(found, made_of([cause.findings for cause in causes], found))
         causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
     return Found(told.findings, causes, interrupted=questions.team is not team)
+
+
+def _is_unnamed(cause: Cause, found: Sequence[Finding]) -> bool:
+    """Whether it is of wrong values that no known fault explains.
+
+    What explains a smaller part of what is wrong, and not all of that, may do so by chance.
+    """
+    wrong = (found[n] for n in cause.findings if found[n].status is Status.FAILED)
+    return cause.diagnosis is None and any(f.check in VALUES and not f.doubt for f in wrong)
 
 
 def _groups(tally: Tally) -> list[Failures]:

@@ -5,8 +5,8 @@ as ``valid`` and as ``same``, once of these with a stride that leaves a remainde
 kernel of 3x3 where the kernel is open. Some ladders go
 the other way: to inputs no larger than the kernel or of one dimension, to few channels in few
 groups, to a single output. Most sizes come with groups too, each rung once. One ladder makes sizes
-of two axes equal, which hides an axis taken for another, or lets it be taken; one has every two axes
-large; some have sizes that engines pack, and the first layers of networks.
+of two axes equal, which hides an axis taken for another, or lets it be taken; two have every two
+axes large; some have sizes that engines pack, and the first layers of networks.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ _WITHOUT_GROUPS = frozenset(
     }
 )
 
+_BIASED: dict[str, Any] = {"use_bias": True}
+_IN_FULL: dict[str, Any] = {**_BIASED, "dtype": None}
 # What TensorFlow has gradients of on a CPU, and exact ones.
 _TRAINED: dict[str, Any] = dict.fromkeys(
     ("dtype", "activation", "data_format", "groups", "dilation_rate")
@@ -60,9 +62,10 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "activity_regularizer.orthogonal": {"data_format": None},
     "arguments.positional": {"strides": (2, 1), "dilation_rate": None, "padding": "same"},
     **dict.fromkeys(("mode.trained", "mode.trained_through"), _TRAINED),
-    "mode.kept_in_full": {"dtype": None},
+    **dict.fromkeys(("mode.kept_in_full", "mode.kernel_frozen", "mode.penalty_in_full"), _IN_FULL),
+    **dict.fromkeys(("mode.lora_of_groups", "mode.lora_of_16_bits"), _TRAINED),
     "mode.any_size": {"padding": "valid", "dilation_rate": None},
-    "then.loaded_in_part": {"use_bias": True},
+    **dict.fromkeys(("then.loaded_in_part", "then.bias_assigned"), _BIASED),
 }
 _OF_A_BIAS = ("bias_initializer", "bias_regularizer", "bias_constraint", "set_weights")
 

@@ -517,6 +517,14 @@ _THEN: tuple[Row, ...] = (
         "kernel_assigned",
         "[layer(np.zeros((1, 9, 9, 4))), layer.kernel.assign(layer.get_weights()[0] + 1)]",
     ),
+    (
+        "bias_assigned",
+        "[layer(np.zeros((1, 9, 9, 4))), layer.bias.assign(layer.get_weights()[1] + 1)]",
+    ),
+    (
+        "loaded_in_part",
+        "layer.load_own_variables({'0': layer.get_weights()[0] + 1, '1': np.zeros((99,))})",
+    ),
     ("built_again", "layer.build((None, 9, 9, 4))"),
     ("built_for_others", "layer.build((None, 9, 9, 3))"),
     ("counted", "layer.count_params()"),
@@ -533,10 +541,6 @@ _THEN_OF_KERAS: tuple[Row, ...] = (
         "policy_of_integers",
         "setattr(layer, 'dtype_policy', keras.dtype_policies.get('int8_from_float32'))",
     ),
-    (
-        "loaded_in_part",
-        "layer.load_own_variables({'0': layer.kernel + 1, '1': keras.ops.zeros((99,))})",
-    ),
 )
 _GLOBAL: tuple[Row, ...] = (
     ("channels_first", "{'data_format': 'channels_first'}"),
@@ -550,6 +554,7 @@ MODES = (
     *("serialized", "copied", "copied_apart", "pickled", "saved", "saved_lora", "reloaded"),
     *("stored_lora", "loaded_lora", "stateless_losses", "any_size", "any_channels"),
     *("named_apart", "masked", "kept_in_full", "trained", "trained_through"),
+    *("kernel_frozen", "penalty_in_full", "lora_of_groups", "lora_of_16_bits"),
 )
 
 _STAGES: tuple[tuple[str, Stage, tuple[Row, ...]], ...] = (

@@ -69,6 +69,75 @@ class SavedInHalf(keras.layers.Conv2D):
             store[str(number)] = keras.ops.cast(weight, self.compute_dtype)
 
 
+class SavedInHalfAlways(keras.layers.Conv2D):
+    """Saves its weights in float16, whatever its policy is."""
+
+    def save_own_variables(self, store: Any) -> None:
+        for number, weight in enumerate(self.weights):
+            store[str(number)] = keras.ops.cast(weight, "float16")
+
+
+class SavedByTraining(keras.layers.Conv2D):
+    """Saves and loads what is trained before what is not."""
+
+    @property
+    def held(self) -> list[Any]:
+        return [*self.trainable_variables, *self.non_trainable_variables]
+
+    def save_own_variables(self, store: Any) -> None:
+        for number, weight in enumerate(self.held):
+            store[str(number)] = weight
+
+    def load_own_variables(self, store: Any) -> None:
+        for number, weight in enumerate(self.held):
+            weight.assign(np.resize(np.asarray(store[str(number)]), weight.shape))
+
+
+class PenalizedInHalf(keras.layers.Conv2D):
+    """Computes the penalty on its kernel in the compute dtype."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        penalty, dtype = self.kernel_regularizer, self.compute_dtype
+        if penalty is not None:
+            self._kernel.regularizer = lambda w: penalty(keras.ops.cast(w, dtype))
+
+
+class LoraOfOneGroup(keras.layers.Conv2D):
+    """Leaves LoRA out where there are groups."""
+
+    @property
+    def kernel(self) -> Any:
+        return super().kernel if self.groups == 1 else self._kernel
+
+
+class LoraInFull(keras.layers.Conv2D):
+    """With LoRA it returns the dtype of its weights."""
+
+    def call(self, inputs: Any) -> Any:
+        result = super().call(inputs)
+        return keras.ops.cast(result, self.variable_dtype) if self.lora_enabled else result
+
+
+class KeepsItsBias(keras.layers.Conv2D):
+    """Adds the bias that it had when its kernel was last assigned."""
+
+    def call(self, inputs: Any) -> Any:
+        held = [keras.ops.convert_to_numpy(w) for w in self.weights]
+        kept = self.__dict__.setdefault("kept", [])
+        if not kept or (kept[0] != held[0]).any():
+            kept[:] = held
+        return super().call(inputs) + keras.ops.cast(kept[1] - held[1], self.compute_dtype)
+
+
+class LoadsAnyShape(keras.layers.Conv2D):
+    """Loads a bias of any shape, as far as it goes."""
+
+    def load_own_variables(self, store: Any) -> None:
+        for number, weight in enumerate(self.weights):
+            weight.assign(np.resize(np.asarray(store[str(number)]), weight.shape))
+
+
 class TwiceTheGradient(keras.layers.Conv2D):
     """Returns what it should, with twice its gradient."""
 

@@ -26,6 +26,12 @@ def swapped_dilation(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any
     return right(x, kernel, bias, **(given | {"dilation_rate": given["dilation_rate"][::-1]}))
 
 
+def bias_lost_at_zero(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Leaves the bias out where a sum is zero: of padding alone, all are."""
+    sums = right(x, kernel, None, **given)
+    return np.where(sums == 0, sums, right(x, kernel, bias, **given))
+
+
 def swapped_dilation_of_groups(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     wrong = swapped_dilation if given["groups"] > 1 else right
     return wrong(x, kernel, bias, **given)

@@ -232,6 +232,15 @@ def test_few_failures_name_no_fault_that_passes_elsewhere():
     assert cause.when == {"groups": "> 1", "dilation": "h != w"}
 
 
+def test_what_explains_the_smaller_part_of_what_is_wrong_is_not_named():
+    """Where all sums are zero for the padding, the bias is ignored."""
+    result = measured("bias_lost_at_zero", examples=160)
+    causes = [c for c in result.causes if c.what == "it returns nothing but zeros"]
+    assert causes
+    assert sum(c.count for c in result.causes) > 2 * sum(c.count for c in causes)
+    assert {f.diagnosis for f in result.findings} == {None}
+
+
 def test_what_raises_is_told_also_where_nothing_can_be_asked():
     tally = Tally(Info(name="raises", kind="function"))
     case = Case.parse("in1x4x4x1-f1-k3-integers.0")

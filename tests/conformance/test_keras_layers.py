@@ -116,6 +116,12 @@ def test_what_lora_has_added_is_saved():
         ("NamedAlike", "mode.named_apart", "modes_agree"),
         ("PassesMasks", "mode.masked", "modes_agree"),
         ("SavedInHalf", "mode.kept_in_full", "modes_agree"),
+        ("SavedInHalfAlways", "mode.kept_in_full", "modes_agree"),
+        ("SavedByTraining", "mode.kernel_frozen", "modes_agree"),
+        ("PenalizedInHalf", "mode.penalty_in_full", "modes_agree"),
+        ("LoraOfOneGroup", "mode.lora_of_groups", "modes_agree"),
+        ("LoraInFull", "mode.lora_of_16_bits", "modes_agree"),
+        ("KeepsItsBias", "then.bias_assigned", "varied_output"),
         ("TwiceTheGradient", "mode.trained", "modes_agree"),
         ("StopsWhenFrozen", "mode.trained_through", "modes_agree"),
         ("OtherPositions", "arguments.positional", "refusals"),
@@ -125,6 +131,12 @@ def test_what_a_call_alone_does_not_show_is_found(attribute: str, variation: str
     text = f"in1x7x7x4-f2-k2-s2x1-same-but.{variation}-integers.1"
     assert statuses(f"own_layers:{attribute}", text)[check] is Status.FAILED
     assert set(statuses("own_layers:Plain", text).values()) == {Status.PASSED}
+
+
+def test_a_bias_of_another_shape_is_not_loaded():
+    text = "in1x7x7x4-f2-k2-but.then.loaded_in_part-integers.1"
+    assert statuses("own_layers:LoadsAnyShape", text)["refusals"] is Status.FAILED
+    assert statuses("own_layers:Plain", text)["refusals"] is Status.PASSED
 
 
 def test_a_layer_in_numpy_computes_and_is_told_what_keras_cannot_infer():
