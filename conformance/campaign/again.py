@@ -16,6 +16,9 @@ from conformance.processes.worker import Worker
 from conformance.results import BAD, Finding, ImplementationResult, Report, Status
 
 
+UNTOLD = "passes, but was never reproduced, so that says nothing: run the whole plan again"
+
+
 class Now(StrEnum):
     """What became of a finding."""
 
@@ -73,6 +76,8 @@ def _of_one(result: ImplementationResult) -> Iterator[Replayed]:
             if info is not None:
                 try:
                     now, text = _again(worker, info, finding)
+                    if now is Now.FIXED and finding.doubt:  # alone it may have passed before
+                        now, text = Now.ERROR, UNTOLD
                 except (UsageError, CaseError) as error:
                     text = str(error)
             yield Replayed(result.name, finding, now, text)

@@ -407,6 +407,12 @@ def test_a_whole_run_is_replayed_finding_by_finding(
     fixed = command("replay", "out/results.json", "--impl", "mine:conv2d")
     assert (fixed.code, fixed.errors) == (0, "")
     assert "FAILED" not in fixed.out
+    results = tmp_path / "out" / "results.json"
+    results.write_text(results.read_text("utf-8").replace('"doubt": ""', '"doubt": "chance"'))
+    untold = command("replay", "out")
+    assert untold.code == 3
+    assert "FIXED" not in untold.out
+    assert "was never reproduced" in untold.out
     module.unlink()
     lost = command("replay", "out")
     assert lost.code == 3
