@@ -65,7 +65,7 @@ def _described(name: str, cause: Cause, findings: Sequence[Finding]) -> Describe
     if left:
         checks = ", ".join(dict.fromkeys(finding.check for finding in left))
         doubt = f"no condition tells where {checks} fails"
-    elif cause.count < FEW and cause.when:
+    elif cause.count + cause.nearby < FEW and cause.when:
         times = "once" if cause.count == 1 else f"in {cause.count} cases"
         doubt = f"it was seen only {times}, so its condition is a guess"
     wide = [] if not left else _wide(name, cause, left)

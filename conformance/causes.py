@@ -170,7 +170,7 @@ def sentence(cause: Cause) -> str:
 
 def where(one: Cause | Finding) -> str:
     """The condition in words; empty where nothing tells one, or so few cases fail that all do."""
-    return in_words(one.when) if one.when and one.count >= FEW else ""
+    return in_words(one.when) if one.when and one.count + one.nearby >= FEW else ""
 
 
 def members(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
@@ -324,6 +324,7 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
         diagnosis=None if diagnosed is None else diagnosed.diagnosis,
         when=leading.when,
         also_passing=passing,
+        nearby=sum(f.nearby for f in members),
         advice=_advice(members),
     )
 

@@ -147,6 +147,8 @@ class Finding:
             empty; larger: what it shows.
         when: a condition on the case, as in an expected-failure file, that holds on all failing
             cases and on `also_passing` of those that pass; empty where nothing tells them apart.
+        nearby: how many more cases fail alike of those that were tried around the smallest one, to
+            find `when`.
     """
 
     check: str
@@ -164,6 +166,7 @@ class Finding:
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    nearby: Count = 0
     doubt: Doubt = ""
     larger_case: str = ""
     larger: Evidence | None = None
@@ -183,7 +186,7 @@ class Cause:
         findings: their places among the findings: crashes, shapes, values, then what a call leaves.
         count, first_at: outcomes of all of them, and configurations tried when the first failed.
         diagnosis: name of the known fault that explains them, or None.
-        when, also_passing: as in `Finding`, of all of them together.
+        when, also_passing, nearby: as in `Finding`, of all of them together.
         narrower: whether it passes where the fault of that name would fail, so that `when` belongs
             to what is wrong.
         advice: what to do if it is meant, where something is simply not there; else empty.
@@ -196,6 +199,7 @@ class Cause:
     diagnosis: str | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
+    nearby: Count = 0
     narrower: bool = False
     advice: str = ""
 

@@ -15,7 +15,6 @@ from conformance.plan import Asked, adapt, refuse_unclaimed
 from conformance.processes.worker import Worker
 from conformance.results import BAD, Finding, ImplementationResult, Report, Status
 
-
 UNTOLD = "passes, but was never reproduced, so that says nothing: run the whole plan again"
 
 

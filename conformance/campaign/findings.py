@@ -10,6 +10,7 @@ from itertools import combinations
 from conformance.campaign.ending import ENDING
 from conformance.campaign.explaining import Explainer
 from conformance.campaign.naming import Naming
+from conformance.campaign.nearby import nearby
 from conformance.campaign.questions import Questions
 from conformance.campaign.showing import Showing, first_failure
 from conformance.campaign.trying import Team
@@ -110,7 +111,13 @@ def findings(
     except KeyboardInterrupt:
         explainer.leave()
     expectations = () if team is None else team.expectations
-    told = _with_causes(found, groups, tally, expectations)
+    try:
+        with ENDING.may_leave():
+            beside = [nearby(finding, questions) for finding in found]
+    except KeyboardInterrupt:
+        explainer.leave()
+        beside = []
+    told = _with_causes(found, groups, tally, expectations, beside)
     causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
     unnamed = max((c.count for c in causes if _is_unnamed(c, told.findings)), default=0)
     enough = max(ENOUGH_FOR_PART, unnamed)
@@ -212,6 +219,7 @@ def _with_causes(
     groups: list[Failures],
     tally: Tally,
     expectations: Sequence[Expectation],
+    beside: Sequence[Failing] = (),
 ) -> Found:
     """The findings with the conditions of their causes.
 
@@ -219,6 +227,9 @@ def _with_causes(
     then on all of a cause together, which leaves less to chance.
     """
     met = [_failing(finding, group, tally) for finding, group in zip(found, groups, strict=True)]
+    if beside:
+        met = [_both(*some) for some in zip(met, beside, strict=True)]
+        found = [replace(f, nearby=len(b.cases)) for f, b in zip(found, beside, strict=True)]
     alone = [
         _with_condition([(finding, cases)], tally, expectations)[0]
         for finding, cases in zip(found, met, strict=True)
@@ -275,6 +286,10 @@ def _failing(finding: Finding, group: Failures, tally: Tally) -> Failing:
         if (lost or finding.check in passed) and str(case) not in cases
     }
     return Failing(cases, passing)
+
+
+def _both(one: Failing, other: Failing) -> Failing:
+    return Failing({**one.cases, **other.cases}, {**one.passing, **other.passing})
 
 
 def _with_condition(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from conformance.axes import DATA_FORMATS, PADDINGS
 from conformance.case import Case
 from conformance.differing import parts, with_parts
 from conformance.plan.shrinking import FIELDS, LEAST, NUMBERS, number_of, with_numbers
+from reference_impl.dtypes import FLOATS
 
 MADE_LIKE = 12  # passing cases that are tried with one number of the failing one
 _LEAST = LEAST | {"batch": 0}
@@ -16,6 +18,14 @@ _STEPS = ((1, -1), (1, 1), (1, 2), (2, 0))  # a factor, and what is added
 _NUMBERED = (
     "batch", "channels", "filters", "kernel_size", "strides", "dilation_rate", "groups",
 )  # fmt: skip
+
+
+_WORDS: dict[str, tuple[object, ...]] = {
+    "dtype": FLOATS,
+    "data_format": tuple(DATA_FORMATS.values()),
+    "padding": PADDINGS,
+    "use_bias": (True, False),
+}
 
 
 def beside(case: Case) -> list[Case]:
@@ -35,6 +45,16 @@ def beside(case: Case) -> list[Case]:
         if all(value >= _LEAST.get(name, 1) for name, value in change.items())
     )
     return [one for one in dict.fromkeys(found) if one != case]
+
+
+def around(case: Case) -> list[Case]:
+    """What is `beside` a case, and it with another word for one of its arguments, if valid."""
+    own = parts(case)
+    changes = (
+        {name: word} for name, words in _WORDS.items() for word in words if word != own[name]
+    )
+    found = (with_parts(case, change) for change in changes)
+    return list(dict.fromkeys([*beside(case), *filter(_is_valid, found)]))
 
 
 def near(case: Case, passing: Iterable[Case]) -> list[Case]:

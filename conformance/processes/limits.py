@@ -28,7 +28,8 @@ class Limits:
             first ones took is restarted.
         lost: where lost cases outnumber the others by so many, the rest is not run.
         lost_at_first: the same until something has been returned.
-        second_tries: after so many lost cases that were lost again, none is tried again.
+        second_tries: after so many lost cases that were lost again, and one more for each
+            `returns` cases that were not lost, none is tried again.
     """
 
     case: float = 20.0
@@ -43,6 +44,7 @@ class Limits:
     lost: int = 10
     lost_at_first: int = 4
     second_tries: int = 3
+    returns: int = 100
 
     def within(self, max_time: float | None) -> Limits:
         """These where everything together may take `max_time`: a case at most a tenth of it."""
@@ -59,12 +61,14 @@ class Patience:
         limits: what it begins with.
         seconds: for the next case.
         slowest: what the slowest case took that returned.
+        returns: cases that returned.
         lost_again: cases that were lost twice.
     """
 
     limits: Limits
     seconds: float = 0.0
     slowest: float = 0.0
+    returns: int = 0
     lost_again: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +76,17 @@ class Patience:
 
     def returned(self, seconds: float) -> None:
         """A case took so long."""
+        self.returns += 1
         self.slowest = max(self.slowest, seconds)
+
+    @property
+    def has_second_try(self) -> bool:
+        """Whether a lost case is worth another process.
+
+        A crash may come of what an earlier case has written to memory, so known crashes do not use
+        up the second tries of a long run.
+        """
+        return self.lost_again < self.limits.second_tries + self.returns // self.limits.returns
 
     def lose(self) -> None:
         """A hang has shown that time is not what it lacks: wait less for the next one.

@@ -111,9 +111,7 @@ class Worker:
         Something else may have ended the first one, such as a system out of memory.
         """
         patience = self.observer.patience
-        if patience.lost_again >= self.observer.limits.second_tries:
-            return lost
-        if self.budget.over or self.aborted:
+        if not patience.has_second_try or self.budget.over or self.aborted:
             return lost
         reply: Reply = lost
         for case in cases:

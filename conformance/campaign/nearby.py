@@ -1,0 +1,59 @@
+"""What fails beside the smallest case of a finding, so that the condition of few is no guess."""
+
+from __future__ import annotations
+
+from conformance.campaign.questions import Questions
+from conformance.case import Case, parse_sequence
+from conformance.causes import Failing
+from conformance.checks import CHECKS
+from conformance.checks.shapes import output_shape
+from conformance.diagnosis import spread
+from conformance.journals.tally import size_of
+from conformance.plan.beside import MADE_LIKE, around, near
+from conformance.results import Finding, Status
+
+MOST_FAILING = 12  # cases of a finding; the plan tells enough of more
+MOST_PRODUCTS = 2_000_000  # of a case that is tried
+
+
+def nearby(finding: Finding, questions: Questions) -> Failing:
+    """The cases around the smallest one that fail as it does, and those that pass.
+
+    None where there are many without, where a name says more than a condition, or where what fails
+    depends on more than the case.
+    """
+    check = CHECKS.get(finding.check)
+    if questions.team is None or check is None or finding.count > MOST_FAILING:
+        return Failing()
+    if finding.diagnosis is not None or finding.doubt or finding.takes_earlier_calls:
+        return Failing()
+    values = check.judges_values or check is output_shape
+    least = parse_sequence(finding.minimal_case)[0]
+    if finding.status is not Status.FAILED or not values or least.asks != "values":
+        return Failing()
+    asked = around(least)
+    if not questions.tally.info.costly_calls:
+        made = (case for case, checks in questions.tally.passed if check.name in checks)
+        plain = sorted((case for case in made if case.asks == "values"), key=size_of)
+        asked += near(least, spread(plain, MADE_LIKE))
+    may_ask = questions.asked.may_ask
+    cases = tuple(c for c in dict.fromkeys(asked) if may_ask(c) and _products(c) <= MOST_PRODUCTS)
+    failing: dict[str, Case] = {}
+    passing: dict[str, Case] = {}
+    for case, outcome in zip(cases, questions.outcomes(cases, check.name), strict=True):
+        if questions.budget.over:
+            break
+        if outcome is not None and outcome.cause == finding.cause:
+            failing[str(case)] = case
+        elif outcome is not None and outcome.status is Status.PASSED:
+            passing[str(case)] = case
+    return Failing(failing, passing)
+
+
+def _products(case: Case) -> int:
+    """How many products a result takes, or how many elements the input has, if those are more."""
+    g = case.geometry
+    height, width = g.output
+    window = g.kernel_size[0] * g.kernel_size[1] * g.channels // g.groups
+    of_input = g.batch * g.size[0] * g.size[1] * g.channels
+    return max(g.batch * height * width * case.filters * window, of_input)
