@@ -59,10 +59,12 @@ class Failing:
     Attributes:
         cases: on which it fails, by case string.
         passing: on which its check passes.
+        beside: the same of cases that are none of the plan.
     """
 
     cases: Mapping[str, Case] = field(default_factory=dict)
     passing: Mapping[str, Case] = field(default_factory=dict)
+    beside: Mapping[str, Case] = field(default_factory=dict)
 
 
 def rank(finding: Ranked) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from conformance.causes import (
 )
 from conformance.checks import CHECKS
 from conformance.checks.values import BEYOND, bounded_values, exact_values
+from conformance.condition import parse
 from conformance.diagnosis import RAISES
 from conformance.expectations import Expectation
 from conformance.faults import explanation, is_of_earlier_calls
@@ -118,7 +119,7 @@ def findings(
         explainer.leave()
         beside = []
     told = _with_causes(found, groups, tally, expectations, beside)
-    causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
+    causes = _narrowed(told.causes, naming, beside)
     unnamed = max((c.count for c in causes if _is_unnamed(c, told.findings)), default=0)
     enough = max(ENOUGH_FOR_PART, unnamed)
     refuted = {n for c in causes if c.narrower and c.count < enough for n in c.findings}
@@ -128,8 +129,17 @@ def findings(
             for n, finding in enumerate(told.findings)
         ]
         told = Found(found, made_of([cause.findings for cause in causes], found))
-        causes = [replace(cause, narrower=naming.is_narrower(cause)) for cause in told.causes]
+        causes = _narrowed(told.causes, naming, beside)
     return Found(told.findings, causes, interrupted=questions.team is not team)
+
+
+def _narrowed(causes: Sequence[Cause], naming: Naming, beside: Sequence[Failing]) -> list[Cause]:
+    """The causes, with whether the fault that names each would fail elsewhere, too."""
+    found = []
+    for cause in causes:
+        passing = [c for n in cause.findings if beside for c in beside[n].beside.values()]
+        found.append(replace(cause, narrower=naming.is_narrower(cause, passing)))
+    return found
 
 
 def _is_unnamed(cause: Cause, found: Sequence[Finding]) -> bool:
@@ -289,7 +299,7 @@ def _failing(finding: Finding, group: Failures, tally: Tally) -> Failing:
 
 
 def _both(one: Failing, other: Failing) -> Failing:
-    return Failing({**one.cases, **other.cases}, {**one.passing, **other.passing})
+    return replace(one, cases={**one.cases, **other.cases}, beside=other.beside)
 
 
 def _with_condition(
@@ -310,11 +320,16 @@ def _with_condition(
             return [finding for finding, _ in members]  # it does not depend on the case
         failing = {text: case for met in again for text, case in met.cases.items()}
         passing = {text: case for met in again for text, case in met.passing.items()}
-        others = [passing[text] for text in sorted(passing) if text not in failing]
+        beside = {text: case for met in again for text, case in met.beside.items()}
+        others, more = (
+            [some[text] for text in sorted(some) if text not in failing]
+            for some in (passing, beside)
+        )
         if _takes_earlier_calls(first):
             when, also_passing = {}, len(others)  # no case alone decides
         else:
-            when, also_passing = find_condition([failing[t] for t in sorted(failing)], others)
+            when, _ = find_condition([failing[t] for t in sorted(failing)], [*others, *more])
+            also_passing = sum(map(parse(when), others))
     return [replace(finding, when=when, also_passing=also_passing) for finding, _ in members]
 
 

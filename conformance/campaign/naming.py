@@ -113,8 +113,11 @@ class Naming:
             self.names += [] if found is None else [found]
         return found
 
-    def is_narrower(self, cause: Cause) -> bool:
-        """Whether it passes where the fault that names `cause` would fail."""
+    def is_narrower(self, cause: Cause, beside: Sequence[Case] = ()) -> bool:
+        """Whether it passes where the fault that names `cause` would fail.
+
+        Those `beside` its smallest cases pass.
+        """
         name = cause.diagnosis
         if name is None or not cause.when or is_of_earlier_calls(name):
             return False
@@ -124,7 +127,7 @@ class Naming:
         passing = sorted(
             (case for case, p in self.questions.tally.passed if p & judged), key=size_of
         )
-        tried: list[Case] = []
+        tried = [*spread(beside, OTHER_CASES)]
         for left_out in cause.when:  # where all terms but one hold, the fault is likely to show
             near = parse({word: value for word, value in cause.when.items() if word != left_out})
             term = parse({left_out: cause.when[left_out]})

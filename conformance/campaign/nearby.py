@@ -19,13 +19,12 @@ MOST_PRODUCTS = 2_000_000  # of a case that is tried
 def nearby(finding: Finding, questions: Questions) -> Failing:
     """The cases around the smallest one that fail as it does, and those that pass.
 
-    None where there are many without, where a name says more than a condition, or where what fails
-    depends on more than the case.
+    None where there are many without, or where what fails depends on more than the case.
     """
     check = CHECKS.get(finding.check)
     if questions.team is None or check is None or finding.count > MOST_FAILING:
         return Failing()
-    if finding.diagnosis is not None or finding.doubt or finding.takes_earlier_calls:
+    if finding.doubt or finding.takes_earlier_calls:
         return Failing()
     values = check.judges_values or check is output_shape
     least = parse_sequence(finding.minimal_case)[0]
@@ -47,7 +46,7 @@ def nearby(finding: Finding, questions: Questions) -> Failing:
             failing[str(case)] = case
         elif outcome is not None and outcome.status is Status.PASSED:
             passing[str(case)] = case
-    return Failing(failing, passing)
+    return Failing(failing, beside=passing)
 
 
 def _products(case: Case) -> int:

@@ -32,6 +32,13 @@ def bias_lost_at_zero(x: Any, kernel: Any, bias: Any = None, **given: Any) -> An
     return np.where(sums == 0, sums, right(x, kernel, bias, **given))
 
 
+def sixteen_filters_of_groups(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
+    """Swaps groups where there are whole blocks of sixteen filters."""
+    if given["groups"] > 1 and kernel.shape[3] % 16 == 0:
+        kernel = np.roll(kernel, kernel.shape[3] // given["groups"], axis=3)
+    return right(x, kernel, bias, **given)
+
+
 def swapped_dilation_of_groups(x: Any, kernel: Any, bias: Any = None, **given: Any) -> Any:
     wrong = swapped_dilation if given["groups"] > 1 else right
     return wrong(x, kernel, bias, **given)

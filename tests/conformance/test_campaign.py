@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from conformance.campaign import explaining, findings, run, showing
+from conformance.campaign.nearby import MOST_FAILING
 from conformance.campaign.run import Campaign, Settings, exit_code
 from conformance.capabilities import HALF_SUMS
 from conformance.case import Case, parse_sequence
-from conformance.causes import sentence
+from conformance.causes import sentence, where
 from conformance.checks import concerning
 from conformance.differing import differing
 from conformance.errors import UsageError
@@ -229,7 +230,7 @@ def test_few_failures_name_no_fault_that_passes_elsewhere():
     (cause,) = measured("swapped_dilation_of_groups", examples=60).causes
     assert cause.count < findings.ENOUGH_FOR_PART
     assert (cause.diagnosis, cause.narrower) == (None, False)
-    assert cause.when == {"groups": "> 1", "dilation": "h != w"}
+    assert cause.when.items() >= {"groups": "> 1", "dilation": "h != w"}.items()
 
 
 def test_what_explains_the_smaller_part_of_what_is_wrong_is_not_named():
@@ -262,6 +263,14 @@ def test_a_finding_says_on_which_cases_it_fails(swapped: Campaign):
     for finding in result.findings:
         assert finding.when["dilation"] == "h != w"
         assert finding.also_passing < failing / 2
+
+
+def test_where_few_cases_fail_is_told_by_cases_around_the_smallest():
+    (cause,) = measured("sixteen_filters_of_groups", examples=160).causes
+    assert cause.count <= MOST_FAILING
+    assert cause.nearby > 0
+    assert "% 16 == 0" in cause.when["filters"]
+    assert "groups > 1" in where(cause)
 
 
 def test_a_fault_on_every_case_shrinks_to_the_smallest_case():

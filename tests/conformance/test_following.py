@@ -6,7 +6,7 @@ import pytest
 
 from conformance.case import Case, format_sequence, parse_sequence
 from conformance.differing import differing, parts, with_parts
-from conformance.plan.beside import beside, near
+from conformance.plan.beside import around, beside, near
 from conformance.plan.following import following, nearer, plainer
 
 DILATION = "in1x6x6x2-f2-k2-d3x1-integers.4+in1x6x6x2-f2-k2-integers.4"
@@ -122,6 +122,16 @@ def test_a_case_is_tried_with_each_number_of_another():
     assert "in2x6x6x9-f4-k2-s2-integers.0" in found
     assert "in2x6x6x3-f4-k1-s2-integers.0" in found
     assert {*map(str, beside(one))} < {*found}
+
+
+def test_around_a_case_stand_those_with_another_word():
+    found = list(map(str, around(Case.parse("in1x4x5x2-f3-k3-integers.0"))))
+    for other in (
+        *("in1x2x4x5-f3-k3-cf-integers.0", "in1x4x5x2-f3-k3-same-integers.0"),
+        *("in1x4x5x2-f3-k3-float16-integers.0", "in1x4x5x2-f3-k3-nobias-integers.0"),
+    ):
+        assert other in found
+    assert all(Case.parse(text) for text in found)
 
 
 def test_a_case_is_tried_with_valid_numbers_only():
