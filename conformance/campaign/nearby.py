@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conformance.campaign.questions import Questions
 from conformance.case import Case, parse_sequence
 from conformance.causes import Failing
@@ -14,12 +16,14 @@ from conformance.results import Finding, Status
 
 MOST_FAILING = 12  # cases of a finding; the plan tells enough of more
 MOST_PRODUCTS = 2_000_000  # of a case that is tried
+MOST_STARTS = 2  # of processes: where cases end them, the rest is not worth it
 
 
 def nearby(finding: Finding, questions: Questions) -> Failing:
     """The cases around the smallest one that fail as it does, and those that pass.
 
-    None where there are many without, or where what fails depends on more than the case.
+    None where there are many without, or where what fails depends on more than the case. Every
+    number and word changes in some of them, so that what they have in common is no chance.
     """
     check = CHECKS.get(finding.check)
     if questions.team is None or check is None or finding.count > MOST_FAILING:
@@ -30,8 +34,12 @@ def nearby(finding: Finding, questions: Questions) -> Failing:
     least = parse_sequence(finding.minimal_case)[0]
     if finding.status is not Status.FAILED or not values or least.asks != "values":
         return Failing()
+    info = questions.tally.info
     asked = around(least)
-    if not questions.tally.info.costly_calls:
+    if info.kind == "layer":
+        activations = (None, "relu")
+        asked += [replace(least, activation=a) for a in activations if a != least.activation]
+    if not info.costly_calls:
         made = (case for case, checks in questions.tally.passed if check.name in checks)
         plain = sorted((case for case in made if case.asks == "values"), key=size_of)
         asked += near(least, spread(plain, MADE_LIKE))
@@ -39,8 +47,9 @@ def nearby(finding: Finding, questions: Questions) -> Failing:
     cases = tuple(c for c in dict.fromkeys(asked) if may_ask(c) and _products(c) <= MOST_PRODUCTS)
     failing: dict[str, Case] = {}
     passing: dict[str, Case] = {}
+    starts = questions.worker.observer.starts
     for case, outcome in zip(cases, questions.outcomes(cases, check.name), strict=True):
-        if questions.budget.over:
+        if questions.budget.over or questions.worker.observer.starts > starts + MOST_STARTS:
             break
         if outcome is not None and outcome.cause == finding.cause:
             failing[str(case)] = case
