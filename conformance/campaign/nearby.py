@@ -20,7 +20,7 @@ MOST_STARTS = 2  # of processes: where cases end them, the rest is not worth it
 
 
 def nearby(finding: Finding, questions: Questions) -> Failing:
-    """The cases around the smallest one that fail as it does, and those that pass.
+    """The cases around the smallest one that fail as it does, and those on which all checks pass.
 
     None where there are many without, or where what fails depends on more than the case. Every
     number and word changes in some of them, so that what they have in common is no chance.
@@ -48,12 +48,12 @@ def nearby(finding: Finding, questions: Questions) -> Failing:
     failing: dict[str, Case] = {}
     passing: dict[str, Case] = {}
     starts = questions.worker.observer.starts
-    for case, outcome in zip(cases, questions.outcomes(cases, check.name), strict=True):
+    for case, outcomes in zip(cases, questions.every(questions.worker, cases), strict=True):
         if questions.budget.over or questions.worker.observer.starts > starts + MOST_STARTS:
             break
-        if outcome is not None and outcome.cause == finding.cause:
+        if (check.name, finding.cause) in {(o.check, o.cause) for o in outcomes}:
             failing[str(case)] = case
-        elif outcome is not None and outcome.status is Status.PASSED:
+        elif {o.status for o in outcomes} == {Status.PASSED}:
             passing[str(case)] = case
     return Failing(failing, beside=passing)
 

@@ -47,15 +47,16 @@ class Questions:
         """For each case, its outcome in `worker` if that is `like` the given one."""
         return [
             next((o for o in outcomes if kind_of(o) == kind_of(like)), None)
-            for outcomes in self._outcomes(worker, cases)
+            for outcomes in self.every(worker, cases)
         ]
 
     def outcomes(self, cases: Example, check: str) -> Iterator[Outcome | None]:
         """What becomes of `check` on each of the cases, as they are asked for."""
-        for outcomes in self._outcomes(self.worker, cases):
+        for outcomes in self.every(self.worker, cases):
             yield next((o for o in outcomes if o.check == check), None)
 
-    def _outcomes(self, worker: Worker, cases: Example) -> Iterator[list[Outcome]]:
+    def every(self, worker: Worker, cases: Example) -> Iterator[list[Outcome]]:
+        """What becomes of every check on each of the cases in `worker`, as they are asked for."""
         assert self.team is not None
         replies = worker.run(cases, self.checks, again=False)
         for case, reply in zip(cases, replies, strict=True):
