@@ -172,7 +172,12 @@ def sentence(cause: Cause) -> str:
 
 def where(one: Cause | Finding) -> str:
     """The condition in words; empty where nothing tells one, or so few cases fail that all do."""
-    return in_words(one.when) if one.when and one.count + one.nearby >= FEW else ""
+    return in_words(one.when) if one.when and _known(one) >= FEW else ""
+
+
+def _known(one: Cause | Finding) -> int:
+    """How many cases are known to fail, with those around the smallest one."""
+    return one.count + (one.nearby if isinstance(one, Cause) else len(one.nearby))
 
 
 def members(cause: Cause, findings: Sequence[Finding]) -> list[Finding]:
@@ -326,7 +331,7 @@ def _cause(group: Sequence[int], findings: Sequence[Finding]) -> Cause:
         diagnosis=None if diagnosed is None else diagnosed.diagnosis,
         when=leading.when,
         also_passing=passing,
-        nearby=sum(f.nearby for f in members),
+        nearby=sum(len(f.nearby) for f in members),
         advice=_advice(members),
     )
 

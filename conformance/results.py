@@ -147,8 +147,8 @@ class Finding:
             empty; larger: what it shows.
         when: a condition on the case, as in an expected-failure file, that holds on all failing
             cases and on `also_passing` of those that pass; empty where nothing tells them apart.
-        nearby: how many more cases fail alike of those that were tried around the smallest one, to
-            find `when`.
+        nearby, passing_nearby: of the cases that were tried around the smallest one to find `when`,
+            those that fail alike, and those on which every check passes.
     """
 
     check: str
@@ -166,7 +166,8 @@ class Finding:
     evidence: Evidence | None = None
     when: dict[str, Any] = field(default_factory=dict)
     also_passing: Count = 0
-    nearby: Count = 0
+    nearby: list[str] = field(default_factory=list)
+    passing_nearby: list[str] = field(default_factory=list)
     doubt: Doubt = ""
     larger_case: str = ""
     larger: Evidence | None = None
@@ -186,7 +187,8 @@ class Cause:
         findings: their places among the findings: crashes, shapes, values, then what a call leaves.
         count, first_at: outcomes of all of them, and configurations tried when the first failed.
         diagnosis: name of the known fault that explains them, or None.
-        when, also_passing, nearby: as in `Finding`, of all of them together.
+        when, also_passing: as in `Finding`, of all of them together.
+        nearby: how many cases fail alike of those that were tried around the smallest ones.
         narrower: whether it passes where the fault of that name would fail, so that `when` belongs
             to what is wrong.
         advice: what to do if it is meant, where something is simply not there; else empty.

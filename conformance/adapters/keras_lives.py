@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -285,7 +284,7 @@ def _is_tuned(keras: Any, layer: Any, x: NDArray[Any], changed: dict[str, Any]) 
 def _lora_of_groups(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
     """Whether LoRA changes the kernel of as many groups as there can be."""
     channels = x.shape[-1 if layer.data_format == "channels_last" else 1]
-    return _with_lora(keras, layer, x, {"groups": math.gcd(channels, layer.filters)})
+    return _with_lora(keras, layer, x, {"groups": int(np.gcd(channels, layer.filters))})
 
 
 def _lora_of_16_bits(keras: Any, layer: Any, x: NDArray[Any]) -> Any:

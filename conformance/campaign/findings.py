@@ -10,7 +10,7 @@ from itertools import combinations
 from conformance.campaign.ending import ENDING
 from conformance.campaign.explaining import Explainer
 from conformance.campaign.naming import Naming
-from conformance.campaign.nearby import nearby
+from conformance.campaign.nearby import known_nearby, nearby
 from conformance.campaign.questions import Questions
 from conformance.campaign.showing import Showing, first_failure
 from conformance.campaign.trying import Team
@@ -114,7 +114,14 @@ def findings(
     expectations = () if team is None else team.expectations
     try:
         with ENDING.may_leave():
-            beside = [nearby(finding, questions) for finding in found]
+            # What was not shrunk has too much in common with what is around it.
+            shrunk = [
+                number in chosen and ATTEMPTS[o.status] > 0 for number, o in enumerate(outcomes)
+            ]
+            beside = [
+                nearby(finding, questions) if small else Failing()
+                for finding, small in zip(found, shrunk, strict=True)
+            ]
     except KeyboardInterrupt:
         explainer.leave()
         beside = []
@@ -211,7 +218,7 @@ def joined(tally: Tally, shards: Sequence[Sequence[Finding]]) -> Found:
         same = [f for findings in shards for f in findings if _what(f) == _what(first)]
         best = min(same, key=_readability, default=first)
         found.append(replace(best, count=first.count, first_at=first.first_at))
-    return _with_causes(found, groups, tally, ())
+    return _with_causes(found, groups, tally, (), list(map(known_nearby, found)))
 
 
 def _what(finding: Finding) -> tuple[str, ...]:
@@ -239,7 +246,10 @@ def _with_causes(
     met = [_failing(finding, group, tally) for finding, group in zip(found, groups, strict=True)]
     if beside:
         met = [_both(*some) for some in zip(met, beside, strict=True)]
-        found = [replace(f, nearby=len(b.cases)) for f, b in zip(found, beside, strict=True)]
+        found = [
+            replace(f, nearby=[*b.cases], passing_nearby=[*b.beside])
+            for f, b in zip(found, beside, strict=True)
+        ]
     alone = [
         _with_condition([(finding, cases)], tally, expectations)[0]
         for finding, cases in zip(found, met, strict=True)

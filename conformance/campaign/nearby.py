@@ -9,9 +9,7 @@ from conformance.case import Case, parse_sequence
 from conformance.causes import Failing
 from conformance.checks import CHECKS
 from conformance.checks.shapes import output_shape
-from conformance.diagnosis import spread
-from conformance.journals.tally import size_of
-from conformance.plan.beside import MADE_LIKE, around, near
+from conformance.plan.beside import around
 from conformance.results import Finding, Status
 
 MOST_FAILING = 12  # cases of a finding; the plan tells enough of more
@@ -34,15 +32,10 @@ def nearby(finding: Finding, questions: Questions) -> Failing:
     least = parse_sequence(finding.minimal_case)[0]
     if finding.status is not Status.FAILED or not values or least.asks != "values":
         return Failing()
-    info = questions.tally.info
     asked = around(least)
-    if info.kind == "layer":
+    if questions.tally.info.kind == "layer":
         activations = (None, "relu")
         asked += [replace(least, activation=a) for a in activations if a != least.activation]
-    if not info.costly_calls:
-        made = (case for case, checks in questions.tally.passed if check.name in checks)
-        plain = sorted((case for case in made if case.asks == "values"), key=size_of)
-        asked += near(least, spread(plain, MADE_LIKE))
     may_ask = questions.asked.may_ask
     cases = tuple(c for c in dict.fromkeys(asked) if may_ask(c) and _products(c) <= MOST_PRODUCTS)
     failing: dict[str, Case] = {}
@@ -55,6 +48,17 @@ def nearby(finding: Finding, questions: Questions) -> Failing:
             failing[str(case)] = case
         elif {o.status for o in outcomes} == {Status.PASSED}:
             passing[str(case)] = case
+    return Failing(failing, beside=passing)
+
+
+def known_nearby(finding: Finding) -> Failing:
+    """The same of a finding that was made elsewhere."""
+    if finding.count > MOST_FAILING:
+        return Failing()
+    failing, passing = (
+        {text: Case.parse(text) for text in texts}
+        for texts in (finding.nearby, finding.passing_nearby)
+    )
     return Failing(failing, beside=passing)
 
 

@@ -48,13 +48,26 @@ def beside(case: Case) -> list[Case]:
 
 
 def around(case: Case) -> list[Case]:
-    """What is `beside` a case, and it with another word for one of its arguments, if valid."""
+    """What is `beside` a case, and it with another word for one of its arguments, if valid.
+
+    The same around the case with height and width exchanged.
+    """
+    found = [other for one in (case, _transposed(case)) for other in (one, *_around(one))]
+    return [one for one in dict.fromkeys(found) if one != case and _is_valid(one)]
+
+
+def _around(case: Case) -> list[Case]:
     own = parts(case)
     changes = (
         {name: word} for name, words in _WORDS.items() for word in words if word != own[name]
     )
-    found = (with_parts(case, change) for change in changes)
-    return list(dict.fromkeys([*beside(case), *filter(_is_valid, found)]))
+    return [*beside(case), *(with_parts(case, change) for change in changes)]
+
+
+def _transposed(case: Case) -> Case:
+    own = parts(case)
+    pairs = {name: own[name][::-1] for name in ("kernel_size", "strides", "dilation_rate")}
+    return with_parts(case, {"height": own["width"], "width": own["height"], **pairs})
 
 
 def near(case: Case, passing: Iterable[Case]) -> list[Case]:

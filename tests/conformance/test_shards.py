@@ -155,7 +155,7 @@ def placed(planned: list[Planned]) -> list[tuple[str, int, int, str]]:
 
 @pytest.mark.parametrize("kind", ["layer", "function"])
 def test_shards_have_every_example_once(kind: str):
-    asked, limit = Asked(kind), 2000  # with some free draws
+    asked, limit = Asked(kind), 2200  # with some free draws
     parts = [list(plan(3, asked, limit=limit, shard=Shard(i, 2))) for i in (1, 2)]
     every = list(plan(3, asked, limit=limit))
     assert placed([*parts[0], *parts[1]]) == placed(every)
