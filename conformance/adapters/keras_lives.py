@@ -254,13 +254,19 @@ def _kernel_frozen(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
 
 
 def _penalty_in_full(keras: Any, layer: Any, x: NDArray[Any]) -> Any:
-    """Whether the penalty on weights in float32 is in float32 under a policy of 16 bits."""
-    changed = {"dtype": "mixed_float16", "kernel_regularizer": "l2", "bias_regularizer": None}
-    other = _with_thirds(layer, x, {**changed, "activity_regularizer": None})
-    (penalty,) = other.losses
-    wanted = 0.01 * np.sum(other.get_weights()[0].astype(np.float64) ** 2)
-    got = float(keras.ops.convert_to_numpy(penalty))
-    return _marked(keras, layer, x, abs(got - wanted) < 1e-5 * wanted)
+    """Whether the penalty on weights in float32 is in float32 under a policy of 16 bits.
+
+    The weights are integers that no 16 bits can hold, and half their sum is exact in float32.
+    """
+    penalty = {"class_name": "L1", "config": {"l1": 0.5}}
+    changed = {"dtype": "mixed_float16", "kernel_regularizer": penalty}
+    apart = {"bias_regularizer": None, "activity_regularizer": None}
+    config = {**layer.get_config(), **changed, **apart}
+    other = _like(layer, type(layer).from_config(config), x)
+    other.set_weights([np.full_like(w, 2049) for w in other.get_weights()])
+    (loss,) = other.losses
+    wanted = 2049 * other.get_weights()[0].size / 2
+    return _marked(keras, layer, x, float(keras.ops.convert_to_numpy(loss)) == wanted)
 
 
 def _is_tuned(keras: Any, layer: Any, x: NDArray[Any], changed: dict[str, Any]) -> bool:
