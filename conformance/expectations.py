@@ -13,6 +13,7 @@ come from a TOML file:
     link = "https://example.org/issues/1"
     strict = true                           # a pass where it applies fails the run; default: false
     foreign_memory = true                   # reads memory that is not its own; default: false
+    leaves_traces = true                    # makes later calls fail; default: false
 
 or from the decorator `expected_failure` on a function, a layer class or an `Implementation`. The
 terms of a condition stand in `conformance.condition`. `implementation` is compared with every name
@@ -22,11 +23,15 @@ What reads foreign memory gives other values in each run and may end the process
 covers, besides `check`, every check of values and of what calls leave behind, and crashes. Where it
 applies these are expected failures even if they happen to pass, and their messages are left out, so
 that equal runs give equal reports.
+
+What leaves traces, such as a wrong entry in a cache of the engine, makes calls fail that come later
+in the same process, and may itself depend on earlier ones. A case to which such an entry applies
+gets a process of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -42,6 +47,7 @@ from conformance.implementations.info import Info
 
 T = TypeVar("T")
 MOST_BYTES = 2**19  # of a file; an entry has some hundred
+SWITCHES = ("strict", "foreign_memory", "leaves_traces")
 
 
 # What comes of memory that is not its own is anybody's guess for these.
@@ -68,6 +74,7 @@ class Expectation:
     link: str
     strict: bool = False
     foreign_memory: bool = False
+    leaves_traces: bool = False
     when: Mapping[str, Any] = field(default_factory=dict, compare=False)
     where: str = field(default="", compare=False)
 
@@ -85,6 +92,12 @@ class Expectation:
         return named and fnmatchcase(info.version, self.version)
 
 
+def leaving_traces(expectations: Iterable[Expectation], info: Info) -> Callable[[Case], bool]:
+    """Which cases are to get a process of their own on the implementation that `info` tells of."""
+    marked = [entry for entry in expectations if entry.leaves_traces]
+    return lambda case: any(entry.applies(info, case) for entry in marked)
+
+
 def expected_failure(
     *,
     check: str | list[str] = "",
@@ -93,6 +106,7 @@ def expected_failure(
     link: str = "",
     strict: bool = False,
     foreign_memory: bool = False,
+    leaves_traces: bool = False,
 ) -> Callable[[T], T]:
     """Decorator that gives a function, layer class or `Implementation` an expected failure.
 
@@ -104,13 +118,15 @@ def expected_failure(
         strict: whether a pass where a failure is expected fails the run.
         foreign_memory: whether it reads memory that is not its own: every check of values fails
             then, or passes by chance, and a crash is expected too.
+        leaves_traces: whether it makes later calls in the same process fail; such a case gets a
+            process of its own.
 
     Raises:
         UsageError: something is not understood; the message names it and what is allowed.
     """
     entry = {
         "check": check, "reason": reason, "when": dict(when or {}), "link": link, "strict": strict,
-        "foreign_memory": foreign_memory,
+        "foreign_memory": foreign_memory, "leaves_traces": leaves_traces,
     }  # fmt: skip
     _entry(entry, "expected_failure")
 
@@ -160,7 +176,7 @@ def _read(text: str, source: str) -> list[Expectation]:
 def _entry(entry: Any, where: str) -> Expectation:
     if not isinstance(entry, dict):
         raise UsageError(f"{where}: {entry!r:.100} is not a table; write [[expected_failure]]")
-    switches = {key: entry.get(key, False) for key in ("strict", "foreign_memory")}
+    switches = {key: entry.get(key, False) for key in SWITCHES}
     known = {"check", "implementation", "version", "when", "reason", "link", *switches}
     if set(entry) - known:
         raise UsageError(
@@ -187,7 +203,7 @@ def _entry(entry: Any, where: str) -> Expectation:
     for key, switch in switches.items():
         if not isinstance(switch, bool):
             raise UsageError(f"{where}: {key} must be true or false, not {switch!r:.100}")
-    if all(switches.values()):
+    if switches["strict"] and foreign:
         raise UsageError(f"{where}: foreign_memory and strict exclude each other")
     when = entry.get("when", {})
     if not isinstance(when, dict):

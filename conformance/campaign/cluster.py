@@ -23,6 +23,7 @@ from conformance.campaign.ending import ENDING
 from conformance.campaign.trying import Answered, Tried, Trying
 from conformance.case import format_sequence, parse_sequence
 from conformance.errors import UsageError, describe
+from conformance.expectations import Expectation, leaving_traces
 from conformance.journals.fingerprint import Fingerprint, difference, of_implementation, versions
 from conformance.plan import FREE_AT_ONCE, Example, Planned, Undrawn
 from conformance.processes.limits import Budget, Limits
@@ -184,6 +185,7 @@ class OnCluster(Trying[_Done]):
             target=self.team.target,
             limits=self.team.workers[0].observer.limits,
             checks=self.checks,
+            expectations=tuple(e for e in self.team.expectations if e.leaves_traces),
             fingerprint={**versions(), **_told(of_implementation(self.tally.info))},
             work=taken
             if isinstance(taken, Undrawn)
@@ -234,6 +236,7 @@ class Task:
     Attributes:
         campaign: whose it is; processes are kept for further tasks of the same one.
         target, limits, checks: as everywhere.
+        expectations: those with `leaves_traces`.
         fingerprint: what versions and implementation have to be.
         work: examples as case strings, or a batch to be drawn.
         seconds: after which no further example is begun, None for no limit.
@@ -243,6 +246,7 @@ class Task:
     target: Target
     limits: Limits
     checks: tuple[str, ...]
+    expectations: tuple[Expectation, ...]
     fingerprint: Fingerprint
     work: tuple[str, ...] | Undrawn
     seconds: float | None
@@ -298,6 +302,7 @@ def run_task(task: Task) -> Result:
         here = {**versions(), **_told(of_implementation(info))}
         if changed := difference(task.fingerprint, here):
             return Result(where, f"differs: {changed}")
+        kept.worker.leaves_traces = leaving_traces(task.expectations, info)
         replies, drawn = [], []
         for at, example in _examples(task.work):
             if budget.over:

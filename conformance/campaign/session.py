@@ -19,7 +19,7 @@ from conformance.campaign.cluster import Cluster, OnCluster
 from conformance.campaign.trying import Answered, Team, Tried, Trying
 from conformance.capabilities import probes
 from conformance.errors import UsageError
-from conformance.expectations import Expectation, own_expectations
+from conformance.expectations import Expectation, leaving_traces, own_expectations
 from conformance.implementations.info import Info
 from conformance.journals.journal import Journal
 from conformance.journals.tally import PROBES, Tally
@@ -73,16 +73,16 @@ class Session:
     def another(self, team: Team) -> Worker:
         """A further process for the implementation of `team`, ended with it."""
         first = team.workers[0]
-        team.workers.append(
-            Worker(
-                team.target,
-                self.limits,
-                judges=self.judges,
-                patience=first.observer.patience,
-                budget=team.budget,
-            )
+        worker = Worker(
+            team.target,
+            self.limits,
+            judges=self.judges,
+            patience=first.observer.patience,
+            budget=team.budget,
         )
-        return team.workers[-1]
+        worker.leaves_traces = first.leaves_traces
+        team.workers.append(worker)
+        return worker
 
     def try_all(
         self,
@@ -106,6 +106,8 @@ class Session:
         info = tally.info
         own = own_expectations(info.name, info.expected_failures)
         team.expectations = [e for e in (*own, *self.expectations) if e.concerns(info)]
+        for worker in team.workers:
+            worker.leaves_traces = leaving_traces(team.expectations, info)
         cases = chain(shard.of(probes_of(info)), shard.of(replays(info)), planned(info))
         given = (team, cases, tally, checks, self.journal, self.began)
         run: Trying[Any] = _Here(*given) if cluster is None else OnCluster(cluster, *given)

@@ -45,7 +45,7 @@ def digest_of(expectations: Iterable[Expectation]) -> str:
     """Equal for equal expected failures."""
     return digest(
         repr((e.checks, e.implementation, e.version, sorted(e.when.items(), key=str), e.reason))
-        + repr((e.link, e.strict, e.foreign_memory))
+        + repr((e.link, e.strict, e.foreign_memory, e.leaves_traces))
         for e in expectations
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ class Worker:
         observer: the process.
         budget: when it may no longer try again what was lost.
         asked: the last cases that the process was asked.
+        leaves_traces: which cases get a process of their own.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Worker:
         self.name = self.observer.name
         self.budget = budget or Budget()
         self.asked: deque[Case] = deque(maxlen=MOST_REMEMBERED)
+        self.leaves_traces: Callable[[Case], bool] = lambda case: False
         self._starts = 0  # of the process that was asked them
         self._owns_judges = judges is None
         self._judges = judges or Judges()
@@ -95,6 +97,9 @@ class Worker:
         """
         returned: list[Case] = []
         for case in cases:
+            apart = self.leaves_traces(case)
+            if apart:
+                self.observer.stop()
             reply = self._judged(case, checks, traces)
             if isinstance(reply, HarnessError):
                 self.observer.stop()  # an earlier case may have spoilt the process
@@ -103,6 +108,8 @@ class Worker:
                 reply = self._again((*returned, case), checks, reply)
             if not isinstance(reply, Lost):
                 returned.append(case)
+            if apart:
+                self.observer.stop()
             yield reply
 
     def _again(self, cases: tuple[Case, ...], checks: tuple[str, ...], lost: Lost) -> Reply:

@@ -64,6 +64,11 @@ def test_crashes_and_refusals_are_those_of_a_run_here(workers: Any):
         assert measured(name, examples=12, cluster=address) == measured(name, examples=12)
 
 
+def test_what_leaves_traces_has_a_process_of_its_own_there(workers: Any):
+    name = "leaves_one_to_add_as_known"
+    assert measured(name, cluster=workers.scheduler_address) == measured(name)
+
+
 def test_workers_draw_what_is_not_drawn(workers: Any):
     def tallied(draw: bool, connection: cluster.Cluster | None) -> ImplementationResult:
         with Session() as session:
