@@ -22,17 +22,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 FEATURES = ("groups", "dilation", "strides_with_dilation")
 
-# What may be wrong and still be intended, and what to declare then.
+# What may be wrong and still be intended, by cause or diagnosis, and what to declare then.
 FLUSHES = "subnormal numbers are treated as 0"
 FLOAT32_SUMS = "float64 results are only as accurate as float32"
 HALF_SUMS = {
     dtype: f"{dtype} results are only as accurate as sums in {dtype}"
     for dtype in ("float16", "bfloat16")
 }
+FAST_ERRORS = "errors_of_a_fast_algorithm"
 INTENDED = {
     FLUSHES: "Capabilities(flushes_subnormals=True)",
     FLOAT32_SUMS: "Capabilities(accumulation='float32')",
     **{cause: f"Capabilities(accumulation='{dtype}')" for dtype, cause in HALF_SUMS.items()},
+    FAST_ERRORS: "Capabilities(algorithm='winograd'), or 'fft'",
 }
 
 Need = tuple[str, str]  # (field, value), or (feature, "") for a feature

@@ -354,6 +354,8 @@ _ALGORITHM = {"kernel", "strides", "dilation", "padding", "pads"}
 def _advice(members: Sequence[Finding]) -> str:
     """What to declare, where what is wrong may be intended, such as a refusal by an exception."""
     first = members[0]
+    if first.diagnosis in INTENDED:
+        return f"if intended, declare {INTENDED[first.diagnosis]}"
     of_algorithm = first.cause != FLUSHES and first.when.keys() & _ALGORITHM
     if first.cause in INTENDED and first.status is Status.FAILED and not of_algorithm:
         return f"if intended, declare {INTENDED[first.cause]}"
@@ -391,5 +393,5 @@ def _what(finding: Finding) -> str:
 def _place(cause: Cause, findings: Sequence[Finding]) -> tuple[bool, bool, tuple[int, int], int]:
     """Expected causes come last, before them what is simply not there."""
     first = findings[cause.findings[0]]
-    is_absent = bool(cause.advice) and first.cause not in INTENDED
+    is_absent = bool(cause.advice) and INTENDED.keys().isdisjoint((first.cause, cause.diagnosis))
     return _expected(cause, findings), is_absent, rank(first), cause.first_at

@@ -11,11 +11,11 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from conformance.checks.trial import CheckFailure, Trial
+from conformance.accuracy import are_fast, diagnose_accuracy
+from conformance.checks.trial import Trial
 from conformance.criteria import SumsOf, error_ratio, expected_of
 from conformance.data import SPECIAL_KINDS
-from conformance.errors import Crashed, Unsupported
-from conformance.faults import ALONG_ONE, FAULTS, REFUSING, Fault, both, named
+from conformance.faults import ALONG_ONE, FAULTS, REFUSING, Fault, Meant, both, named
 from conformance.faults.problem import Reals
 from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
@@ -41,18 +41,22 @@ def diagnose(
     """Name of the fault that explains every failing trial, None if none does.
 
     Of several, one called `first`, then the first that strikes under a condition; None where only
-    unconditional ones are left and more than one of them explains all. If there is none at all, a
-    fault along one axis may be the only one; with `pairs`, two at once may be.
+    unconditional ones are left and more than one of them explains all. If there is none at all, it
+    may be the errors of a fast algorithm, or a fault along one axis; with `pairs`, two at once.
     A fault explains a trial when the implementation's result lies within the derived bound of the
     fault's result everywhere: by exact equality on exact data. What depends on earlier calls or on
     chance is never named.
     """
-    failing = [trial for trial in trials if is_wrong(trial)]
+    failing = [trial for trial in trials if trial.is_wrong]
     if not failing:
         return None
     for name in first:
-        fault = named(name)
-        if isinstance(fault, Fault) and fault.is_diagnosis and _explains_all(fault, failing):
+        one = named(name)
+        if isinstance(one, Meant):
+            explains = are_fast(failing)
+        else:
+            explains = isinstance(one, Fault) and one.is_diagnosis and _explains_all(one, failing)
+        if explains:
             return name
     if first:
         return None
@@ -62,6 +66,8 @@ def diagnose(
             if fault.when is not None:
                 return fault.name
             found.append(fault.name)
+    if not found and (errors := diagnose_accuracy(failing)):
+        return errors
     if not found and len(failing) >= ENOUGH_FOR_AN_AXIS:
         found = [name for name, fault in ALONG_ONE.items() if _explains_all(fault, failing)]
     if not found and pairs:
@@ -123,20 +129,6 @@ def _explains_all(fault: Fault, failing: Sequence[Trial]) -> bool:
             return False
         explained |= one is True
     return explained
-
-
-def is_wrong(trial: Trial) -> bool:
-    """Whether the first call returned a wrong array."""
-    try:
-        got = trial.output
-    except (CheckFailure, Unsupported, Crashed):
-        return False
-    want = trial.expected
-    if got.shape != want.value.shape:
-        return True
-    if trial.case.data in SPECIAL_KINDS:
-        return bool(trial.special.wrong(got).any())
-    return bool((error_ratio(got, want) > 1).any())
 
 
 def foretold(name: str, trial: Trial) -> Foretold:

@@ -13,13 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.accuracy import are_fast
 from conformance.calls import OTHER, OUTPUT, STILL, Call, Kind
 from conformance.case import Case
 from conformance.checks.trial import Trial
 from conformance.criteria import accumulated, error_ratio, expected_of, is_exact
 from conformance.data import SPECIAL_KINDS
-from conformance.diagnosis import agrees, is_wrong
-from conformance.faults import COVERED, EARLIER, FAULTS, Carried, Fault, Problem, named, solve
+from conformance.diagnosis import agrees
+from conformance.faults import (
+    COVERED,
+    EARLIER,
+    FAULTS,
+    Carried,
+    Fault,
+    Meant,
+    Problem,
+    named,
+    solve,
+)
 from conformance.faults.problem import Reals
 from conformance.sums import kept_sums
 
@@ -72,7 +83,9 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
         return None
     for name in first:
         one = named(name)
-        if isinstance(one, Fault):
+        if isinstance(one, Meant):
+            explains = are_fast([call.trial for call in wrong])
+        elif isinstance(one, Fault):
             explains = _is_process(one, asked, 1)
         else:
             explains = bool(_explained(one, asked))
@@ -109,7 +122,7 @@ class _Asked:
 
     @property
     def is_wrong(self) -> bool:
-        return is_wrong(self.trial)
+        return self.trial.is_wrong
 
     @property
     def returned(self) -> Reals:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from conformance.calls import OUTPUT, Call
 from conformance.case import Case
-from conformance.criteria import EXACT_ACTIVATIONS, Expected, expected
-from conformance.data import Arrays, arrays
+from conformance.criteria import EXACT_ACTIVATIONS, Expected, error_ratio, expected
+from conformance.data import SPECIAL_KINDS, Arrays, arrays
 from conformance.errors import Crashed, Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.life import reference_life
@@ -51,12 +51,14 @@ class Trial:
         info: who is tried.
         answers: what it answered, by call; empty before it was asked.
         changed: which of its arrays it changed; see `Observation`.
+        applying: the checks that are made on it, by the names that are asked for.
     """
 
     def __init__(self, case: Case, info: Info) -> None:
         self.case, self.info = case, info
         self.answers: dict[Call, Answer] = {}
         self.changed: dict[str, bytes] = {}
+        self.applying: dict[tuple[str, ...], tuple[Any, ...]] = {}
 
     def observed(self, calls: tuple[Call, ...], observation: Observation) -> None:
         """Keep the answers to `calls`.
@@ -112,6 +114,20 @@ class Trial:
         config = self.wanted_life[Stage.CONFIG]
         activation = json.loads(config)["activation"] if isinstance(config, str) else None
         return not isinstance(activation, dict) and activation in EXACT_ACTIVATIONS
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the first call returned a wrong array."""
+        try:
+            got = self.output
+        except (CheckFailure, Unsupported, Crashed):
+            return False
+        want = self.expected
+        if got.shape != want.value.shape:
+            return True
+        if self.case.data in SPECIAL_KINDS:
+            return bool(self.special.wrong(got).any())
+        return bool((error_ratio(got, want) > 1).any())
 
     @property
     def output(self) -> NDArray[Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from conformance.faults import between, channels, kernels, memory, numbers, padding, steps
 from conformance.faults.derived import AND, along_one, both
-from conformance.faults.earlier import COVERED, EARLIER, Carried
+from conformance.faults.earlier import EARLIER, Carried
 from conformance.faults.fault import Fault, fault
+from conformance.faults.meant import MEANT, Meant
 from conformance.faults.problem import Problem, solve
 
 _ROWS = tuple(
@@ -22,6 +23,10 @@ FAULTS: dict[str, Fault] = {
     row.name: row for row in sorted(_ROWS, key=lambda row: (row.when is None, row.between_calls))
 }
 
+# Faults that show themselves in another way, and the name of that.
+_SHOWN: tuple[Carried | Meant, ...] = (*EARLIER.values(), *MEANT.values())
+COVERED: dict[str, str] = {name: row.name for row in _SHOWN for name in row.covers}
+
 REFUSING = tuple(name for name, row in FAULTS.items() if row.kind == "refused")
 
 ALONG_ONE: dict[str, Fault] = {
@@ -31,13 +36,15 @@ ALONG_ONE: dict[str, Fault] = {
 }
 
 __all__ = [
-    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "REFUSING", "Carried", "Fault", "Problem", "both",
-    "explanation", "fault", "is_of_earlier_calls", "named", "solve",
+    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "MEANT", "REFUSING", "Carried", "Fault", "Meant",
+    "Problem", "both", "explanation", "fault", "is_of_earlier_calls", "named", "solve",
 ]  # fmt: skip
 
 
-def named(name: str) -> Fault | Carried:
+def named(name: str) -> Fault | Carried | Meant:
     """What has this name as a diagnosis, two faults at once included."""
+    if name in MEANT:
+        return MEANT[name]
     outer, _, inner = name.partition(AND)
     one = EARLIER.get(outer) or ALONG_ONE.get(outer) or FAULTS[outer]
     return both(one, FAULTS[inner]) if inner and isinstance(one, Fault) else one
@@ -51,4 +58,4 @@ def explanation(name: str) -> str:
 def is_of_earlier_calls(name: str) -> bool:
     """Whether what a diagnosis of that name says depends on earlier calls."""
     one = named(name)
-    return not isinstance(one, Fault) or one.between_calls
+    return isinstance(one, Carried) or (isinstance(one, Fault) and one.between_calls)

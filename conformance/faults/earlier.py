@@ -119,4 +119,3 @@ ROWS = (
 )  # fmt: skip
 
 EARLIER: dict[str, Carried] = {row.name: row for row in ROWS}
-COVERED: dict[str, str] = {name: row.name for row in ROWS for name in row.covers}

@@ -14,18 +14,22 @@ from fast_algorithms import (
     F2,
     F4,
     F6,
+    Array,
     DropsAChannel,
     Fast,
     PadsAfterIt,
     TransposesTheKernel,
+    direct,
     made,
+    winograd,
 )
 
 from conformance.axes import DATA_KINDS
-from conformance.capabilities import EVERYTHING, Capabilities
+from conformance.capabilities import EVERYTHING, FAST_ERRORS, Capabilities
 from conformance.case import Case
 from conformance.criteria import WINOGRAD_AMPLIFICATION, error_ratio, expected, is_exact
 from conformance.data import SPECIAL_KINDS, Arrays, arrays
+from conformance.diagnosis import diagnose
 from conformance.plan import Asked, plan
 from conformance.results import Status
 from reference_impl.dtypes import format_of
@@ -101,6 +105,39 @@ def test_a_fast_convolution_that_is_not_declared_fails(name: str):
     asked = [as_winograd(case) for case in cases(undeclared, 60)]
     failing = [case for case in asked if failures(undeclared, case)]
     assert {is_exact(case) for case in failing} == {True, False}
+
+
+def named(implementation: Fast, declared: Fast) -> str | None:
+    """The diagnosis of what fails on the cases of `declared`."""
+    asked = list(cases(declared, 40))
+    integers = [replace(case, data="integers") for case in asked]
+    trials = [tried.tried(case, implementation, VALUES) for case in (*asked, *integers)]
+    failing = [trial for trial in trials if trial.is_wrong]
+    assert {is_exact(trial.case) for trial in failing} == {True, False}
+    return diagnose(failing)
+
+
+@pytest.mark.parametrize("name", ["winograd F(4, 3)", "winograd F(6, 3)", "fft"])
+def test_errors_of_a_fast_algorithm_are_named_where_it_is_not_declared(name: str):
+    declared, undeclared = made(name), made(name)
+    undeclared.capabilities = EVERYTHING
+    assert named(undeclared, declared) == FAST_ERRORS
+
+
+class Scales(Fast):
+    """As a batch normalisation folded into the kernel, whose epsilon is forgotten."""
+
+    def weights(self, kernel: Array) -> Array:
+        return kernel * kernel.dtype.type(1.0001)
+
+
+@pytest.mark.parametrize("fault", [Scales, PadsAfterIt, DropsAChannel])
+def test_other_errors_are_not_taken_for_those_of_a_fast_algorithm(fault: type[Fast]):
+    declared = made("winograd F(4, 3)")
+    wrong = fault("wrong", direct, EVERYTHING)
+    fast = fault("wrong and fast", winograd(F4), EVERYTHING)
+    for one in (wrong, fast):
+        assert named(one, declared) != FAST_ERRORS
 
 
 @pytest.mark.parametrize("name", ["winograd F(4, 3)", "fft"])
