@@ -36,7 +36,7 @@ def measured(name: str, seed: int) -> dict[str, Any]:
     rows = []
     for case in list(varied_cases(seed, Asked.of(info))):
         trial = Trial(case, info)
-        question = question_for(trial)
+        question = question_for(trial, calls_for(trial))
         began = time.process_time()
         observation = observe(implementation, question)
         observed = time.process_time()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.pickling import pickled_by_arguments
+
 
 class Kind(StrEnum):
     """What is called, in the words of a reader.
@@ -37,6 +39,7 @@ APART = frozenset({Kind.FUNCTION, Kind.LIFE, Kind.PLAIN_LIFE})
 FURTHER = frozenset({Kind.OTHER, Kind.STILL, Kind.AGAIN, Kind.SAMPLE, Kind.WEIGHTS, Kind.GRADIENTS})
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call.

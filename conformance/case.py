@@ -23,6 +23,7 @@ from operator import attrgetter
 from typing import Any, NoReturn
 
 from conformance.axes import AXES, AsList, Written, pair_of
+from conformance.pickling import pickled_by_arguments
 from conformance.refusals import REFUSALS
 from reference_impl.geometry import Geometry, channel_axis
 
@@ -48,6 +49,7 @@ class CaseError(ValueError):
     """A case string that cannot be read; the message names the token and what is allowed."""
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One configuration of Conv2D, kept as written. None means: the argument is not passed.

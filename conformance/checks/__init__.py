@@ -13,6 +13,7 @@ from conformance.errors import PRINTED, Crashed, Unsupported
 from conformance.implementations.info import Info
 from conformance.observing.memory import Memory
 from conformance.observing.question import Question, asked
+from conformance.pickling import pickled_by_arguments
 from conformance.results import Status
 from reference_impl.dtypes import as_dtype
 
@@ -46,6 +47,7 @@ def concerning(info: Info) -> tuple[str, ...]:
     return tuple(name for name, check in CHECKS.items() if check.only(info))
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict of one check on one trial; the fields are those of an `Outcome`."""
@@ -60,13 +62,12 @@ class Judgement:
 
 def calls_for(trial: Trial, names: tuple[str, ...] = ()) -> tuple[Call, ...]:
     """The calls that `judge` reads on `trial`, in the order in which they are made."""
-    made = [check for check in _wanted(trial.info, names) if check.applies(trial)]
+    made = _applying(trial, names)
     return tuple(dict.fromkeys(call for check in made for call in check.observes(trial)))
 
 
-def question_for(trial: Trial, names: tuple[str, ...] = ()) -> Question:
-    """What an implementation is asked, so that `judge` has all it reads."""
-    calls = calls_for(trial, names)
+def question_for(trial: Trial, calls: tuple[Call, ...]) -> Question:
+    """What an implementation is asked, so that `calls` are made on it."""
     upstream = None
     if GRADIENTS in calls:
         dtype = as_dtype(trial.case.compute_dtype)
@@ -81,25 +82,33 @@ def judge(trial: Trial, names: tuple[str, ...] = ()) -> list[Judgement]:
     an unsupported one is unsupported itself.
     """
     judgements: dict[str, Judgement] = {}
-    for check in _wanted(trial.info, names):
+    for check in _applying(trial, names):
         blockers = [judgements[c.name] for c in check.after if c.name in judgements]
         missing = len(blockers) < len(check.after)
         if missing or any(b.status in (Status.FAILED, Status.CRASHED) for b in blockers):
             continue
         lacking = [b for b in blockers if b.status is Status.UNSUPPORTED]
-        if lacking:
-            if check.applies(trial):
-                judgements[check.name] = Judgement(check.name, Status.UNSUPPORTED, lacking[0].cause)
-            continue
-        if check.applies(trial):
-            judgements[check.name] = _make(check, trial)
+        judgements[check.name] = (
+            Judgement(check.name, Status.UNSUPPORTED, lacking[0].cause)
+            if lacking
+            else _make(check, trial)
+        )
     return list(judgements.values())
 
 
+def _applying(trial: Trial, names: tuple[str, ...]) -> tuple[Check, ...]:
+    """The checks called `names`, and those they come after, that are made on `trial`."""
+    if names not in trial.applying:
+        wanted = _wanted(trial.info, names, trial.case.asks)
+        trial.applying[names] = tuple(check for check in wanted if check.applies(trial))
+    applying: tuple[Check, ...] = trial.applying[names]
+    return applying
+
+
 @lru_cache(maxsize=256)
-def _wanted(info: Info, names: tuple[str, ...]) -> tuple[Check, ...]:
+def _wanted(info: Info, names: tuple[str, ...], of: str) -> tuple[Check, ...]:
     wanted = {c.name for name in names or CHECKS for c in (CHECKS[name], *CHECKS[name].after)}
-    return tuple(c for name, c in CHECKS.items() if name in wanted and c.only(info))
+    return tuple(c for c in CHECKS.values() if c.name in wanted and c.of == of and c.only(info))
 
 
 def _make(check: Check, trial: Trial) -> Judgement:

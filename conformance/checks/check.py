@@ -38,7 +38,7 @@ class Check:
         function: raises `CheckFailure` where the rule is broken; its name is the name of the check
             and its docstring the rule.
         observes: the calls whose answers it reads.
-        applies: on which trials it is made; decided before anything is called.
+        applies: on which trials of such cases it is made; decided before anything is called.
         after: checks that must have passed for this one to mean anything.
         only: on which implementations it is made, of those that can be asked for its calls.
         judges_values: whether it decides if the values of the output are correct.
@@ -88,7 +88,7 @@ def check(
     return lambda function: Check(
         function,
         observes,
-        lambda trial: trial.case.asks == of and applies(trial),
+        applies,
         after,
         only,
         judges_values,

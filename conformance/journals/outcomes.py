@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.case import Case
@@ -85,7 +85,8 @@ def _outcome(
         ratio=judgement.ratio,
         seen=judgement.seen,
     )
-    entry = next((e for e in expectations if _is_expected(e, judgement, info, case)), None)
+    speaking = _speaking_of(judgement, expectations)
+    entry = next((e for e in speaking if e.applies(info, case)), None)
     if entry is None:
         return outcome
     known = replace(
@@ -102,10 +103,17 @@ def _outcome(
     return known
 
 
-def _is_expected(entry: Expectation, judgement: Judgement, info: Info, case: Case) -> bool:
-    if entry.foreign_memory and judgement.status in _ENDED:
-        return entry.applies(info, case)
-    return judgement.status in EXPECTABLE and entry.covers(judgement.check, info, case)
+def _speaking_of(
+    judgement: Judgement, expectations: Sequence[Expectation]
+) -> Iterator[Expectation]:
+    """The entries that expect what was judged, on the cases to which they apply."""
+    check, ended = judgement.check, judgement.status in _ENDED
+    expectable = judgement.status in EXPECTABLE
+    return (
+        entry
+        for entry in expectations
+        if (expectable and check in entry.checks) or (ended and entry.foreign_memory)
+    )
 
 
 def _judgements(reply: Reply, asked: str) -> list[Judgement]:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.pickling import pickled_by_arguments
 from reference_impl.dtypes import as_dtype
 
 # Bound before any foreign code is imported, which may replace what NumPy holds.
 _empty, _frombuffer, _ndarray, _uint8 = np.empty, np.frombuffer, np.ndarray, np.uint8
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Memory:
     """A view and the whole array whose memory it shares.

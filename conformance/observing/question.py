@@ -9,10 +9,12 @@ from conformance.case import Case
 from conformance.data import Arrays
 from conformance.implementations.records import most_values
 from conformance.observing.memory import Memory
+from conformance.pickling import pickled_by_arguments
 
 NAMES = ("x", "kernel", "bias")
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Question:
     """A case, its arrays, and the calls to make, in this order.

@@ -62,8 +62,7 @@ class Bench:
         self, request: Any
     ) -> bytes | list[Judgement] | list[Foretold] | Evidence | str | None:
         if isinstance(request, Ask):
-            trial, _ = self._trial(request.trying)
-            return pickle.dumps(question_for(trial, request.trying.checks))
+            return pickle.dumps(question_for(*self._trial(request.trying)))
         if isinstance(request, Judge):
             return judge(self._observed(request.trying, request.answer), request.trying.checks)
         if isinstance(request, Explain):

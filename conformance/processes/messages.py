@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from conformance.case import Case
 from conformance.implementations.info import Info
+from conformance.pickling import pickled_by_arguments
 from conformance.targets import Target
 
 
@@ -25,6 +26,7 @@ class Start:
     nonce: int
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Observe:
     """Request: make the calls of a question. With `traces`, print tracebacks of what they raise.
@@ -45,6 +47,7 @@ class ProcessorTime:
 TryingKey = tuple[Info, str, tuple[str, ...]]
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Trying:
     """A case on an implementation, and the checks to make (all when empty)."""
@@ -66,6 +69,7 @@ class Ask:
     trying: Trying
 
 
+@pickled_by_arguments
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Request: the judgements on an answer, which is an envelope."""

@@ -95,7 +95,7 @@ def tried(case: Case, target: Any, checks: tuple[str, ...] = ()) -> Trial:
     trial = Trial(case, implementation.info())
     calls = calls_for(trial, checks)
     with np.errstate(all="ignore"):
-        trial.observed(calls, observe(implementation, question_for(trial, checks)))
+        trial.observed(calls, observe(implementation, question_for(trial, calls)))
     return trial
 
 

@@ -16,7 +16,7 @@ def tried(case: Case, target: Any, checks: tuple[str, ...] = ()) -> Trial:
     """What `target` (an implementation, or what can be wrapped as one) answers."""
     implementation = wrap("planted", target)
     trial = Trial(case, implementation.info())
-    question = question_for(trial, checks)
+    question = question_for(trial, calls_for(trial, checks))
     tree, arrays = written(observe(implementation, question), question.most)
     trial.observed(calls_for(trial, checks), read(envelope(0, 0, tree, arrays)))
     return trial
