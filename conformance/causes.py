@@ -30,7 +30,7 @@ _CHANGED, _FURTHER = STATES[0], STATES[2:]  # whose calls meet what an earlier o
 # Whose failures can be named by what an earlier call has left.
 _NAMED = (
     *("output_shape", "exact_values", "bounded_values", "special_values"),
-    *("own_memory", "repeated_call", "batch_independence"),
+    *("own_memory", "repeated_call", "batch_independence", "unchanged_inputs"),
 )
 # Of values that few people pass, and of how they are refused.
 _ODD = ("refusals", "stages_agree", "refused_on_purpose", "documented_values")

@@ -11,14 +11,15 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from conformance.accuracy import are_fast, diagnose_accuracy
 from conformance.checks.trial import Trial
 from conformance.criteria import SumsOf, error_ratio, expected_of
 from conformance.data import SPECIAL_KINDS
-from conformance.faults import ALONG_ONE, FAULTS, REFUSING, Fault, Meant, both, named
+from conformance.faults import ALONG_ONE, FAULTS, REFUSING, Fault, Pattern, both, named
 from conformance.faults.problem import Reals
+from conformance.patterns import diagnose_pattern, show
 from conformance.special import Sort, sorts
 from conformance.sums import kept_sums
+from conformance.writes import diagnose_writes
 
 DIAGNOSED_CASES, CASES_FOR_PAIRS = 5, 16  # that a name is held against, the smallest beside them
 OTHER_CASES = 40  # which pass, or only raise, that a name is held against
@@ -42,18 +43,18 @@ def diagnose(
 
     Of several, one called `first`, then the first that strikes under a condition; None where only
     unconditional ones are left and more than one of them explains all. If there is none at all, it
-    may be the errors of a fast algorithm, or a fault along one axis; with `pairs`, two at once.
+    may be a pattern, or a fault along one axis; with `pairs`, two at once.
     A fault explains a trial when the implementation's result lies within the derived bound of the
-    fault's result everywhere: by exact equality on exact data. What depends on earlier calls or on
-    chance is never named.
+    fault's result everywhere: by exact equality on exact data. What depends on earlier calls is
+    never named here.
     """
     failing = [trial for trial in trials if trial.is_wrong]
     if not failing:
-        return None
+        return diagnose_writes(trials, first)
     for name in first:
         one = named(name)
-        if isinstance(one, Meant):
-            explains = are_fast(failing)
+        if isinstance(one, Pattern):
+            explains = show(name, failing)
         else:
             explains = isinstance(one, Fault) and one.is_diagnosis and _explains_all(one, failing)
         if explains:
@@ -66,8 +67,8 @@ def diagnose(
             if fault.when is not None:
                 return fault.name
             found.append(fault.name)
-    if not found and (errors := diagnose_accuracy(failing)):
-        return errors
+    if not found and (pattern := diagnose_pattern(failing)):
+        return pattern
     if not found and len(failing) >= ENOUGH_FOR_AN_AXIS:
         found = [name for name, fault in ALONG_ONE.items() if _explains_all(fault, failing)]
     if not found and pairs:

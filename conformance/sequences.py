@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.accuracy import are_fast
 from conformance.calls import OTHER, OUTPUT, STILL, Call, Kind
 from conformance.case import Case
 from conformance.checks.trial import Trial
@@ -26,12 +25,13 @@ from conformance.faults import (
     FAULTS,
     Carried,
     Fault,
-    Meant,
+    Pattern,
     Problem,
     named,
     solve,
 )
 from conformance.faults.problem import Reals
+from conformance.patterns import diagnose_pattern, show
 from conformance.sums import kept_sums
 
 # What must agree before a name is given: less could be chance.
@@ -74,8 +74,8 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
     """Name of what explains every wrong result in `processes`, None if nothing does.
 
     One called `first` needs no more evidence than that; it may be a fault of single calls, of which
-    the others are what comes of it. Else the name is the only one that explains
-    all, but for those that take more of the earlier call than is needed.
+    the others are what comes of it. Else the name is the only one that explains all, but for those
+    that take more of the earlier call than is needed; where there is none, that of a pattern.
     """
     asked = [[call for trial in trials for call in _calls(trial)] for trials in processes]
     wrong = [call for calls in asked for call in calls if call.is_wrong]
@@ -83,8 +83,8 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
         return None
     for name in first:
         one = named(name)
-        if isinstance(one, Meant):
-            explains = are_fast([call.trial for call in wrong])
+        if isinstance(one, Pattern):
+            explains = show(name, [call.trial for call in wrong])
         elif isinstance(one, Fault):
             explains = _is_process(one, asked, 1)
         else:
@@ -101,7 +101,9 @@ def diagnose_calls(processes: Sequence[Sequence[Trial]], first: Sequence[str] = 
     whole = [COVERED.get(name, name) for name in _WHOLE if _is_process(FAULTS[name], asked)]
     ruled_out = enough.keys() - set(names)
     names = list(dict.fromkeys([*names, *(name for name in whole if name not in ruled_out)]))
-    if len(names) != 1:
+    if not names:
+        return diagnose_pattern([call.trial for call in wrong])
+    if len(names) > 1:
         return None
     # With the weights of the earlier call both are true.
     name = RESULT if names == [INPUT] and enough.get(RESULT) == enough[INPUT] else names[0]

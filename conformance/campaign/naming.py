@@ -11,6 +11,7 @@ from conformance.causes import FEW
 from conformance.checks import CHECKS
 from conformance.checks.check import Check
 from conformance.checks.shapes import output_shape
+from conformance.checks.state import unchanged_inputs
 from conformance.checks.values import bounded_values, exact_values
 from conformance.condition import greatest, parse
 from conformance.diagnosis import CASES_FOR_PAIRS, DIAGNOSED_CASES, OTHER_CASES, RAISES, spread
@@ -62,7 +63,10 @@ class Naming:
             return None if first else self._refusal(cases[0], group, like)
         every = {str(f.case): f.case for f in group.sample}
         others = sorted(every.values(), key=size_of)
-        found = self.questions.worker.diagnose((*cases, *spread(others, DIAGNOSED_CASES)), first)
+        some = (*cases, *spread(others, DIAGNOSED_CASES))
+        if check is unchanged_inputs:  # any of the calls may have changed them
+            return self.questions.worker.diagnose(some, first, checks=self.questions.checks)
+        found = self.questions.worker.diagnose(some, first)
         if found or first:
             return found
         more = spread(others[: len(others) // 2], CASES_FOR_PAIRS)

@@ -100,6 +100,7 @@ def batch_independence(trial: Trial) -> None:
     observes=lambda trial: (OUTPUT, WEIGHTS),
     after=(output_shape,),
     only=lambda info: Kind.WEIGHTS in info.answers,
+    diagnosed=True,
 )
 def unchanged_inputs(trial: Trial) -> None:
     """A call does not change its input, the memory around it, or the weights."""

@@ -10,7 +10,7 @@ from conformance.faults import between, channels, kernels, memory, numbers, padd
 from conformance.faults.derived import AND, along_one, both
 from conformance.faults.earlier import EARLIER, Carried
 from conformance.faults.fault import Fault, fault
-from conformance.faults.meant import MEANT, Meant
+from conformance.faults.pattern import PATTERNS, Pattern
 from conformance.faults.problem import Problem, solve
 
 _ROWS = tuple(
@@ -24,7 +24,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 # Faults that show themselves in another way, and the name of that.
-_SHOWN: tuple[Carried | Meant, ...] = (*EARLIER.values(), *MEANT.values())
+_SHOWN: tuple[Carried | Pattern, ...] = (*EARLIER.values(), *PATTERNS.values())
 COVERED: dict[str, str] = {name: row.name for row in _SHOWN for name in row.covers}
 
 REFUSING = tuple(name for name, row in FAULTS.items() if row.kind == "refused")
@@ -36,15 +36,15 @@ ALONG_ONE: dict[str, Fault] = {
 }
 
 __all__ = [
-    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "MEANT", "REFUSING", "Carried", "Fault", "Meant",
+    "ALONG_ONE", "COVERED", "EARLIER", "FAULTS", "PATTERNS", "REFUSING", "Carried", "Fault", "Pattern",
     "Problem", "both", "explanation", "fault", "is_of_earlier_calls", "named", "solve",
 ]  # fmt: skip
 
 
-def named(name: str) -> Fault | Carried | Meant:
+def named(name: str) -> Fault | Carried | Pattern:
     """What has this name as a diagnosis, two faults at once included."""
-    if name in MEANT:
-        return MEANT[name]
+    if name in PATTERNS:
+        return PATTERNS[name]
     outer, _, inner = name.partition(AND)
     one = EARLIER.get(outer) or ALONG_ONE.get(outer) or FAULTS[outer]
     return both(one, FAULTS[inner]) if inner and isinstance(one, Fault) else one

@@ -268,7 +268,7 @@ ROWS = (
     fault("input_strides_ignored", "memory of the input", "reads the memory of the input in C order", "pytorch/pytorch#77299", **_x(_in_c_order), when=lambda p: _is_view(p.given[0])),
     fault("input_offset_ignored", "memory of the input", "reads a view of the input from the start of its memory", "pytorch/pytorch#180984", **_x(_from_the_start), when=lambda p: _is_view(p.given[0]) and _start(p.given[0]) > 0),
     fault("kernel_strides_ignored", "memory of the kernel", "reads the memory of the kernel in C order", "pytorch/pytorch#1246", **_kernel(_in_c_order), when=lambda p: _is_view(p.given[1])),
-    fault("kernel_offset_kept", "memory of the kernel", "reads a copy of the kernel from where the kernel starts in its own memory", "huggingface/candle#3736", changed(kernel=_kernel_offset_kept), when=lambda p: _is_view(p.given[1]) and _start(p.given[1]) > 0, determinate=False),
+    fault("kernel_offset_kept", "memory of the kernel", "reads a copy of the kernel from where the kernel starts in its own memory", "huggingface/candle#3736", changed(kernel=_kernel_offset_kept), when=lambda p: _is_view(p.given[1]) and _start(p.given[1]) > 0),
     fault("result_in_place", "writes", "writes the result over an input of the same shape", "tensorflow/tensorflow#43577", _in_place, when=_same_shape, as_returned=True),
     fault("writes_beyond_input", "writes", "writes beyond the end of the input", "uxlfoundation/oneDNN#6035", _beyond_the_input, as_returned=True),
     fault("kernel_flipped_in_place", "writes", "flips the kernel that it is given", "tensorflow/tfjs#2421", _kernel_in_place, when=lambda p: bool(p.given[1].flags.writeable) and max(p.window) > 1, as_returned=True),

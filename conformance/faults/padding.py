@@ -148,7 +148,7 @@ def _is_same(p: Problem) -> bool:
 
 
 ROWS = (
-    fault("pads_beyond_six", "the reach of padding", "takes the sixth column and those after it for columns without padding", "modular/modular#6712", _padded_columns_beyond_six, when=lambda p: max(p.pads[1]) > 6, determinate=False),
+    fault("pads_beyond_six", "the reach of padding", "takes the sixth column and those after it for columns without padding", "modular/modular#6712", _padded_columns_beyond_six, when=lambda p: max(p.pads[1]) > 6),
     fault("pads_leak_in_large_batches", "the reach of padding", "reads beside the input in batches above 32 samples", "tensorflow/tensorflow#24196", _leaks_in_large_batches, when=lambda p: len(p.x) > 32 and is_padded(p)),
     fault("winograd_pads_one", "padding of 3x3", "pads one pixel around the input of a 3x3 convolution, even without padding", "apache/tvm#4260", _one_pixel_around, when=both(plain, three_by_three, lambda p: not p.same)),
     fault("same_negative_total", "stride above the kernel", "skips input where the stride of same padding exceeds the kernel", "tensorflow/tensorflow#14601", _negative_totals, when=_has_negative_total),

@@ -142,10 +142,15 @@ class Worker:
         return reply if isinstance(reply, Evidence) else None
 
     def diagnose(
-        self, cases: tuple[Case, ...], first: tuple[str, ...] = (), *, pairs: bool = False
+        self,
+        cases: tuple[Case, ...],
+        first: tuple[str, ...] = (),
+        *,
+        checks: tuple[str, ...] = (output_shape.name,),
+        pairs: bool = False,
     ) -> str | None:
-        """As `diagnosis.diagnose` on what `cases` give."""
-        found = [self._observed(case, (output_shape.name,)) for case in cases]
+        """As `diagnosis.diagnose` on what `cases` give when `checks` ask for calls."""
+        found = [self._observed(case, checks) for case in cases]
         answers = tuple((t, a) for t, a in found if isinstance(a, bytes))
         if len(answers) < len(found):
             return None

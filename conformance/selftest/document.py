@@ -52,8 +52,8 @@ def document(outcome: Outcome) -> str:
         f"Each of {len(rows)} faults imitates one that somebody has reported, some of them on "
         "another axis or argument, as an implementation "
         f"that runs. Each was put to the default budget with {outcome.seeds} seeds and stopped at "
-        "its first failure. One that depends on earlier calls is named by what of them shows; one "
-        "that depends on chance is never named.\n",
+        "its first failure. One that depends on earlier calls is named by what of them shows, "
+        "and one that depends on chance by what its results have in common, if that is anything.\n",
         "\n".join(f"- {text}" for text in summary(outcome)),
         f"- {len(first)} faults were written before the plan was run on them. It caught {seen} of "
         f"them as it was: {_percent(seen, len(first))}.\n",

@@ -13,6 +13,7 @@ import numpy as np
 from conformance.case import Case
 from conformance.checks import CHECKS, Judgement, Trial, calls_for, judge, question_for
 from conformance.checks.shapes import output_shape
+from conformance.checks.state import unchanged_inputs
 from conformance.diagnosis import (
     CASES_FOR_PAIRS,
     DIAGNOSED_CASES,
@@ -57,13 +58,16 @@ def first_catch(make: Make, seed: int, *, named: bool = True) -> Catch | None:
     target = make()
     planned = _planned(seed, wrap("tried", target).kind)
     for number, one in enumerate(planned):
-        failed = next(_failures(one.case, target), None)
-        if failed is None:
+        failed = list(_failures(one.case, target))
+        if not failed:
             continue
-        following = islice(planned, number + 1, None) if named else ()
         earlier = tuple(before.case for before in planned[:number])
-        diagnosis = _diagnosis(make, target, one, failed, following, earlier)
-        return Catch(one.at, failed.check, failed.cause, diagnosis)
+        names = (
+            _diagnosis(make, target, one, each, islice(planned, number + 1, None), earlier)
+            for each in (failed if named else ())
+        )
+        diagnosis = next(filter(None, names), None)  # any check that fails may tell
+        return Catch(one.at, failed[0].check, failed[0].cause, diagnosis)
     return None
 
 
@@ -148,9 +152,10 @@ def _diagnosis(
         name = _refusal(make(), [one.case for one in failing], passing, failed)
         if name is not None:
             return name  # else what does not raise may tell
+    needed: tuple[str, ...] = () if check == unchanged_inputs.name else (output_shape.name,)
     with np.errstate(all="ignore"):
-        trials = [tried(one.case, make(), (output_shape.name,)) for one in chosen]
-        more = [tried(one.case, make(), (output_shape.name,)) for one in failing[:CASES_FOR_PAIRS]]
+        trials = [tried(one.case, make(), needed) for one in chosen]
+        more = [tried(one.case, make(), needed) for one in failing[:CASES_FOR_PAIRS]]
         return diagnose(trials) or diagnose(more, pairs=True)
 
 
