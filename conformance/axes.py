@@ -233,7 +233,10 @@ AXES: tuple[Axis, ...] = (
         read=int,
         write=lambda value: f"g{value}",
         covered={"groups": lambda c: str(c.geometry.groups)},
-        terms={"groups": Number(lambda c: c.geometry.groups)},
+        terms={
+            "groups": Number(lambda c: c.geometry.groups),
+            "depth": Number(lambda c: c.geometry.channels // c.geometry.groups),
+        },
         told={"groups": lambda c: c.geometry.groups},
     ),
     Axis(

@@ -4,13 +4,13 @@
 
 A condition names a word (`padding`, `data_format`, `dtype`, `compute_dtype`, `activation`, `data`,
 `view`, `kernel_view`, `bias_view`, `bias`), a number (`batch`, `channels`, `filters`, `groups`,
-`positions` of the output, `products` that are summed for each of its elements) or a pair (`input`,
-`kernel`, `strides`, `dilation`, `output`, and `pads`, the total padding along each axis). A word is
-compared with a value or a list of them. A number or pair takes a value or a comparison: ``"> 1"``,
-``"h != w"``, ``"h > 1 or w > 1"``; it may name other numbers, and pairs as ``kernel_h`` or
-``output_w``, as in ``filters = "== output_w"``, and add, subtract and multiply: ``kernel = "h + 3
-<= strides_h"``, or take what is left of a division by a number from 1: ``channels = "channels % 2
-== 1"``.
+`depth`, the channels of a group, `positions` of the output, `products` that are summed for each of
+its elements) or a pair (`input`, `kernel`, `strides`, `dilation`, `output`, and `pads`, the total
+padding along each axis). A word is compared with a value or a list of them. A number or pair takes
+a value or a comparison: ``"> 1"``, ``"h != w"``, ``"h > 1 or w > 1"``; it may name other numbers,
+and pairs as ``kernel_h`` or ``output_w``, as in ``filters = "== output_w"``, and add, subtract and
+multiply: ``kernel = "h + 3 <= strides_h"``, or take what is left of a division by a number from 1:
+``channels = "channels % 2 == 1"``.
 
 Two words are about where an implementation runs: `onednn`, whether oneDNN computes, and `isa`, the
 instruction set of the processor. Where that is unknown, such a condition does not hold.

@@ -16,6 +16,7 @@ MOST_TERMS = 3
 CHANCE, FINE_CHANCE = 0.05, 0.001  # of a term; of each of many that are seldom what it is
 FEW = 3
 MOST_WORDS = 2  # a longer list would often fit a few failing cases by chance
+_SAID = {name: read for name, read in NUMBERS.items() if name != "depth"}  # `products` says it
 _PAIR_TERMS = ("h != w", "h > 1 or w > 1", "h > 1", "w > 1", "h > w", "h < w", "== 1")
 _TERMS: tuple[tuple[str, str], ...] = (
     ("groups", "> 1"),
@@ -132,7 +133,7 @@ def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
             lists.append((name, values))
     for name, value in (*_TERMS, *lists):
         yield name, value, False
-    for name, read_number in NUMBERS.items():
+    for name, read_number in _SAID.items():
         least = min(map(read_number, failing), default=0)
         if least > 1:
             yield name, f">= {least}", False
@@ -153,7 +154,7 @@ def _said(failing: Sequence[Case]) -> Iterator[tuple[str, Any, bool]]:
 
 def _of_size(failing: Sequence[Case]) -> Iterator[tuple[str, str, bool]]:
     """Up to which sizes, or with which numbers they fail."""
-    for name, read in NUMBERS.items():
+    for name, read in _SAID.items():
         if len(numbers := {*map(read, failing)}) == 1:
             yield name, f"== {min(numbers)}", True
     for name in ("channels", "filters"):

@@ -62,11 +62,13 @@ def first_catch(make: Make, seed: int, *, named: bool = True) -> Catch | None:
         if not failed:
             continue
         earlier = tuple(before.case for before in planned[:number])
+        # Where calls are compared, another check that fails may tell what happens.
+        telling = failed if CHECKS[failed[0].check].compares_calls else failed[:1]
         names = (
             _diagnosis(make, target, one, each, islice(planned, number + 1, None), earlier)
-            for each in (failed if named else ())
+            for each in (telling if named else ())
         )
-        diagnosis = next(filter(None, names), None)  # any check that fails may tell
+        diagnosis = next(filter(None, names), None)
         return Catch(one.at, failed[0].check, failed[0].cause, diagnosis)
     return None
 

@@ -58,6 +58,8 @@ _PAIRS: tuple[Row, ...] = (
     ("complex", "2j"),
     ("complex_in_pair", "(2j, 2)"),
     ("fraction_below_one", "(0.5, 2)"),
+    ("index", "type('Index', (), {'__index__': lambda self: 2})()"),
+    ("index_in_pair", "(type('Index', (), {'__index__': lambda self: 2})(), 2)"),
 )
 _COUNTS: tuple[Row, ...] = (
     ("numpy_int", "np.int64(2)", "2"),
@@ -120,6 +122,15 @@ _INITIALIZERS: tuple[Row, ...] = (
     ("further_key", "{'class_name': 'Zeros', 'config': {'depth': 2}}"),
     ("foreign_class", "{'class_name': 'Nope', 'config': {}, 'module': None}"),
     ("dict", "{}"),
+    ("dirac", "'dirac'"),
+    ("config_of_none", "{'class_name': 'Zeros', 'config': None}"),
+    ("negative_scale", "{'class_name': 'VarianceScaling', 'config': {'scale': -1.0}}"),
+    ("unknown_mode", "{'class_name': 'VarianceScaling', 'config': {'mode': 'fan'}}"),
+    ("capital", "{'class_name': 'VarianceScaling', 'config': {'distribution': 'Normal'}}"),
+    (
+        "unknown_distribution",
+        "{'class_name': 'VarianceScaling', 'config': {'distribution': 'cauchy'}}",
+    ),
 )
 _REGULARIZERS: tuple[Row, ...] = (
     ("l1", "'l1'"),
@@ -140,6 +151,7 @@ _REGULARIZERS: tuple[Row, ...] = (
     ("list", "[]"),
     ("none", "None"),
     ("unknown_class", "{'class_name': 'Nope', 'config': {}}"),
+    ("infinite_config", "{'class_name': 'L2', 'config': {'l2': float('inf')}}"),
 )
 # Of a weight; that of the activity is another row, which needs an object of Keras.
 _ORTHOGONAL: Row = ("orthogonal", "'orthogonal_regularizer'")

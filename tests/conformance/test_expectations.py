@@ -627,6 +627,7 @@ def outcomes(keras_worker: Worker, case: Case) -> dict[str, Outcome]:
 
 # The same for other implementations and versions: name, version, reason, case, check.
 KERAS = "Keras 3.15.1"
+CONVERTED = "a converted layer with channels_first"
 ON_AMX = "oneDNN's convolution in bfloat16 for processors with AMX"
 TAKES_PAIRS = "oneDNN's convolution in bfloat16 for processors with AVX-512 takes"
 OF_ENGINES: list[tuple[str, str, str, str, str]] = [
@@ -676,6 +677,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x7x7x4-f2-k3-but.input.no_samples-integers.1", "stages_agree"),
         ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an output that would",
          "in1x7x7x4-f4-k2-but.input.one_row-integers.1", "refusals"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", f"{ON_AMX} multiplies",
+         "in1x3x4x12-f1-k1x3-bfloat16-special.1", "special_values"),
         ("keras-tensorflow", "TensorFlow 2.21.0", TAKES_PAIRS,
          "in1x3x4x3-f2-k1x2-nobias-bfloat16-special.1", "special_values"),
         ("keras-jax", "JAX 0.10.2", "an input of another dtype",
@@ -756,7 +759,9 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
      "in1x1x4x3-f1-k1-s4x1-same-cf-integers.0", "exact_values"),
     ("scipy", "SciPy 1.18.0", "correlate2d has no dilation",
      "in2x8x9x2-f3-k2-d2-special.0", "special_values"),
-    ("litert", f"LiteRT 2.3.0, {KERAS}, TensorFlow 2.21.0", "a converted layer",
+    ("litert", f"LiteRT 2.3.0, {KERAS}, TensorFlow 2.21.0", f"{CONVERTED} and as",
+     "in1x1x1x5-f5-k1-cf-integers.0", "exact_values"),
+    ("litert", f"LiteRT 2.3.0, {KERAS}, TensorFlow 2.21.0", f"{CONVERTED} and dil",
      "in1x1x1x1-f1-k1-d1x2-cf-integers.0", "output_shape"),
     ("litert", f"LiteRT 2.3.0, {KERAS}, TensorFlow 2.21.0", "an empty batch with dilation",
      "in0x3x3x1-f1-k2-d2-nobias-integers.0", "output_shape"),
