@@ -677,6 +677,8 @@ OF_ENGINES: list[tuple[str, str, str, str, str]] = [
          "in1x7x7x4-f2-k3-but.input.no_samples-integers.1", "stages_agree"),
         ("keras-tensorflow", "TensorFlow 2.21.0", "with oneDNN an output that would",
          "in1x7x7x4-f4-k2-but.input.one_row-integers.1", "refusals"),
+        ("keras-tensorflow", "TensorFlow 2.21.0", "oneDNN's convolution in float16",
+         "in6x5x1x33-f1-k5x1-nobias-float16-integers.1", "exact_values"),
         ("keras-tensorflow", "TensorFlow 2.21.0", f"{ON_AMX} multiplies",
          "in1x3x4x12-f1-k1x3-bfloat16-special.1", "special_values"),
         ("keras-tensorflow", "TensorFlow 2.21.0", TAKES_PAIRS,
