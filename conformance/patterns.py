@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,7 @@ def _are_small_and_of_both_signs(exact: Sequence[Trial]) -> bool:
 
 
 def _are_of_other_samples(failing: Sequence[Trial]) -> bool:
-    return all(
-        trial.case.data in SPECIAL_KINDS or _wrong_values(trial) is not None for trial in failing
-    )
+    return all(_wrong_values(trial) is not None for trial in failing)
 
 
 def _are_many_of_other_samples(exact: Sequence[Trial]) -> bool:
@@ -80,16 +79,26 @@ def _are_many_of_other_samples(exact: Sequence[Trial]) -> bool:
 
 
 def _wrong_values(trial: Trial) -> int | None:
-    """How many values are wrong; None unless each wrong sample is another one of the batch."""
-    got, want = trial.output, trial.expected
-    if got.shape != want.value.shape:
+    """How many values are wrong; None unless each wrong sample is another one of the batch.
+
+    Nothing but zeros is no such sample: that has other reasons.
+    """
+    got = trial.output
+    if got.shape != trial.expected.value.shape:
         return None
-    wrong = error_ratio(got, want) > 1
+    wrong = _wrong(trial, got)
     for sample in np.flatnonzero(wrong.any(axis=(1, 2, 3))):
         taken = np.broadcast_to(got[sample], got.shape)
-        if not (error_ratio(taken, want) <= 1).all(axis=(1, 2, 3)).any():
+        if not (got[sample] != 0).any() or _wrong(trial, taken).any(axis=(1, 2, 3)).all():
             return None
     return int(wrong.sum())
+
+
+def _wrong(trial: Trial, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where `values` would be wrong as the result of `trial`."""
+    if trial.case.data in SPECIAL_KINDS:
+        return trial.special.wrong(values)
+    return error_ratio(values, trial.expected) > 1
 
 
 _Holds = Callable[[Sequence[Trial]], bool]
