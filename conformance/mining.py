@@ -49,7 +49,7 @@ _FINE: tuple[tuple[str, str], ...] = (
             ("channels", "channels"), ("filters", "filters"), ("output", "h"), ("output", "w"),
         )
         for sign in ("!=", "==")
-        for n in (2, 4, 8, 16, 32)
+        for n in (2, 3, 4, 8, 16, 32)
     ),
 )  # fmt: skip
 
