@@ -16,7 +16,7 @@ MOST_TERMS = 3
 CHANCE, FINE_CHANCE = 0.05, 0.001  # of a term; of each of many that are seldom what it is
 FEW = 3
 MOST_WORDS = 2  # a longer list would often fit a few failing cases by chance
-_SAID = {name: read for name, read in NUMBERS.items() if name != "depth"}  # `products` says it
+_SAID = {name: read for name, read in NUMBERS.items() if name != "depth"}  # a word for entries
 _PAIR_TERMS = ("h != w", "h > 1 or w > 1", "h > 1", "w > 1", "h > w", "h < w", "== 1")
 _TERMS: tuple[tuple[str, str], ...] = (
     ("groups", "> 1"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache
 from typing import Any
 
 from conformance.calls import Kind
 from conformance.capabilities import EVERYTHING, Capabilities
+from conformance.pickling import pickled_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +33,7 @@ class Reproducer:
     may_overwrite: bool = True
 
 
+@pickled_once
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
     """What `Implementation.info` tells.
@@ -77,10 +77,6 @@ class Info:
     def __hash__(self) -> int:
         return hash((self.name, self.kind, self.version))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # It goes with every case; the other end keeps what it has read.
-        return _read, (_written(self),)
-
     def to_tree(self) -> dict[str, Any]:
         """This as numbers, texts and lists of them; the entries may hold anything."""
         return {**asdict(self), "answers": sorted(self.answers)}
@@ -119,14 +115,3 @@ class Info:
                 "expected_failures": tuple(map(dict, given["expected_failures"])),
             }
         )
-
-
-@lru_cache(maxsize=64)
-def _written(info: Info) -> bytes:
-    return pickle.dumps([getattr(info, f.name) for f in fields(info)])
-
-
-@lru_cache(maxsize=64)
-def _read(written: bytes) -> Info:
-    names = [f.name for f in fields(Info)]
-    return Info(**dict(zip(names, pickle.loads(written), strict=True)))
